@@ -1,0 +1,144 @@
+//! The flow itself and what the policies say of it.
+
+use super::{
+    error::{ConvertError, Within as _},
+    scalar::{required, text, time, timestamp_to_proto},
+    words::{Word as _, policy_kind_to_proto},
+};
+use crate::v1;
+use portolan_policy::{
+    Flow, Latency, Outcome, PolicyKind, PolicyRef, Protocol, Reporter, SideDecision, SideVerdict, Verdict,
+};
+
+impl From<Flow> for v1::Flow {
+    fn from(flow: Flow) -> Self {
+        let Flow {
+            time,
+            end_time,
+            source,
+            destination,
+            service,
+            protocol,
+            outcome,
+            drop_reason,
+            verdict,
+            inferred,
+            egress,
+            ingress,
+            reporter,
+            attempts,
+            packets,
+            bytes,
+            latency_us,
+            lost,
+        } = flow;
+        Self {
+            time: Some(timestamp_to_proto(time)),
+            end_time: Some(timestamp_to_proto(end_time)),
+            source: Some(source.into()),
+            destination: Some(destination.into()),
+            service: service.map(Into::into),
+            protocol: v1::Protocol::from(protocol).into(),
+            outcome: v1::Outcome::from(outcome).into(),
+            drop_reason,
+            verdict: v1::Verdict::from(verdict).into(),
+            inferred,
+            egress: Some(egress.into()),
+            ingress: Some(ingress.into()),
+            reporter: v1::Reporter::from(reporter).into(),
+            attempts,
+            packets,
+            bytes,
+            latency_us: latency_us.map(|Latency { min, p50, p99, max }| v1::Latency { min, p50, p99, max }),
+            lost,
+        }
+    }
+}
+
+impl TryFrom<v1::Flow> for Flow {
+    type Error = ConvertError;
+
+    fn try_from(wire: v1::Flow) -> Result<Self, ConvertError> {
+        let v1::Flow {
+            time: begun,
+            end_time,
+            source,
+            destination,
+            service,
+            protocol,
+            outcome,
+            drop_reason,
+            verdict,
+            inferred,
+            egress,
+            ingress,
+            reporter,
+            attempts,
+            packets,
+            bytes,
+            latency_us,
+            lost,
+        } = wire;
+        Ok(Self {
+            time: time(begun, "time")?,
+            end_time: time(end_time, "end_time")?,
+            source: required(source, "source")?.try_into().within("source")?,
+            destination: required(destination, "destination")?.try_into().within("destination")?,
+            service: service.map(TryInto::try_into).transpose().within("service")?,
+            protocol: Protocol::from_wire(protocol, "protocol")?,
+            outcome: Outcome::from_wire(outcome, "outcome")?,
+            drop_reason,
+            verdict: Verdict::from_wire(verdict, "verdict")?,
+            inferred,
+            egress: required(egress, "egress")?.try_into().within("egress")?,
+            ingress: required(ingress, "ingress")?.try_into().within("ingress")?,
+            reporter: Reporter::from_wire(reporter, "reporter")?,
+            attempts,
+            packets,
+            bytes,
+            latency_us: latency_us.map(|v1::Latency { min, p50, p99, max }| Latency { min, p50, p99, max }),
+            lost,
+        })
+    }
+}
+
+impl From<SideDecision> for v1::SideDecision {
+    fn from(SideDecision { verdict, policies, reason }: SideDecision) -> Self {
+        Self {
+            verdict: v1::SideVerdict::from(verdict).into(),
+            policies: policies.into_iter().map(Into::into).collect(),
+            reason,
+        }
+    }
+}
+
+impl TryFrom<v1::SideDecision> for SideDecision {
+    type Error = ConvertError;
+
+    fn try_from(wire: v1::SideDecision) -> Result<Self, ConvertError> {
+        let v1::SideDecision { verdict, policies, reason } = wire;
+        Ok(Self {
+            verdict: SideVerdict::from_wire(verdict, "verdict")?,
+            policies: policies
+                .into_iter()
+                .enumerate()
+                .map(|(index, policy)| policy.try_into().within(&format!("policies[{index}]")))
+                .collect::<Result<_, _>>()?,
+            reason,
+        })
+    }
+}
+
+impl From<PolicyRef> for v1::PolicyRef {
+    fn from(PolicyRef { kind, namespace, name, rule }: PolicyRef) -> Self {
+        Self { kind: policy_kind_to_proto(kind).into(), namespace, name, rule }
+    }
+}
+
+impl TryFrom<v1::PolicyRef> for PolicyRef {
+    type Error = ConvertError;
+
+    fn try_from(v1::PolicyRef { kind, namespace, name, rule }: v1::PolicyRef) -> Result<Self, ConvertError> {
+        Ok(Self { kind: PolicyKind::from_wire(kind, "kind")?, namespace, name: text(name, "name")?, rule })
+    }
+}

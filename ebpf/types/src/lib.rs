@@ -1,1 +1,220 @@
-//! x.
+//! The fixed records that the BPF programs write and the agent reads. No logic.
+//!
+//! Addresses hold 16 bytes; an IPv4 address stands in the first four. Ports are in host order.
+//! The feature `user` adds the safe casts that user space needs.
+#![no_std]
+
+/// What an [`Event`] is about.
+pub mod kind {
+    /// A TCP packet with SYN, FIN or RST on a pod device.
+    pub const TCP: u8 = 1;
+    /// The first packet of a UDP or ICMP echo conversation on a pod device.
+    pub const FIRST: u8 = 2;
+    /// The first answer of a UDP or ICMP echo conversation on a pod device.
+    pub const ANSWER: u8 = 3;
+    /// An ICMP destination unreachable on a pod device; the tuple is the offending packet's.
+    pub const UNREACHABLE: u8 = 4;
+    /// The kernel dropped a packet.
+    pub const DROP: u8 = 5;
+    /// A TCP socket came to its end; the record is a [`SocketEnd`](super::SocketEnd).
+    pub const SOCKET_END: u8 = 6;
+}
+
+/// Which way a packet crossed a device, seen from the node.
+pub mod direction {
+    /// From the device into the node: the pod sent it.
+    pub const FROM_DEVICE: u8 = 0;
+    /// From the node to the device: the pod is about to receive it.
+    pub const TO_DEVICE: u8 = 1;
+    /// Not seen on a device.
+    pub const NONE: u8 = 2;
+}
+
+/// TCP header flags.
+pub mod tcp_flags {
+    /// The sender has finished.
+    pub const FIN: u8 = 0x01;
+    /// A connection is being opened.
+    pub const SYN: u8 = 0x02;
+    /// The connection is reset.
+    pub const RST: u8 = 0x04;
+    /// The acknowledgement number counts.
+    pub const ACK: u8 = 0x10;
+}
+
+/// Indices of the per-CPU counters of what could not be kept.
+pub mod lost {
+    /// The ring buffer was full.
+    pub const RING: u32 = 0;
+    /// The conversation map was full.
+    pub const CONVERSATIONS: u32 = 1;
+    /// How many counters there are.
+    pub const COUNT: u32 = 2;
+}
+
+/// A five-tuple without its protocol.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Tuple {
+    /// Source address.
+    pub source: [u8; 16],
+    /// Destination address.
+    pub destination: [u8; 16],
+    /// Source port, or the identifier of an ICMP echo.
+    pub source_port: u16,
+    /// Destination port, or the identifier of an ICMP echo.
+    pub destination_port: u16,
+}
+
+/// A packet on a pod device, or a packet that the kernel dropped.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Event {
+    /// One of [`kind`].
+    pub kind: u8,
+    /// The IP protocol number.
+    pub protocol: u8,
+    /// 4 or 6.
+    pub family: u8,
+    /// One of [`direction`].
+    pub direction: u8,
+    /// [`tcp_flags`].
+    pub flags: u8,
+    /// Type of the ICMP error.
+    pub icmp_type: u8,
+    /// Code of the ICMP error.
+    pub icmp_code: u8,
+    /// 1 when the conntrack tuples are filled in.
+    pub has_conntrack: u8,
+    /// Monotonic time in nanoseconds.
+    pub time_ns: u64,
+    /// Interface index, in the node's network namespace where the device is a pod's.
+    pub ifindex: u32,
+    /// Inode number of the network namespace that a drop happened in; 0 on device events.
+    pub netns: u32,
+    /// TCP sequence number.
+    pub sequence: u32,
+    /// TCP acknowledgement number.
+    pub acknowledgement: u32,
+    /// Transport payload bytes of the packet.
+    pub payload: u32,
+    /// `ctinfo` of the conntrack entry: 3 and above means the reply direction.
+    pub conntrack_info: u32,
+    /// Where the kernel dropped it.
+    pub location: u64,
+    /// The number of the drop reason.
+    pub reason: u32,
+    /// The packet's tuple; for ICMP errors that of the packet complained about.
+    pub tuple: Tuple,
+    /// The original direction of the conntrack entry.
+    pub original: Tuple,
+    /// The reply direction of the conntrack entry.
+    pub reply: Tuple,
+    /// Who sent the ICMP error.
+    pub offender: [u8; 16],
+}
+
+/// What the kernel knew about a TCP socket when it closed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct SocketEnd {
+    /// [`kind::SOCKET_END`].
+    pub kind: u8,
+    /// The TCP state before CLOSE.
+    pub old_state: u8,
+    /// 4 or 6.
+    pub family: u8,
+    /// Padding.
+    pub reserved: u8,
+    /// The socket's pending error, an errno.
+    pub error: u32,
+    /// Monotonic time in nanoseconds.
+    pub time_ns: u64,
+    /// Inode number of the socket's network namespace.
+    pub netns: u32,
+    /// Segments sent.
+    pub segments_out: u32,
+    /// Segments received.
+    pub segments_in: u32,
+    /// Segments sent again.
+    pub retransmits: u32,
+    /// Payload bytes that the peer acknowledged.
+    pub bytes_acked: u64,
+    /// Payload bytes received.
+    pub bytes_received: u64,
+    /// Smoothed round trip in microseconds.
+    pub srtt_us: u32,
+    /// Local address and port as source, the peer as destination.
+    pub tuple: Tuple,
+}
+
+/// Key of the conversation map: one UDP or ICMP echo conversation on one device.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct ConversationKey {
+    /// The device.
+    pub ifindex: u32,
+    /// The IP protocol number.
+    pub protocol: u8,
+    /// 4 or 6.
+    pub family: u8,
+    /// Padding.
+    pub reserved: u16,
+    /// The tuple with the smaller end as source, whoever sent first.
+    pub tuple: Tuple,
+}
+
+/// Value of the conversation map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Conversation {
+    /// Packets sent by the key's source and by its destination.
+    pub packets: [u64; 2],
+    /// Payload bytes sent by the key's source and by its destination.
+    pub bytes: [u64; 2],
+    /// Monotonic time of the last packet, coarse.
+    pub last_ns: u64,
+    /// 1 when the key's source sent first, 0 when its destination did.
+    pub source_first: u32,
+    /// 1 when the other side has answered.
+    pub answered: u32,
+}
+
+impl ConversationKey {
+    /// Makes this the key of a packet, and answers whether its sender stands as the key's source.
+    #[inline(always)]
+    pub fn set(&mut self, ifindex: u32, protocol: u8, family: u8, tuple: &Tuple) -> bool {
+        let ordered =
+            rank(&tuple.source, tuple.source_port) <= rank(&tuple.destination, tuple.destination_port);
+        self.ifindex = ifindex;
+        self.protocol = protocol;
+        self.family = family;
+        self.tuple = if ordered { *tuple } else { tuple.reversed() };
+        ordered
+    }
+}
+
+/// Any total order of ends will do; whole words keep it cheap in the kernel.
+#[inline(always)]
+fn rank(address: &[u8; 16], port: u16) -> (u64, u64, u16) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
+    (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes([i, j, k, l, m, n, o, p]), port)
+}
+
+impl Tuple {
+    /// The tuple of a packet in the other direction.
+    #[inline(always)]
+    pub const fn reversed(&self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Where the running kernel keeps things: set by the loader from the kernel's BTF before load.
+//!
+//! Offsets are in bytes from the start of the structure that is named first.
+
+use aya_ebpf::Global;
+
+macro_rules! globals {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        $(
+            $(#[$doc])*
+            #[unsafe(no_mangle)]
+            pub static $name: Global<u32> = Global::new(0);
+        )+
+    };
+}
+
+globals! {
+    /// Inode number of the node's network namespace.
+    NODE_NETNS,
+    /// `sk_buff.dev`
+    SKB_DEV,
+    /// `sk_buff.sk`
+    SKB_SK,
+    /// `sk_buff.head`
+    SKB_HEAD,
+    /// `sk_buff.network_header`
+    SKB_NETWORK_HEADER,
+    /// `sk_buff._nfct`; 0 when the kernel has no conntrack
+    SKB_NFCT,
+    /// `net_device.ifindex`
+    DEV_IFINDEX,
+    /// `net_device.nd_net`
+    DEV_NET,
+    /// `net_device.rtnl_link_ops`
+    DEV_LINK_OPS,
+    /// Where `netdev_priv` begins
+    DEV_PRIVATE,
+    /// `rtnl_link_ops.kind`
+    LINK_OPS_KIND,
+    /// `net.ns.inum`
+    NET_INUM,
+    /// `nf_conn.tuplehash[0].tuple`
+    CT_ORIGINAL,
+    /// `nf_conn.tuplehash[1].tuple`
+    CT_REPLY,
+    /// `nf_conntrack_tuple.src.u`
+    CT_SOURCE_PORT,
+    /// `nf_conntrack_tuple.dst.u3`
+    CT_DESTINATION,
+    /// `nf_conntrack_tuple.dst.u`
+    CT_DESTINATION_PORT,
+    /// `sock.__sk_common.skc_family`
+    SK_FAMILY,
+    /// `sock.__sk_common.skc_net`
+    SK_NET,
+    /// `sock.__sk_common.skc_daddr`
+    SK_DADDR,
+    /// `sock.__sk_common.skc_rcv_saddr`
+    SK_SADDR,
+    /// `sock.__sk_common.skc_v6_daddr`
+    SK_DADDR6,
+    /// `sock.__sk_common.skc_v6_rcv_saddr`
+    SK_SADDR6,
+    /// `sock.__sk_common.skc_dport`
+    SK_DPORT,
+    /// `inet_sock.inet_sport`
+    SK_SPORT,
+    /// `sock.sk_err`
+    SK_ERR,
+    /// `sock.sk_protocol`
+    SK_PROTOCOL,
+    /// `tcp_sock.bytes_acked`
+    TCP_BYTES_ACKED,
+    /// `tcp_sock.bytes_received`
+    TCP_BYTES_RECEIVED,
+    /// `tcp_sock.segs_in`
+    TCP_SEGS_IN,
+    /// `tcp_sock.segs_out`
+    TCP_SEGS_OUT,
+    /// `tcp_sock.total_retrans`
+    TCP_RETRANS,
+    /// `tcp_sock.srtt_us`
+    TCP_SRTT,
+    /// `SKB_DROP_REASON_QUEUE_PURGE`: every healthy connection makes one
+    REASON_QUEUE_PURGE,
+    /// `SKB_CONSUMED`: not a drop at all
+    REASON_CONSUMED,
+}

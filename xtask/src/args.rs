@@ -1,0 +1,141 @@
+//! The command line: which verb, with which words left for the program behind it.
+
+use std::ffi::{OsStr, OsString};
+
+use crate::error::Failure;
+
+/// The text of `cargo xtask help`.
+pub(crate) const HELP: &str = "\
+cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
+
+  setup                            everything that the other verbs need, nothing else
+  demo [--jsonl FILE] [--keep] …   the product on this machine: two nodes, a shop, its policies, live flows
+  test [--no-kernel] [cargo args]  unit, integration and end-to-end tests; --no-kernel leaves out what needs
+                                   root, a kernel with BTF and the BPF toolchain
+  bench …                          release build, then what the probes and the agent cost
+  ebpf                             the agent and, with it, the BPF object
+  check                            format, lints and documentation, without warnings
+  help                             this text
+
+Words after `demo` and `bench` are passed to `portolan-lab`, words after `test` to `cargo test`.
+";
+
+/// One verb with what follows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Provide everything.
+    Setup,
+    /// Show the product.
+    Demo(Vec<OsString>),
+    /// Run the tests.
+    Test {
+        /// Leave out what needs root and the kernel.
+        no_kernel: bool,
+        /// For `cargo test`.
+        rest: Vec<OsString>,
+    },
+    /// Measure.
+    Bench(Vec<OsString>),
+    /// Build the BPF object.
+    Ebpf,
+    /// Format, lints, documentation.
+    Check,
+    /// Print the usage.
+    Help,
+}
+
+/// Reads the words after `cargo xtask`.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Verb, Failure> {
+    let mut words = words.into_iter();
+    let Some(verb) = words.next() else { return Ok(Verb::Help) };
+    let rest: Vec<OsString> = words.collect();
+    if asks_for_help(&verb, &rest) {
+        return Ok(Verb::Help);
+    }
+    match verb.to_str() {
+        Some("setup") => bare("setup", &rest, Verb::Setup),
+        Some("ebpf") => bare("ebpf", &rest, Verb::Ebpf),
+        Some("check") => bare("check", &rest, Verb::Check),
+        Some("demo") => Ok(Verb::Demo(rest)),
+        Some("bench") => Ok(Verb::Bench(rest)),
+        Some("test") => Ok(test(rest)),
+        _ => Err(Failure::Usage(format!("there is no verb `{}`", verb.display()))),
+    }
+}
+
+fn asks_for_help(verb: &OsStr, rest: &[OsString]) -> bool {
+    let is_help = |word: &OsStr| word == "--help" || word == "-h";
+    verb == "help" || is_help(verb) || rest.first().is_some_and(|word| is_help(word))
+}
+
+fn bare(name: &str, rest: &[OsString], verb: Verb) -> Result<Verb, Failure> {
+    match rest.first() {
+        None => Ok(verb),
+        Some(extra) => Err(Failure::Usage(format!("`{name}` takes no argument, got `{}`", extra.display()))),
+    }
+}
+
+/// `--no-kernel` is ours wherever it stands before `--`; the rest is cargo's.
+fn test(words: Vec<OsString>) -> Verb {
+    let ours = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let (mut no_kernel, mut rest) = (false, Vec::new());
+    for (at, word) in words.into_iter().enumerate() {
+        if at < ours && word == "--no-kernel" {
+            no_kernel = true;
+        } else {
+            rest.push(word);
+        }
+    }
+    Verb::Test { no_kernel, rest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Verb, Failure> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_verb_without_arguments_refuses_one() {
+        assert_eq!(read("setup").unwrap(), Verb::Setup);
+        let refused = read("setup now").unwrap_err();
+        assert_eq!(refused.code(), 2);
+        assert!(refused.to_string().contains("`now`"), "{refused}");
+    }
+
+    #[test]
+    fn an_unknown_verb_is_named() {
+        assert!(read("deploy").unwrap_err().to_string().contains("`deploy`"));
+    }
+
+    #[test]
+    fn help_is_the_answer_to_nothing_and_to_asking() {
+        for line in ["", "help", "--help", "-h", "demo --help"] {
+            assert_eq!(read(line).unwrap(), Verb::Help, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn no_kernel_is_taken_out_and_the_rest_is_passed_on() {
+        let verb = read("test -p portolan-policy --no-kernel --lib").unwrap();
+        assert_eq!(verb, Verb::Test { no_kernel: true, rest: words("-p portolan-policy --lib") });
+    }
+
+    #[test]
+    fn what_follows_two_dashes_belongs_to_the_test_binaries() {
+        let verb = read("test -- --no-kernel").unwrap();
+        assert_eq!(verb, Verb::Test { no_kernel: false, rest: words("-- --no-kernel") });
+    }
+
+    #[test]
+    fn demo_and_bench_pass_their_words_on() {
+        assert_eq!(read("demo --jsonl f --keep").unwrap(), Verb::Demo(words("--jsonl f --keep")));
+        assert_eq!(read("bench --seconds 3").unwrap(), Verb::Bench(words("--seconds 3")));
+    }
+}

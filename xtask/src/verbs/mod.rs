@@ -1,0 +1,31 @@
+//! The verbs, one file each.
+
+mod bench;
+mod check;
+mod demo;
+mod ebpf;
+mod lab;
+mod setup;
+mod test;
+
+use crate::args::{self, Verb};
+use crate::error::Failure;
+use crate::say;
+use crate::toolchain::Toolchain;
+
+/// Runs a verb.
+pub(crate) fn run(verb: Verb) -> Result<(), Failure> {
+    let toolchain = Toolchain::current();
+    match verb {
+        Verb::Setup => setup::run(&toolchain),
+        Verb::Demo(rest) => demo::run(&rest, &toolchain),
+        Verb::Test { no_kernel, rest } => test::run(no_kernel, &rest, &toolchain),
+        Verb::Bench(rest) => bench::run(&rest, &toolchain),
+        Verb::Ebpf => ebpf::run(&toolchain),
+        Verb::Check => check::run(&toolchain),
+        Verb::Help => {
+            say::answer(args::HELP);
+            Ok(())
+        }
+    }
+}

@@ -1,14 +1,35 @@
 //! What the policies of a Kubernetes cluster say about a connection, as pure functions.
 //!
 //! Owns the words of Portolan ([`Flow`], [`Outcome`], [`Verdict`], [`SideDecision`]), the cluster
-//! state and the one policy evaluator. Does no I/O, reads no clock and knows no transport.
+//! state ([`Cluster`]), what builds it ([`Object`], [`parse_manifest`]) and the one policy
+//! evaluator ([`Cluster::decide`]). Does no I/O, reads no clock and knows no transport.
 
+mod address;
+mod cluster;
+mod connection;
 mod decision;
 mod flow;
+mod ip_block;
+mod manifest;
+mod network_policy;
+mod node;
+mod object;
+mod pod;
+mod port;
 mod protocol;
+mod selector;
+mod service;
+mod tier;
+mod truth;
 mod verdict;
 
+pub use cluster::{Cluster, Owner};
+pub use connection::Connection;
 pub use decision::{Decision, PolicyKind, PolicyRef, SideDecision, SideVerdict};
 pub use flow::{End, Flow, Latency, Outcome, PodEnd, Reporter, ServiceRef, Verdict, Workload};
+pub use manifest::{IgnoredKind, Manifest, ManifestError, parse_manifest};
+pub use object::{InvalidObject, Object, ObjectKey, ObjectKind};
+pub use pod::Pod;
 pub use protocol::{Protocol, UnknownProtocol};
+pub use service::Service;
 pub use verdict::{Evidence, Judgement, judge};

@@ -1,0 +1,268 @@
+//! Text to objects: YAML with any number of documents, or JSON, Lists included.
+//!
+//! ```text
+//! text -> documents -> values -> List items -> Object | ignored kind | error
+//! ```
+//!
+//! One bad document costs only itself; what Portolan does not need is counted by its kind.
+
+mod split;
+mod value;
+
+use crate::{Object, ObjectKind};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use split::Document;
+use std::{collections::BTreeMap, fmt};
+
+/// The versions of a policy API that existed before the one that is read.
+const OLD_NETWORK_POLICY_GROUP: &str = "extensions";
+
+/// What a text held.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Manifest {
+    /// The objects, in the order of the text.
+    pub objects: Vec<Object>,
+    /// What could not be read, in the order of the text.
+    pub errors: Vec<ManifestError>,
+    /// The kinds that Portolan does not need, by name.
+    pub ignored: Vec<IgnoredKind>,
+}
+
+/// A kind that Portolan does not need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoredKind {
+    /// The `apiVersion` of its objects.
+    pub api_version: String,
+    /// The kind.
+    pub kind: String,
+    /// How many objects of it there were.
+    pub count: usize,
+}
+
+impl fmt::Display for IgnoredKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.count, self.kind, self.api_version)
+    }
+}
+
+/// A document, or one item of a List, that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("document {document} (line {line}){}: {problem}", Named(.object.as_deref()))]
+pub struct ManifestError {
+    /// The number of the document, from 1, empty ones not counted.
+    pub document: usize,
+    /// The line that the document begins on, from 1.
+    pub line: usize,
+    /// Kind, namespace and name, as far as they are known.
+    pub object: Option<String>,
+    /// What is wrong and how to mend it.
+    pub problem: String,
+}
+
+/// `, NetworkPolicy shop/db`, or nothing.
+struct Named<'a>(Option<&'a str>);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |name| write!(f, ", {name}"))
+    }
+}
+
+/// Reads objects from YAML or JSON text.
+pub fn parse_manifest(text: &str) -> Manifest {
+    let mut reader = Reader::default();
+    for document in split::documents(text) {
+        reader.read(&document);
+    }
+    reader.finish()
+}
+
+/// Collects what the documents hold.
+#[derive(Default)]
+struct Reader {
+    objects: Vec<Object>,
+    errors: Vec<ManifestError>,
+    ignored: BTreeMap<(String, String), usize>,
+}
+
+/// What an item of a typed List inherits where it does not say it itself.
+#[derive(Clone, Copy)]
+struct Inherited<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+}
+
+impl Reader {
+    fn read(&mut self, document: &Document<'_>) {
+        for value in value::values(document) {
+            match value {
+                Ok(value) => self.take(document, value, None),
+                Err(problem) => self.fail(document, None, problem),
+            }
+        }
+    }
+
+    fn finish(self) -> Manifest {
+        let ignored = self.ignored.into_iter();
+        Manifest {
+            objects: self.objects,
+            errors: self.errors,
+            ignored: ignored
+                .map(|((api_version, kind), count)| IgnoredKind { api_version, kind, count })
+                .collect(),
+        }
+    }
+
+    fn fail(&mut self, document: &Document<'_>, object: Option<String>, problem: String) {
+        self.errors.push(ManifestError { document: document.number, line: document.line, object, problem });
+    }
+
+    fn take(&mut self, document: &Document<'_>, value: Value, inherited: Option<Inherited<'_>>) {
+        let mut object = match value {
+            Value::Null => return,
+            Value::Object(object) => object,
+            other => {
+                let problem = format!(
+                    "{} where an object was expected; write apiVersion, kind and metadata",
+                    describe(&other)
+                );
+                return self.fail(document, None, problem);
+            }
+        };
+        if let Some(Inherited { api_version, kind }) = inherited {
+            object.entry("apiVersion").or_insert_with(|| api_version.into());
+            object.entry("kind").or_insert_with(|| kind.into());
+        }
+        if let Some(items) = list_items(&mut object) {
+            return self.take_items(document, &object, items);
+        }
+        let title = title(&object);
+        match read_object(object) {
+            Ok(Read::Object(object)) => self.objects.push(object),
+            Ok(Read::Ignored { api_version, kind }) => {
+                *self.ignored.entry((api_version, kind)).or_default() += 1;
+            }
+            Err(problem) => self.fail(document, title, problem),
+        }
+    }
+
+    /// The items of a `PodList` are Pods even when they do not say so.
+    fn take_items(&mut self, document: &Document<'_>, list: &Map<String, Value>, items: Vec<Value>) {
+        let item_kind = text(list, "kind").and_then(|kind| kind.strip_suffix("List"));
+        let kind = item_kind.filter(|kind| !kind.is_empty());
+        let inherited = kind.zip(text(list, "apiVersion"));
+        let inherited = inherited.map(|(kind, api_version)| Inherited { api_version, kind });
+        for item in items {
+            self.take(document, item, inherited);
+        }
+    }
+}
+
+/// The items of a List, taken out of it.
+fn list_items(object: &mut Map<String, Value>) -> Option<Vec<Value>> {
+    let is_list = text(object, "kind").is_some_and(|kind| kind.ends_with("List"));
+    match object.get_mut("items") {
+        Some(Value::Array(items)) if is_list => Some(std::mem::take(items)),
+        Some(Value::Null) if is_list => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+/// What became of a well-formed value.
+enum Read {
+    Object(Object),
+    Ignored { api_version: String, kind: String },
+}
+
+fn read_object(object: Map<String, Value>) -> Result<Read, String> {
+    let kind = text(&object, "kind").filter(|kind| !kind.is_empty());
+    let kind = kind.ok_or("kind is missing; say what the object is, such as `kind: NetworkPolicy`")?;
+    let api_version = text(&object, "apiVersion").filter(|version| !version.is_empty());
+    let api_version =
+        api_version.ok_or("apiVersion is missing; say it, such as `apiVersion: networking.k8s.io/v1`")?;
+    let Some(known) = ObjectKind::from_name(kind).filter(|known| is_api_of(*known, api_version)) else {
+        return Ok(Read::Ignored { api_version: api_version.to_owned(), kind: kind.to_owned() });
+    };
+    if api_version != known.api_version() {
+        return Err(format!("apiVersion {api_version} is not read; write {}", known.api_version()));
+    }
+    if object.get("metadata").and_then(|metadata| metadata.get("name")).is_none_or(is_empty) {
+        return Err("metadata.name is missing; give the object a name".to_owned());
+    }
+    let value = Value::Object(object);
+    match known {
+        ObjectKind::Namespace => typed(known, value).map(Object::Namespace),
+        ObjectKind::Node => typed(known, value).map(Object::Node),
+        ObjectKind::Pod => typed(known, value).map(Object::Pod),
+        ObjectKind::Service => typed(known, value).map(Object::Service),
+        ObjectKind::EndpointSlice => typed(known, value).map(Object::EndpointSlice),
+        ObjectKind::NetworkPolicy => typed(known, value).map(Object::NetworkPolicy),
+        ObjectKind::ReplicaSet => typed(known, value).map(Object::ReplicaSet),
+        ObjectKind::Job => typed(known, value).map(Object::Job),
+    }
+    .map(Read::Object)
+}
+
+/// Whether an `apiVersion` is some version of the API that the kind belongs to; other groups have
+/// kinds of the same name that are something else.
+fn is_api_of(kind: ObjectKind, api_version: &str) -> bool {
+    let group = |version: &str| version.rsplit_once('/').map_or(String::new(), |(group, _)| group.to_owned());
+    let given = group(api_version);
+    given == group(kind.api_version())
+        || (kind == ObjectKind::NetworkPolicy && given == OLD_NETWORK_POLICY_GROUP)
+}
+
+fn typed<T: DeserializeOwned>(kind: ObjectKind, value: Value) -> Result<Box<T>, String> {
+    serde_path_to_error::deserialize(value).map(Box::new).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = error.into_inner().to_string();
+        format!("{path}: {problem}; {}", mend(kind, &path, &problem))
+    })
+}
+
+/// How to mend a value of the wrong type.
+fn mend(kind: ObjectKind, path: &str, problem: &str) -> String {
+    if problem.ends_with("expected a string") {
+        return "put the value in quotes".to_owned();
+    }
+    let fields = path.split('.').map(|field| field.split('[').next().unwrap_or(field));
+    let place = Vec::from_iter(fields).join(".");
+    format!("compare with `kubectl explain {}.{place}`", kind.as_str().to_lowercase())
+}
+
+/// Kind, namespace and name, as far as they are known.
+fn title(object: &Map<String, Value>) -> Option<String> {
+    let kind = text(object, "kind");
+    let metadata = object.get("metadata").and_then(Value::as_object);
+    let field = |name| metadata.and_then(|metadata| text(metadata, name)).filter(|text| !text.is_empty());
+    let name = match (field("namespace"), field("name")) {
+        (Some(namespace), Some(name)) => Some(format!("{namespace}/{name}")),
+        (None, Some(name)) => Some(name.to_owned()),
+        (_, None) => None,
+    };
+    match (kind, name) {
+        (Some(kind), Some(name)) => Some(format!("{kind} {name}")),
+        (Some(kind), None) => Some(kind.to_owned()),
+        (None, name) => name,
+    }
+}
+
+fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str)
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
+}
+
+const fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

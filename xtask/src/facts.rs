@@ -54,7 +54,7 @@ pub(crate) struct Facts {
     pub(crate) rustup: bool,
     /// Needs that a program on `PATH`, or one beside cargo, meets.
     pub(crate) programs: BTreeSet<Need>,
-    /// Compilers for the BPF object: Debian's, and rustup's nightly.
+    /// Compilers for the BPF object: Debian's, the user's own, and rustup's nightly.
     pub(crate) bpf_compilers: Vec<BpfCompiler>,
     /// Version of the linker of BPF objects.
     pub(crate) bpf_linker: Option<(u32, u32)>,

@@ -26,7 +26,7 @@ pub(crate) struct KernelFacts {
     pub(crate) btf: bool,
     /// The kernel hides its memory from root too.
     pub(crate) confidential: bool,
-    /// A network namespace with an nftables ruleset could be made; else what the system said.
+    /// A network namespace with an nftables ruleset could be made, or not be tried yet; else what the system said.
     pub(crate) firewall: Result<(), String>,
 }
 

@@ -7,22 +7,33 @@ use std::process::Stdio;
 use crate::error::Failure;
 use crate::facts::{Privilege, major_minor};
 use crate::kernel::{self, BTF, KernelFacts};
+use crate::needs::Need;
 use crate::probe;
+use crate::provide;
 use crate::toolchain::Toolchain;
 
 /// What the lab's firewalls are made of; loaded once into a namespace that goes away with the trial.
-const TRIAL: &str = "table inet portolan_trial {
-  chain policy { type filter hook forward priority 0; policy accept; ct state established accept }
-  chain services { type nat hook prerouting priority -100; ip daddr 10.96.0.1 tcp dport 80 dnat ip to 10.0.0.1:80 }
-}
+const TRIAL: &str = "
+add table inet trial
+add chain inet trial passing { type filter hook forward priority 0; policy accept; }
+add rule inet trial passing ct state established accept
+add chain inet trial services { type nat hook prerouting priority -100; }
+add rule inet trial services ip daddr 10.96.0.1 tcp dport 80 dnat ip to 10.0.0.1:80
 ";
 
+/// Provides what the lab needs, after a look whether this kernel can do it at all, for installing takes minutes.
 /// Refuses, naming all that is missing, when the kernel part of `verb` cannot run here.
-pub(crate) fn demand(
+pub(crate) fn provide(
     verb: &'static str,
     mend: Option<&str>,
     toolchain: &Toolchain,
 ) -> Result<Privilege, Failure> {
+    demand(verb, mend, toolchain)?;
+    provide::provide(verb, Need::LAB, toolchain)?;
+    demand(verb, mend, toolchain)
+}
+
+fn demand(verb: &'static str, mend: Option<&str>, toolchain: &Toolchain) -> Result<Privilege, Failure> {
     let privilege = probe::privilege(toolchain);
     let missing = kernel::missing(&look(privilege, toolchain));
     if missing.is_empty() {
@@ -50,7 +61,11 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(file).unwrap_or_default()
 }
 
+/// Nothing to try while nft is not there: then it is still to be installed.
 fn try_firewall(privilege: Privilege, toolchain: &Toolchain) -> Result<(), String> {
+    if toolchain.find("nft").is_none() {
+        return Ok(());
+    }
     let mut trial = match privilege {
         Privilege::Root => toolchain.tool("unshare"),
         Privilege::Sudo => {

@@ -94,13 +94,13 @@ fn compiler_in_the_way(facts: &Facts) -> Option<String> {
     let installed = BPF_COMPILER_PACKAGES.iter().all(|package| facts.packages.contains(package));
     if installed {
         return Some(format!(
-            "{} are installed, yet not usable for the BPF object (too old, or an LLVM newer than the linker's); {NIGHTLY}",
+            "{} are installed, yet not usable for the BPF object (too old, or an LLVM newer than the linker's); {OWN_SOURCE}",
             BPF_COMPILER_PACKAGES.join(", ")
         ));
     }
     if facts.rust_in_usr_bin && !facts.packages.contains("rustc-web") {
         return Some(format!(
-            "/usr/bin has a Rust toolchain that Debian's rustc-web would replace; remove it if it is not in use, or {NIGHTLY}"
+            "/usr/bin has a Rust toolchain that Debian's rustc-web would replace; remove it if it is not in use, or {OWN_SOURCE}"
         ));
     }
     let hidden = facts.hidden_by_usr_bin.as_ref()?;
@@ -110,8 +110,8 @@ fn compiler_in_the_way(facts: &Facts) -> Option<String> {
     ))
 }
 
-/// The other way to a compiler for the BPF object.
-const NIGHTLY: &str = "run: rustup toolchain install nightly --component rust-src";
+/// The other way to a compiler for the BPF object: the user's own, once it has the source of its library.
+const OWN_SOURCE: &str = "with rustup, run: rustup component add rust-src";
 
 fn list(packages: &BTreeSet<&'static str>) -> String {
     packages.iter().copied().collect::<Vec<_>>().join(" ")
@@ -160,9 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn a_nightly_with_source_spares_debians_compiler() {
-        let nightly = BpfCompiler { release: (1, 97), llvm: 22, source: true };
-        let facts = Facts { bpf_compilers: vec![nightly], ..fresh_debian() };
+    fn an_own_compiler_with_source_spares_debians() {
+        let own = BpfCompiler { release: (1, 95), llvm: 22, source: true };
+        let facts = Facts { bpf_compilers: vec![own], ..fresh_debian() };
         let steps = plan(Need::OBJECT, &facts).unwrap();
         let Step::AptInstall(packages) = &steps[1] else { panic!("{steps:?}") };
         assert!(!packages.contains(&"rustc-web"), "{packages:?}");
@@ -196,10 +196,7 @@ mod tests {
     #[test]
     fn debians_compiler_never_replaces_another_in_usr_bin() {
         let text = blocked(Need::OBJECT, &Facts { rust_in_usr_bin: true, ..fresh_debian() });
-        assert!(
-            text.contains("would replace") && text.contains("rustup toolchain install nightly"),
-            "{text}"
-        );
+        assert!(text.contains("would replace") && text.contains("rustup component add rust-src"), "{text}");
     }
 
     #[test]

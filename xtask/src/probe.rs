@@ -4,16 +4,16 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::process::Command;
 
 use crate::command;
 use crate::facts::{BpfCompiler, Facts, Privilege, major_minor};
 use crate::needs::{BPF_LINKER, Need};
 use crate::toolchain::Toolchain;
 
-/// Where Debian's packages put a compiler, its cargo and the source of the standard library.
+/// Where Debian's packages put a compiler and its cargo.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
-const DEBIAN_SYSROOT: &str = "/usr";
 
 /// The facts that decide about `needs`.
 pub(crate) fn gather(needs: &[Need], toolchain: &Toolchain) -> Facts {
@@ -68,32 +68,43 @@ fn has_program(need: Need, toolchain: &Toolchain) -> bool {
     }
 }
 
-/// Debian's compiler, and rustup's nightly only when that one does not serve: asking rustup is slow.
+/// Debian's compiler; the others only when that one does not serve, for asking rustup is slow.
 fn bpf_compilers(toolchain: &Toolchain) -> Vec<BpfCompiler> {
-    let debians = debian_compiler(toolchain);
-    if debians.as_ref().is_some_and(BpfCompiler::usable) {
-        return debians.into_iter().collect();
+    let mut seen = Vec::new();
+    for look in [debian_compiler, own_compiler, nightly_compiler] {
+        seen.extend(look(toolchain));
+        if seen.iter().any(BpfCompiler::usable) {
+            break;
+        }
     }
-    debians.into_iter().chain(nightly_compiler(toolchain)).collect()
+    seen
 }
 
 fn debian_compiler(toolchain: &Toolchain) -> Option<BpfCompiler> {
     if !Path::new(DEBIAN_CARGO).exists() {
         return None;
     }
-    let version = command::answer(toolchain.tool(DEBIAN_RUSTC).arg("-vV"))?;
-    BpfCompiler::read(&version, has_source(Path::new(DEBIAN_SYSROOT)))
+    compiler(|| toolchain.tool(DEBIAN_RUSTC))
+}
+
+/// The one that builds user space: it may build the object too, when rustup gave it the source.
+fn own_compiler(toolchain: &Toolchain) -> Option<BpfCompiler> {
+    compiler(|| toolchain.tool("rustc"))
 }
 
 fn nightly_compiler(toolchain: &Toolchain) -> Option<BpfCompiler> {
     let rustup = toolchain.find("rustup")?;
-    let ask = |flags: &[&str]| {
-        // Looking must not install.
+    compiler(|| {
         let mut run = toolchain.tool(&rustup);
-        command::answer(run.env("RUSTUP_AUTO_INSTALL", "0").args(["run", "nightly", "rustc"]).args(flags))
-    };
-    let version = ask(&["-vV"])?;
-    let sysroot = ask(&["--print", "sysroot"])?;
+        // Looking must not install.
+        run.env("RUSTUP_AUTO_INSTALL", "0").args(["run", "nightly", "rustc"]);
+        run
+    })
+}
+
+fn compiler(rustc: impl Fn() -> Command) -> Option<BpfCompiler> {
+    let version = command::answer(rustc().arg("-vV"))?;
+    let sysroot = command::answer(rustc().args(["--print", "sysroot"]))?;
     BpfCompiler::read(&version, has_source(Path::new(sysroot.trim())))
 }
 

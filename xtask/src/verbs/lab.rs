@@ -7,8 +7,6 @@ use crate::command;
 use crate::error::Failure;
 use crate::facts::Privilege;
 use crate::kernel_probe;
-use crate::needs::Need;
-use crate::provide;
 use crate::say;
 use crate::toolchain::Toolchain;
 
@@ -40,8 +38,7 @@ pub(crate) fn run(
     rest: &[OsString],
     toolchain: &Toolchain,
 ) -> Result<(), Failure> {
-    provide::provide(verb, Need::LAB, toolchain)?;
-    let privilege = kernel_probe::demand(verb, None, toolchain)?;
+    let privilege = kernel_probe::provide(verb, None, toolchain)?;
     build(profile, toolchain)?;
     let [portolan, lab] = PACKAGES.map(|program| programs(profile).join(program));
     let mut command = match privilege {

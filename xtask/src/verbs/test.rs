@@ -28,10 +28,9 @@ pub(crate) fn run(no_kernel: bool, rest: &[OsString], toolchain: &Toolchain) -> 
         say::line(format_args!("tests in user space only"));
         test.env(SKIP_OBJECT.0, SKIP_OBJECT.1);
     } else {
-        provide::provide("test", Need::LAB, toolchain)?;
         say::line(format_args!("tests, on the real kernel too: {}", kernel.join(", ")));
         let mend = "`cargo xtask test --no-kernel` leaves out the tests that need it.";
-        let privilege = kernel_probe::demand("test", Some(mend), toolchain)?;
+        let privilege = kernel_probe::provide("test", Some(mend), toolchain)?;
         with_features(&mut test, &kernel);
         with_privilege(&mut test, privilege);
     }

@@ -23,6 +23,24 @@ pub enum Outcome {
     Delivered,
 }
 
+impl Outcome {
+    /// Every outcome, in the order of the enum.
+    pub const ALL: [Self; 6] =
+        [Self::Established, Self::Refused, Self::Rejected, Self::Dropped, Self::NoReply, Self::Delivered];
+
+    /// The spelling used in JSON, metrics and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Established => "established",
+            Self::Refused => "refused",
+            Self::Rejected => "rejected",
+            Self::Dropped => "dropped",
+            Self::NoReply => "no-reply",
+            Self::Delivered => "delivered",
+        }
+    }
+}
+
 /// Outcome and decision taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -41,6 +59,32 @@ pub enum Verdict {
     Settling,
     /// It cannot be said.
     Undecided,
+}
+
+impl Verdict {
+    /// Every verdict, in the order of the enum.
+    pub const ALL: [Self; 7] = [
+        Self::Allowed,
+        Self::Denied,
+        Self::Unenforced,
+        Self::Blocked,
+        Self::Failed,
+        Self::Settling,
+        Self::Undecided,
+    ];
+
+    /// The spelling used in JSON, metrics and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Unenforced => "unenforced",
+            Self::Blocked => "blocked",
+            Self::Failed => "failed",
+            Self::Settling => "settling",
+            Self::Undecided => "undecided",
+        }
+    }
 }
 
 /// Which ends of the connection the reporting agents saw.
@@ -231,4 +275,19 @@ pub struct Flow {
     pub latency_us: Option<Latency>,
     /// Records lost before this one that it may stand beside.
     pub lost: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_spelled_as_in_json() {
+        for outcome in Outcome::ALL {
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
+        }
+        for verdict in Verdict::ALL {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.as_str());
+        }
+    }
 }

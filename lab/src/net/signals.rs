@@ -1,0 +1,71 @@
+//! SIGINT and SIGTERM: labs are removed before the process ends.
+//!
+//! One thread for the life of the process owns both signals from the first lab on. Whoever waits in
+//! [`wait_for_end`] takes the next signal and ends in its own way; otherwise the labs are removed and the process
+//! exits with 128 + signal, as a shell expects.
+
+use std::io;
+use std::process;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::net::remains;
+
+#[derive(Debug, Default)]
+struct Waiters {
+    waiting: usize,
+    signals: usize,
+}
+
+static WAITERS: Mutex<Waiters> = Mutex::new(Waiters { waiting: 0, signals: 0 });
+static WOKEN: Condvar = Condvar::new();
+
+/// Starts the signal thread once.
+pub(crate) fn watch() -> io::Result<()> {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    if STARTED.set(()).is_err() {
+        return Ok(());
+    }
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    let guard = runtime.enter();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    drop(guard);
+    thread::Builder::new().name("lab-signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            loop {
+                let code = tokio::select! {
+                    _ = interrupt.recv() => 130,
+                    _ = terminate.recv() => 143,
+                };
+                on_signal(code);
+            }
+        });
+    })?;
+    Ok(())
+}
+
+/// Blocks until SIGINT or SIGTERM arrives; the labs stay and their owner removes them by dropping.
+pub(crate) fn wait_for_end() {
+    let mut state = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
+    state.waiting += 1;
+    let seen = state.signals;
+    while state.signals == seen {
+        state = WOKEN.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+    state.waiting -= 1;
+}
+
+fn on_signal(code: i32) {
+    let mut state = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
+    state.signals += 1;
+    if state.waiting > 0 {
+        WOKEN.notify_all();
+        return;
+    }
+    drop(state);
+    remains::clean_all();
+    process::exit(code);
+}

@@ -29,6 +29,9 @@ use imbl::OrdMap;
 use scope::Scope;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
+/// Pods by namespace and name.
+type PodsByName = OrdMap<(Arc<str>, Arc<str>), Arc<Pod>>;
+
 /// The state of a cluster at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
@@ -37,7 +40,7 @@ pub struct Cluster {
     /// The nodes, also one that only [`Cluster::set_node_addresses`] told of.
     nodes: OrdMap<Arc<str>, Node>,
     /// The pods on each node that hold addresses of the pod network.
-    pods_by_node: OrdMap<Arc<str>, OrdMap<(Arc<str>, Arc<str>), Arc<Pod>>>,
+    pods_by_node: OrdMap<Arc<str>, PodsByName>,
     /// Who holds an address.
     addresses: AddressBook,
 }
@@ -67,7 +70,7 @@ impl Cluster {
             Object::Pod(object) => {
                 let pod = Arc::new(Pod::read(key, *object)?);
                 self.remove_pod(&pod.namespace, &pod.name);
-                self.insert_pod(pod);
+                self.insert_pod(&pod);
             }
             Object::Service(object) => {
                 let service = Arc::new(Service::read(key, &object)?);
@@ -193,16 +196,16 @@ impl Cluster {
         }
     }
 
-    fn insert_pod(&mut self, pod: Arc<Pod>) {
-        self.addresses.add_pod(&pod);
+    fn insert_pod(&mut self, pod: &Arc<Pod>) {
+        self.addresses.add_pod(pod);
         let namespace: Arc<str> = Arc::from(pod.namespace.as_str());
         let name: Arc<str> = Arc::from(pod.name.as_str());
         if let (Some(node), true) = (&pod.node, pod.in_pod_network()) {
             let mut pods = self.pods_by_node.remove(node.as_str()).unwrap_or_default();
-            pods.insert((namespace, Arc::clone(&name)), Arc::clone(&pod));
+            pods.insert((namespace, Arc::clone(&name)), Arc::clone(pod));
             self.pods_by_node.insert(Arc::from(node.as_str()), pods);
         }
-        self.scope_mut(&pod.namespace).pods.insert(name, Arc::clone(&pod));
+        self.scope_mut(&pod.namespace).pods.insert(name, Arc::clone(pod));
     }
 
     fn remove_pod(&mut self, namespace: &str, name: &str) {

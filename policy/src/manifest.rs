@@ -227,7 +227,7 @@ fn mend(kind: ObjectKind, path: &str, problem: &str) -> String {
         return "put the value in quotes".to_owned();
     }
     let fields = path.split('.').map(|field| field.split('[').next().unwrap_or(field));
-    let place = Vec::from_iter(fields).join(".");
+    let place = fields.collect::<Vec<_>>().join(".");
     format!("compare with `kubectl explain {}.{place}`", kind.as_str().to_lowercase())
 }
 

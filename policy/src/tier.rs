@@ -5,7 +5,11 @@ use crate::{
     network_policy::{Direction, NetworkPolicy, Question},
     truth::{Fact, Truth},
 };
-use std::collections::BTreeSet;
+use imbl::OrdMap;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// The policies of one namespace.
+pub(crate) type PoliciesByName = OrdMap<Arc<str>, Arc<NetworkPolicy>>;
 
 /// What the policies that may isolate one pod in one direction say so far.
 #[derive(Default)]
@@ -24,15 +28,15 @@ struct Tally<'a> {
     missing: BTreeSet<String>,
 }
 
-/// Evaluates the tier for a pod; `policies` are those of its namespace, ordered by name.
-pub(crate) fn network_policies<'a>(
-    policies: impl Iterator<Item = &'a NetworkPolicy>,
+/// Evaluates the tier for a pod; `policies` are those of its namespace.
+pub(crate) fn network_policies(
+    policies: &PoliciesByName,
     subject: &Pod,
     direction: Direction,
     question: Question<'_>,
 ) -> SideDecision {
     let mut tally = Tally::default();
-    for policy in policies {
+    for policy in policies.values() {
         tally.add(policy, policy.isolates(subject, direction), direction, question);
     }
     tally.decide()
@@ -110,7 +114,7 @@ impl<'a> Tally<'a> {
     }
 
     fn undecidable(self) -> SideDecision {
-        SideDecision::undecidable(Vec::from_iter(self.missing).join("; "))
+        SideDecision::undecidable(self.missing.into_iter().collect::<Vec<_>>().join("; "))
     }
 }
 

@@ -111,17 +111,17 @@ impl Cluster {
             _ => return SideDecision::undecidable(contested(subject)),
         };
         match peer.pods {
-            [] => self.from_address(direction, pod, peer, connection),
-            [peer] => self.from_pod(direction, pod, peer, connection),
+            [] => self.beside_address(direction, pod, peer, connection),
+            [peer] => self.beside_pod(direction, pod, peer, connection),
             claimants => {
-                let sides = claimants.iter().map(|peer| self.from_pod(direction, pod, peer, connection));
+                let sides = claimants.iter().map(|peer| self.beside_pod(direction, pod, peer, connection));
                 agree(sides.collect(), || contested(peer))
             }
         }
     }
 
     /// The peer is a pod; a pod and itself are no matter for policies (N31).
-    fn from_pod(
+    fn beside_pod(
         &self,
         direction: Direction,
         subject: &Pod,
@@ -135,7 +135,7 @@ impl Cluster {
     }
 
     /// The peer is a plain address; what comes from the subject's own node is exempt (N32).
-    fn from_address(
+    fn beside_address(
         &self,
         direction: Direction,
         subject: &Pod,
@@ -159,9 +159,10 @@ impl Cluster {
 
     /// Walks the tiers that speak about the subject.
     fn tiers(&self, subject: &Pod, direction: Direction, question: Question<'_>) -> SideDecision {
-        let scope = self.scopes.get(subject.namespace.as_str());
-        let policies = scope.into_iter().flat_map(|scope| scope.policies.values());
-        network_policies(policies.map(AsRef::as_ref), subject, direction, question)
+        match self.scopes.get(subject.namespace.as_str()) {
+            Some(scope) => network_policies(&scope.policies, subject, direction, question),
+            None => SideDecision::plain(SideVerdict::NotIsolated),
+        }
     }
 
     fn question<'a>(
@@ -211,7 +212,7 @@ fn agree(sides: Vec<SideDecision>, reason: impl FnOnce() -> String) -> SideDecis
     SideDecision {
         verdict: first.verdict,
         policies: policies.into_iter().collect(),
-        reason: (!reasons.is_empty()).then(|| Vec::from_iter(reasons).join("; ")),
+        reason: (!reasons.is_empty()).then(|| reasons.into_iter().collect::<Vec<_>>().join("; ")),
     }
 }
 
@@ -230,5 +231,5 @@ fn is_same_pod(source: Party<'_>, destination: Party<'_>) -> bool {
 /// Two live claimants of one address: nobody can say whose it is (M6).
 fn contested(party: Party<'_>) -> String {
     let names = party.pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name));
-    format!("several live pods claim the address {}: {}", party.ip, Vec::from_iter(names).join(", "))
+    format!("several live pods claim the address {}: {}", party.ip, names.collect::<Vec<_>>().join(", "))
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     ObjectKind, Pod,
-    network_policy::NetworkPolicy,
     pod::Controller,
     selector::NAMESPACE_NAME_LABEL,
     service::{Endpoints, Service},
+    tier::PoliciesByName,
 };
 use imbl::OrdMap;
 use std::{collections::BTreeMap, sync::Arc};
@@ -16,7 +16,7 @@ pub(super) struct Scope {
     /// The namespace's labels; absent while its object is not known.
     pub(super) labels: Option<Arc<BTreeMap<String, String>>>,
     pub(super) pods: OrdMap<Arc<str>, Arc<Pod>>,
-    pub(super) policies: OrdMap<Arc<str>, Arc<NetworkPolicy>>,
+    pub(super) policies: PoliciesByName,
     pub(super) services: OrdMap<Arc<str>, Arc<Service>>,
     /// By the name of the EndpointSlice.
     pub(super) endpoints: OrdMap<Arc<str>, Arc<Endpoints>>,

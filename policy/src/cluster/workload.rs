@@ -18,27 +18,22 @@ impl Cluster {
     /// While the ReplicaSet is not known, its name less the hash that its pods carry is the
     /// Deployment's.
     fn top(&self, pod: &Pod, owner: &Controller) -> Workload {
-        let kind = match owner.kind.as_str() {
-            "ReplicaSet" => ObjectKind::ReplicaSet,
-            "Job" => ObjectKind::Job,
-            _ => return workload(&owner.kind, &owner.name),
-        };
-        match self.controller_of(&pod.namespace, kind, &owner.name) {
-            Some(Some(top)) => workload(&top.kind, &top.name),
-            Some(None) => workload(&owner.kind, &owner.name),
-            None if kind == ObjectKind::ReplicaSet => match pod.deployment_of(&owner.name) {
-                Some(deployment) => workload("Deployment", deployment),
-                None => workload(&owner.kind, &owner.name),
-            },
-            None => workload(&owner.kind, &owner.name),
+        let known = owner_kind(&owner.kind).and_then(|kind| {
+            let scope = self.scopes.get(pod.namespace.as_str())?;
+            scope.owners.get(&(kind, Arc::from(owner.name.as_str())))
+        });
+        let deployment = pod.deployment_of(&owner.name).filter(|_| owner.kind == "ReplicaSet");
+        match (known, deployment) {
+            (Some(Some(top)), _) => workload(&top.kind, &top.name),
+            (None, Some(deployment)) => workload("Deployment", deployment),
+            (Some(None), _) | (None, None) => workload(&owner.kind, &owner.name),
         }
     }
+}
 
-    /// What controls an owner; the outer `None` means that the owner itself is not known.
-    fn controller_of(&self, namespace: &str, kind: ObjectKind, name: &str) -> Option<Option<&Controller>> {
-        let scope = self.scopes.get(namespace)?;
-        scope.owners.get(&(kind, Arc::from(name))).map(Option::as_ref)
-    }
+/// The kinds that stand between a pod and its workload.
+fn owner_kind(kind: &str) -> Option<ObjectKind> {
+    ObjectKind::from_name(kind).filter(|kind| matches!(kind, ObjectKind::ReplicaSet | ObjectKind::Job))
 }
 
 fn workload(kind: &str, name: &str) -> Workload {

@@ -1,1 +1,28 @@
-//! x.
+//! The agent of a node: loads the probes, joins their events into attempts, attributes them to pods
+//! and policies, and passes them on.
+//!
+//! ```text
+//! kernel -> capture -> connections -> attribute -> sink -> stdout, or stream -> collector
+//!                                        ^
+//!             cluster (Kubernetes) -> history
+//! ```
+//!
+//! [`connections`], [`attribute`], [`history`] and [`stream::Outbox`] decide and do no I/O; the rest
+//! moves bytes. It never aggregates across nodes.
+
+pub mod attribute;
+pub mod capture;
+pub mod clock;
+pub mod cluster;
+pub mod connections;
+pub mod event;
+pub mod history;
+pub mod kernel;
+pub mod metrics;
+pub mod reasons;
+mod run;
+mod serve;
+pub mod sink;
+pub mod stream;
+
+pub use run::{AgentError, Config, Output, Source, run};

@@ -1,1 +1,36 @@
-//! x.
+//! The collector: accepts batches from the agents, joins their views and serves flows.
+//!
+//! Owns what is known across nodes. Parses no packets and evaluates no policies: it takes the
+//! decisions the agents made and judges them again, with the same function, once both ends of a
+//! connection have been heard.
+//!
+//! ```text
+//! agents ── gRPC ──► ingest ──► intake: dedup ──► join ──► recent ──► flows ── gRPC ──► observers
+//!                                         │                  └──────► subscribe ──┘
+//!                                       nodes ──► status, metrics
+//! ```
+//!
+//! The modules named after a domain word are pure: time is a parameter and nothing does I/O.
+//! [`run`] puts them behind the two listeners.
+
+mod clock;
+mod config;
+mod dedup;
+mod filter;
+mod hub;
+mod intake;
+mod join;
+mod metrics;
+mod nodes;
+mod recent;
+mod serve;
+mod status;
+mod subscribe;
+
+#[cfg(test)]
+#[path = "../tests/support/build.rs"]
+mod build;
+
+pub use config::Config;
+pub use filter::{FilterError, Filters};
+pub use serve::{Error, Listeners, run};

@@ -1,0 +1,144 @@
+//! The pod interfaces of this network namespace, and the namespace's own addresses, as they come
+//! and go: told by the kernel over netlink, never polled.
+
+use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
+use rtnetlink::{
+    Handle, MulticastGroup,
+    packet_core::{NetlinkMessage, NetlinkPayload},
+    packet_route::{
+        RouteNetlinkMessage,
+        address::AddressAttribute,
+        link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
+    },
+    sys::SocketAddr,
+};
+use std::{collections::BTreeSet, net::IpAddr};
+
+/// A change among the devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceChange {
+    /// A pod interface is there, perhaps known already.
+    Up {
+        /// Its index.
+        ifindex: u32,
+        /// Its name.
+        name: String,
+    },
+    /// An interface is gone.
+    Gone {
+        /// Its index.
+        ifindex: u32,
+    },
+    /// The namespace's own addresses changed.
+    Addresses,
+    /// The kernel had more to tell than we could hear: look at everything again.
+    Overrun,
+}
+
+/// Netlink cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DevicesError {
+    /// No socket.
+    #[error("cannot open a netlink socket")]
+    Open(#[source] std::io::Error),
+    /// A dump failed.
+    #[error("cannot list the {what} of this network namespace")]
+    Dump {
+        /// Of what.
+        what: &'static str,
+        /// Why.
+        #[source]
+        error: rtnetlink::Error,
+    },
+}
+
+/// Listens to the devices of the network namespace that it was opened in.
+pub struct Devices {
+    handle: Handle,
+    messages: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
+}
+
+impl Devices {
+    /// Opens the socket; what changes from now on will be told.
+    pub fn open() -> Result<Self, DevicesError> {
+        let (connection, handle, messages) = rtnetlink::new_multicast_connection(&[
+            MulticastGroup::Link,
+            MulticastGroup::Ipv4Ifaddr,
+            MulticastGroup::Ipv6Ifaddr,
+        ])
+        .map_err(DevicesError::Open)?;
+        tokio::spawn(connection);
+        Ok(Self { handle, messages })
+    }
+
+    /// The pod interfaces that are there now.
+    pub async fn pod_interfaces(&self) -> Result<Vec<(u32, String)>, DevicesError> {
+        let failed = |error| DevicesError::Dump { what: "interfaces", error };
+        let links = self.handle.link().get().execute().try_collect::<Vec<_>>().await.map_err(failed)?;
+        Ok(links.iter().filter_map(pod_interface).collect())
+    }
+
+    /// The addresses of the network namespace itself, loopback left out.
+    pub async fn addresses(&self) -> Result<BTreeSet<IpAddr>, DevicesError> {
+        let failed = |error| DevicesError::Dump { what: "addresses", error };
+        let found = self.handle.address().get().execute().try_collect::<Vec<_>>().await.map_err(failed)?;
+        let addresses = found.iter().flat_map(|message| &message.attributes).filter_map(|attribute| {
+            match attribute {
+                AddressAttribute::Local(ip) | AddressAttribute::Address(ip) => Some(*ip),
+                _ => None,
+            }
+        });
+        Ok(addresses.filter(|ip| !ip.is_loopback() && !is_link_local(ip)).collect())
+    }
+
+    /// Waits for the next change; `None` when the socket is gone.
+    pub async fn next(&mut self) -> Option<DeviceChange> {
+        loop {
+            let (message, _) = self.messages.next().await?;
+            match message.payload {
+                NetlinkPayload::InnerMessage(message) => {
+                    if let Some(change) = change(&message) {
+                        return Some(change);
+                    }
+                }
+                NetlinkPayload::Overrun(_) | NetlinkPayload::Error(_) => return Some(DeviceChange::Overrun),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Link-local addresses are the same on every node: they name nobody.
+fn is_link_local(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+fn change(message: &RouteNetlinkMessage) -> Option<DeviceChange> {
+    match message {
+        RouteNetlinkMessage::NewLink(link) => {
+            pod_interface(link).map(|(ifindex, name)| DeviceChange::Up { ifindex, name })
+        }
+        RouteNetlinkMessage::DelLink(link) => Some(DeviceChange::Gone { ifindex: link.header.index }),
+        RouteNetlinkMessage::NewAddress(_) | RouteNetlinkMessage::DelAddress(_) => {
+            Some(DeviceChange::Addresses)
+        }
+        _ => None,
+    }
+}
+
+/// Pods hang on veths. An uplink may be one as well: it costs a look at its packets and nothing
+/// else, since an address is a pod's by the cluster state, not by its device.
+fn pod_interface(link: &LinkMessage) -> Option<(u32, String)> {
+    let is_veth = link.attributes.iter().any(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => infos.contains(&LinkInfo::Kind(InfoKind::Veth)),
+        _ => false,
+    });
+    let name = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })?;
+    is_veth.then_some((link.header.index, name))
+}

@@ -1,0 +1,9 @@
+//! From the kernel to attempts: probes, devices, and the thread that reads them.
+
+mod devices;
+mod probes;
+mod worker;
+
+pub use devices::{DeviceChange, Devices, DevicesError};
+pub use probes::{ProbeOff, Probes, ProbesError, chain};
+pub use worker::{Captured, Command, Worker};

@@ -1,0 +1,331 @@
+//! The probes in the kernel: loaded one by one, attached to devices, read on a timer.
+//!
+//! Each probe is optional. One that fails is reported with what is lost without it, and the rest
+//! goes on; without any there is nothing to do and the error says what is missing.
+
+use crate::{
+    connections::{ConversationCounters, Counters},
+    event::{Event, FiveTuple},
+    kernel::Layout,
+};
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader,
+    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    programs::{
+        BtfTracePoint, LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        tc::{NlOptions, SchedClassifierLinkId, TcAttachOptions, qdisc_add_clsact},
+    },
+    util::KernelVersion,
+};
+use portolan_ebpf_types::{Conversation, ConversationKey, Tuple, lost};
+use std::{
+    collections::HashMap as Map,
+    net::IpAddr,
+};
+
+/// The object that build.rs made; empty when it was told to skip it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portolan-probes"));
+
+/// The probes cannot do their work.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbesError {
+    /// The agent was built without the object.
+    #[error("this agent was built with AYA_BUILD_SKIP=1 and has no BPF programs: build it without")]
+    NotBuilt,
+    /// The kernel refuses maps or programs for want of a right.
+    #[error(
+        "the kernel refuses BPF ({what}): the agent needs root, or the capabilities CAP_BPF, CAP_PERFMON \
+         and CAP_NET_ADMIN"
+    )]
+    NotPermitted {
+        /// What was refused.
+        what: String,
+    },
+    /// The object does not load.
+    #[error("cannot load the BPF object")]
+    Load(#[source] EbpfError),
+    /// A map that the object must have is not there.
+    #[error("the BPF map {0} is missing or of another type")]
+    Map(&'static str, #[source] Option<MapError>),
+    /// The device programs are what capture stands on.
+    #[error("cannot load the device program {name}")]
+    DeviceProgram {
+        /// The program.
+        name: &'static str,
+        /// Why.
+        #[source]
+        error: ProgramError,
+    },
+}
+
+/// A probe that is off, and what is lost without it.
+#[derive(Debug)]
+pub struct ProbeOff {
+    /// The probe.
+    pub probe: &'static str,
+    /// What is not seen.
+    pub lost: &'static str,
+    /// Why it is off.
+    pub reason: String,
+}
+
+/// Where the programs of a device hang.
+#[derive(Debug)]
+struct Attachment {
+    from_pod: SchedClassifierLinkId,
+    to_pod: SchedClassifierLinkId,
+}
+
+/// The probes in the kernel.
+pub struct Probes {
+    ebpf: Ebpf,
+    events: RingBuf<MapData>,
+    lost: PerCpuArray<MapData, u64>,
+    conversations: HashMap<MapData, [u8; KEY], [u8; VALUE]>,
+    devices: Map<u32, Attachment>,
+    tcx: bool,
+}
+
+const KEY: usize = size_of::<ConversationKey>();
+const VALUE: usize = size_of::<Conversation>();
+const FROM_POD: &str = "from_pod";
+const TO_POD: &str = "to_pod";
+
+/// tcx came with this kernel; below it the programs hang in clsact.
+const TCX_SINCE: KernelVersion = KernelVersion::new(6, 6, 0);
+
+impl Probes {
+    /// Loads what this kernel can load.
+    pub fn load(layout: &Layout) -> Result<(Self, Vec<ProbeOff>), ProbesError> {
+        if OBJECT.is_empty() {
+            return Err(ProbesError::NotBuilt);
+        }
+        let mut loader = EbpfLoader::new();
+        for (name, value) in &layout.globals {
+            loader.override_global(name, value, true);
+        }
+        let mut ebpf = loader.load(OBJECT).map_err(load_error)?;
+        for name in [FROM_POD, TO_POD] {
+            device_program(&mut ebpf, name)
+                .and_then(SchedClassifier::load)
+                .map_err(|error| program_error(name, error))?;
+        }
+        let off = load_tracepoints(&mut ebpf, layout);
+        let probes = Self {
+            events: take_map(&mut ebpf, "EVENTS")?,
+            lost: take_map(&mut ebpf, "LOST")?,
+            conversations: take_map(&mut ebpf, "CONVERSATIONS")?,
+            ebpf,
+            devices: Map::new(),
+            tcx: KernelVersion::current().is_ok_and(|version| version >= TCX_SINCE),
+        };
+        Ok((probes, off))
+    }
+
+    /// Attaches to a device, once. What others drop must be seen: first of all on the way from the
+    /// pod, last of all on the way to it.
+    pub fn attach(&mut self, ifindex: u32, name: &str) -> Result<bool, ProgramError> {
+        if self.devices.contains_key(&ifindex) {
+            return Ok(false);
+        }
+        if !self.tcx {
+            // It may be there already; what matters is whether attaching works.
+            drop(qdisc_add_clsact(name));
+        }
+        let from_pod = self.attach_one(FROM_POD, name, TcAttachType::Ingress, LinkOrder::first())?;
+        match self.attach_one(TO_POD, name, TcAttachType::Egress, LinkOrder::last()) {
+            Ok(to_pod) => {
+                self.devices.insert(ifindex, Attachment { from_pod, to_pod });
+                Ok(true)
+            }
+            Err(error) => {
+                self.detach_one(FROM_POD, from_pod);
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets go of a device that is gone or going.
+    pub fn detach(&mut self, ifindex: u32) {
+        if let Some(Attachment { from_pod, to_pod }) = self.devices.remove(&ifindex) {
+            self.detach_one(FROM_POD, from_pod);
+            self.detach_one(TO_POD, to_pod);
+        }
+    }
+
+    /// How many devices the programs hang on.
+    pub fn devices(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Reads every event that waits, and hands each to `take`; answers how many were not understood.
+    pub fn drain(&mut self, mut take: impl FnMut(Event)) -> u64 {
+        let mut unknown = 0;
+        while let Some(record) = self.events.next() {
+            match Event::decode(&record) {
+                Some(event) => take(event),
+                None => unknown += 1,
+            }
+        }
+        unknown
+    }
+
+    /// Events and conversations that the kernel could not keep, since load.
+    pub fn lost(&self) -> [u64; lost::COUNT as usize] {
+        std::array::from_fn(|index| {
+            self.lost.get(&(index as u32), 0).map_or(0, |counters| counters.iter().sum())
+        })
+    }
+
+    fn attach_one(
+        &mut self,
+        program: &'static str,
+        device: &str,
+        direction: TcAttachType,
+        order: LinkOrder,
+    ) -> Result<SchedClassifierLinkId, ProgramError> {
+        let options = if self.tcx {
+            TcAttachOptions::TcxOrder(order)
+        } else {
+            TcAttachOptions::Netlink(NlOptions::default())
+        };
+        device_program(&mut self.ebpf, program)?.attach_with_options(device, direction, options)
+    }
+
+    fn detach_one(&mut self, program: &'static str, link: SchedClassifierLinkId) {
+        if let Ok(program) = device_program(&mut self.ebpf, program) {
+            // The device may have taken the link with it.
+            drop(program.detach(link));
+        }
+    }
+}
+
+impl ConversationCounters for Probes {
+    fn read(&mut self, ifindex: u32, tuple: &FiveTuple) -> Option<Counters> {
+        let value = self.conversations.get(&key(ifindex, tuple), 0).ok()?;
+        let value: Conversation = bytemuck::try_pod_read_unaligned(&value).ok()?;
+        Some(Counters {
+            packets: value.packets.iter().sum(),
+            bytes: value.bytes.iter().sum(),
+            last: value.last_ns,
+        })
+    }
+
+    fn forget(&mut self, ifindex: u32, tuple: &FiveTuple) {
+        // It is gone already when the other end of the tuple was asked for.
+        drop(self.conversations.remove(&key(ifindex, tuple)));
+    }
+}
+
+fn key(ifindex: u32, tuple: &FiveTuple) -> [u8; KEY] {
+    let family = if tuple.source.ip.is_ipv4() { 4 } else { 6 };
+    let raw = Tuple {
+        source: octets(tuple.source.ip),
+        destination: octets(tuple.destination.ip),
+        source_port: tuple.source.port,
+        destination_port: tuple.destination.port,
+    };
+    let mut key = ConversationKey::default();
+    key.set(ifindex, tuple.protocol.number(), family, &raw);
+    bytemuck::cast(key)
+}
+
+fn octets(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+/// Loads and attaches the tracepoints; one that this kernel refuses is off.
+fn load_tracepoints(ebpf: &mut Ebpf, layout: &Layout) -> Vec<ProbeOff> {
+    const TRACEPOINTS: [(&str, &str); 2] = [
+        ("kfree_skb", "drops and their reasons: dropped attempts show as no-reply"),
+        ("inet_sock_set_state", "packets and bytes of TCP connections, and when a client gives up"),
+    ];
+    let btf = Btf::from_sys_fs();
+    let mut off = Vec::new();
+    for (probe, lost) in TRACEPOINTS {
+        let result = match &btf {
+            _ if !layout.supports(probe) => {
+                let missing: Vec<&str> =
+                    layout.missing.iter().filter(|m| m.probe == probe).map(|m| m.member.as_str()).collect();
+                Err(format!("this kernel has no {}", missing.join(", ")))
+            }
+            Ok(btf) => attach_tracepoint(ebpf, probe, btf).map_err(|error| chain(&error)),
+            Err(error) => Err(chain(error)),
+        };
+        if let Err(reason) = result {
+            off.push(ProbeOff { probe, lost, reason });
+        }
+    }
+    off
+}
+
+fn attach_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: &Btf) -> Result<(), ProgramError> {
+    let program: &mut BtfTracePoint =
+        ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    program.load(name, btf)?;
+    program.attach()?;
+    Ok(())
+}
+
+fn device_program<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut SchedClassifier, ProgramError> {
+    ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
+}
+
+fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, ProbesError> {
+    let map = ebpf.take_map(name).ok_or(ProbesError::Map(name, None))?;
+    M::try_from(map).map_err(|error| ProbesError::Map(name, Some(error)))
+}
+
+fn load_error(error: EbpfError) -> ProbesError {
+    if is_permission(&error) {
+        ProbesError::NotPermitted { what: "creating a map".to_owned() }
+    } else {
+        ProbesError::Load(error)
+    }
+}
+
+fn program_error(name: &'static str, error: ProgramError) -> ProbesError {
+    if is_permission(&error) {
+        ProbesError::NotPermitted { what: format!("loading {name}") }
+    } else {
+        ProbesError::DeviceProgram { name, error }
+    }
+}
+
+/// Whether EPERM or EACCES without a verifier's word is at the bottom of an error.
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && io.raw_os_error() == Some(libc::EPERM)
+        {
+            return true;
+        }
+        current = error.source();
+    }
+    false
+}
+
+/// An error with all its causes, for people.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,200 @@
+//! The capture thread: drains the ring on a timer, closes attempts, passes them on.
+
+use super::{probes::Probes, probes::chain};
+use crate::{
+    clock::monotonic,
+    connections::{Attempt, Connections},
+    metrics::Metrics,
+};
+use portolan_ebpf_types::lost;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc::{Receiver, Sender, error::TrySendError};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+/// How often the ring is drained: the reader is never woken per event.
+const DRAIN_EVERY: Duration = Duration::from_millis(20);
+
+/// What the capture thread is told.
+#[derive(Debug)]
+pub enum Command {
+    /// Attach to this device if it is new.
+    Attach {
+        /// Its index.
+        ifindex: u32,
+        /// Its name.
+        name: String,
+    },
+    /// A device is gone.
+    Gone {
+        /// Its index.
+        ifindex: u32,
+    },
+}
+
+/// What the capture thread tells.
+#[derive(Debug)]
+pub enum Captured {
+    /// An attempt is over.
+    Attempt(Box<Attempt>),
+    /// Something could not be kept.
+    Lost {
+        /// Where: the name of the ring, map or queue.
+        cause: &'static str,
+        /// How many records.
+        count: u64,
+    },
+}
+
+/// The capture thread's belongings.
+pub struct Worker {
+    probes: Probes,
+    connections: Connections,
+    commands: Receiver<Command>,
+    out: Sender<Captured>,
+    metrics: Arc<Metrics>,
+    /// What could not be told yet because the queue was full.
+    unsent: u64,
+    /// What was lost in the kernel, as far as it was told.
+    told: [u64; lost::COUNT as usize],
+}
+
+const CAUSES: [&str; lost::COUNT as usize] = ["kernel-ring-full", "kernel-map-full"];
+const TABLE_FULL: &str = "attempt-table-full";
+const QUEUE_FULL: &str = "attempt-queue-full";
+
+impl Worker {
+    /// A worker that has not begun.
+    pub fn new(
+        probes: Probes,
+        connections: Connections,
+        commands: Receiver<Command>,
+        out: Sender<Captured>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        Self {
+            probes,
+            connections,
+            commands,
+            out,
+            metrics: Arc::clone(metrics),
+            unsent: 0,
+            told: Default::default(),
+        }
+    }
+
+    /// Captures until told to stop; then reports what is still open.
+    pub fn run(mut self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            self.commands();
+            self.round();
+            std::thread::sleep(DRAIN_EVERY);
+        }
+        let mut over = self.drain();
+        self.connections.flush(&mut self.probes, &mut over);
+        for attempt in over {
+            // The last ones may wait for room: nothing comes after them.
+            if self.out.blocking_send(Captured::Attempt(Box::new(attempt))).is_err() {
+                break;
+            }
+        }
+        self.tell_losses();
+    }
+
+    fn commands(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Attach { ifindex, name } => self.attach(ifindex, &name),
+                Command::Gone { ifindex } => self.gone(ifindex),
+            }
+        }
+    }
+
+    /// Attaches to a device; one that vanishes meanwhile is no failure.
+    pub fn attach(&mut self, ifindex: u32, name: &str) {
+        match self.probes.attach(ifindex, name) {
+            Ok(true) => info!(ifindex, device = name, "Attached to a pod interface."),
+            Ok(false) => {}
+            Err(error) if is_gone(&error) => {
+                debug!(ifindex, device = name, "The interface vanished before it could be attached to.");
+            }
+            Err(error) => {
+                self.metrics.attach_failures.inc();
+                warn!(ifindex, device = name, error = %chain(&error),
+                    "Cannot attach to a pod interface: its connections are not seen.");
+            }
+        }
+        self.metrics.devices.set(self.probes.devices() as i64);
+    }
+
+    fn gone(&mut self, ifindex: u32) {
+        let mut over = self.drain();
+        self.probes.detach(ifindex);
+        self.connections.device_gone(ifindex, &mut over);
+        self.metrics.devices.set(self.probes.devices() as i64);
+        self.send(over);
+    }
+
+    fn round(&mut self) {
+        let mut over = self.drain();
+        self.connections.tick(monotonic(), &mut self.probes, &mut over);
+        self.metrics.open_attempts.set(self.connections.len() as i64);
+        self.send(over);
+        self.tell_losses();
+    }
+
+    fn drain(&mut self) -> Vec<Attempt> {
+        let mut over = Vec::new();
+        let mut events = 0;
+        let unknown = self.probes.drain(|event| {
+            events += 1;
+            self.connections.on_event(&event, &mut over);
+        });
+        self.metrics.events.inc_by(events);
+        self.metrics.unknown_events.inc_by(unknown);
+        over
+    }
+
+    fn send(&mut self, over: Vec<Attempt>) {
+        for attempt in over {
+            match self.out.try_send(Captured::Attempt(Box::new(attempt))) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.unsent += 1,
+            }
+        }
+    }
+
+    fn tell_losses(&mut self) {
+        let lost = self.probes.lost();
+        for (index, cause) in CAUSES.into_iter().enumerate() {
+            let count = lost[index].saturating_sub(self.told[index]);
+            if count > 0 && self.tell(cause, count) {
+                self.told[index] = lost[index];
+            }
+        }
+        let evicted = self.connections.take_evicted();
+        if evicted > 0 {
+            self.tell(TABLE_FULL, evicted);
+        }
+        if self.unsent > 0 && self.tell(QUEUE_FULL, self.unsent) {
+            self.unsent = 0;
+        }
+    }
+
+    fn tell(&self, cause: &'static str, count: u64) -> bool {
+        self.out.try_send(Captured::Lost { cause, count }).is_ok()
+    }
+}
+
+fn is_gone(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && matches!(io.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
+        {
+            return true;
+        }
+        current = error.source();
+    }
+    false
+}

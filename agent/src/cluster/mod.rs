@@ -1,0 +1,5 @@
+//! Where the cluster state comes from: the Kubernetes API, or objects that were read before.
+
+mod watch;
+
+pub use watch::{News, watch};

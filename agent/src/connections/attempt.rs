@@ -1,0 +1,240 @@
+//! One attempt and the evidence about it.
+
+use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, What};
+use std::net::IpAddr;
+
+/// Where in the node a packet was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the node's own network namespace.
+    Node,
+    /// Inside the pod that opened the connection.
+    SourcePod,
+    /// Inside the pod that it was for, after arrival.
+    DestinationPod,
+}
+
+/// A drop that belongs to an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropSeen {
+    /// The number of the kernel's reason.
+    pub reason: u32,
+    /// The kernel address that dropped it.
+    pub location: u64,
+    /// Where.
+    pub place: Place,
+    /// Whether it was an answer that was dropped.
+    pub of_answer: bool,
+}
+
+/// An ICMP unreachable that belongs to an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnreachableSeen {
+    /// Who sent it.
+    pub by: IpAddr,
+    /// Whether it came out of the destination's device.
+    pub from_destination_device: bool,
+}
+
+/// When something was seen, and on which device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// When.
+    pub at: Nanos,
+    /// The device.
+    pub ifindex: u32,
+}
+
+/// One try to open a connection, with all that is known about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The five-tuple as the initiator sees it.
+    pub original: FiveTuple,
+    /// The same after address translation, where it was seen.
+    pub translated: Option<FiveTuple>,
+    /// The initial sequence number; 0 where there is none.
+    pub sequence: u32,
+    /// The first evidence.
+    pub started: Nanos,
+    /// The last evidence.
+    pub last: Nanos,
+    /// The opening packet came out of a device.
+    pub left: Option<Seen>,
+    /// The opening packet went to a device.
+    pub arrived: Option<Seen>,
+    /// An answer came out of a device.
+    pub answer_sent: Option<Seen>,
+    /// An answer went to a device.
+    pub answer_received: Option<Seen>,
+    /// A reset came out of the answering device.
+    pub reset_sent: bool,
+    /// A reset went to the initiator's device.
+    pub reset_received: bool,
+    /// The first ICMP unreachable.
+    pub unreachable: Option<UnreachableSeen>,
+    /// The first drop.
+    pub dropped: Option<DropSeen>,
+    /// Segments and payload bytes by the sockets' own accounts.
+    pub accounts: Option<(u64, u64)>,
+    /// Packets that were seen one by one.
+    pub packets_seen: u64,
+    /// Payload bytes that were seen one by one.
+    pub bytes_seen: u64,
+    pub(super) tries_left: u32,
+    pub(super) tries_arrived: u32,
+    pub(super) tries_dropped: u32,
+    pub(super) finished: [bool; 2],
+    pub(super) gave_up: bool,
+    pub(super) sockets_closed: u8,
+    pub(super) reported: bool,
+}
+
+impl Attempt {
+    /// An attempt of which nothing but its tuple is known yet.
+    pub(super) const fn new(original: FiveTuple, sequence: u32, at: Nanos) -> Self {
+        Self {
+            original,
+            translated: None,
+            sequence,
+            started: at,
+            last: at,
+            left: None,
+            arrived: None,
+            answer_sent: None,
+            answer_received: None,
+            reset_sent: false,
+            reset_received: false,
+            unreachable: None,
+            dropped: None,
+            accounts: None,
+            packets_seen: 0,
+            bytes_seen: 0,
+            tries_left: 0,
+            tries_arrived: 0,
+            tries_dropped: 0,
+            finished: [false; 2],
+            gave_up: false,
+            sockets_closed: 0,
+            reported: false,
+        }
+    }
+
+    /// The five-tuple that policies speak about: after translation.
+    pub fn effective(&self) -> FiveTuple {
+        self.translated.unwrap_or(self.original)
+    }
+
+    /// How often the opening packet was sent.
+    pub fn tries(&self) -> u32 {
+        self.tries_left.max(self.tries_arrived).max(self.tries_dropped).max(1)
+    }
+
+    /// Packets and payload bytes, both directions, by the best account there is.
+    pub fn traffic(&self) -> (u64, u64) {
+        match self.accounts {
+            Some(accounts) => accounts,
+            None if self.packets_seen > 0 => (self.packets_seen, self.bytes_seen),
+            None => (u64::from(self.tries()), 0),
+        }
+    }
+
+    /// Nanoseconds from the opening packet to its answer, at the initiator's device where that is
+    /// on this node.
+    pub fn latency(&self) -> Option<Nanos> {
+        match (self.left, self.answer_received, self.arrived, self.answer_sent) {
+            (Some(opened), Some(answered), ..) | (_, _, Some(opened), Some(answered)) => {
+                Some(answered.at.saturating_sub(opened.at))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether any evidence says that the destination answered.
+    pub(super) const fn is_answered(&self) -> bool {
+        self.answer_sent.is_some() || self.answer_received.is_some()
+    }
+
+    /// Takes in a packet that belongs to this attempt.
+    pub(super) fn sight(&mut self, sighting: &Sighting, forward: bool) {
+        self.last = self.last.max(sighting.at);
+        if let Some(translation) = sighting.translation {
+            self.translated = Some(translation.translated);
+        }
+        let seen = Seen { at: sighting.at, ifindex: sighting.ifindex };
+        match (sighting.what, sighting.crossing) {
+            (What::Syn(_) | What::First, Crossing::FromDevice) => {
+                self.tries_left += 1;
+                self.left.get_or_insert(seen);
+            }
+            (What::Syn(_) | What::First, Crossing::ToDevice) => {
+                self.tries_arrived += 1;
+                self.arrived.get_or_insert(seen);
+            }
+            (What::SynAck | What::Answer, Crossing::FromDevice) => {
+                self.answer_sent.get_or_insert(seen);
+            }
+            (What::SynAck | What::Answer, Crossing::ToDevice) => {
+                self.answer_received.get_or_insert(seen);
+            }
+            (What::Reset, Crossing::FromDevice) if !forward => self.reset_sent = true,
+            (What::Reset, Crossing::ToDevice) if !forward => self.reset_received = true,
+            (What::Reset, _) => self.finished = [true; 2],
+            (What::Fin, _) => self.finished[usize::from(!forward)] = true,
+            (What::Unreachable { by }, crossing) => {
+                let from_destination_device = crossing == Crossing::FromDevice;
+                let known = self.unreachable.get_or_insert(UnreachableSeen { by, from_destination_device });
+                known.from_destination_device |= from_destination_device;
+            }
+        }
+    }
+
+    /// Takes in a drop that belongs to this attempt.
+    pub(super) fn drop_seen(&mut self, drop: &Drop, forward: bool, in_node: bool) {
+        self.last = self.last.max(drop.at);
+        if let Some(translation) = drop.translation {
+            self.translated = Some(translation.translated);
+        }
+        if forward {
+            self.tries_dropped += 1;
+        }
+        let place = if in_node { Place::Node } else { self.pod_place(drop.ifindex, forward) };
+        self.dropped.get_or_insert(DropSeen {
+            reason: drop.reason,
+            location: drop.location,
+            place,
+            of_answer: !forward,
+        });
+    }
+
+    fn pod_place(&self, ifindex: u32, forward: bool) -> Place {
+        let is = |seen: Option<Seen>| seen.is_some_and(|seen| seen.ifindex == ifindex);
+        if is(self.arrived) {
+            Place::DestinationPod
+        } else if is(self.left) || (forward && self.arrived.is_none()) {
+            Place::SourcePod
+        } else {
+            Place::DestinationPod
+        }
+    }
+
+    /// Takes in the end of one of its sockets.
+    pub(super) fn socket_closed(&mut self, end: &SocketEnd) {
+        self.last = self.last.max(end.at);
+        self.sockets_closed += 1;
+        self.gave_up |= end.gave_up;
+        if end.gave_up && end.bytes == 0 && !self.is_answered() {
+            return;
+        }
+        let (packets, bytes) = self.accounts.unwrap_or_default();
+        self.accounts = Some((packets.max(end.packets), bytes.max(end.bytes)));
+    }
+
+    /// Whether nothing more is to be expected of a TCP connection.
+    pub(super) const fn is_over(&self) -> bool {
+        self.reset_sent
+            || self.reset_received
+            || self.gave_up
+            || (self.finished[0] && self.finished[1])
+            || self.sockets_closed >= 2
+    }
+}

@@ -1,0 +1,101 @@
+//! What became of an attempt: the evidence weighed. Pure.
+
+use super::attempt::{Attempt, DropSeen, Place};
+use crate::reasons::Reasons;
+use portolan_policy::{Outcome, Protocol};
+
+/// Which ends of an attempt have their device on this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Locality {
+    /// The source is a pod here.
+    pub source: bool,
+    /// The destination is a pod here.
+    pub destination: bool,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    /// What the network was seen to do.
+    pub outcome: Outcome,
+    /// The kernel's name for the drop.
+    pub drop_reason: Option<String>,
+    /// There is a witness that the attempt reached the destination pod.
+    pub reached_pod: bool,
+    /// The drop happened inside the destination pod, after arrival.
+    pub dropped_in_pod: bool,
+}
+
+/// Weighs the evidence of an attempt that is over, or that is looked at early.
+pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> Conclusion {
+    let outcome = outcome(attempt, locality, reasons);
+    let refused_here = outcome == Outcome::Refused && came_from_pod(attempt, locality, reasons);
+    let turned_away = matches!(outcome, Outcome::Dropped | Outcome::Rejected);
+    let drop = attempt.dropped.filter(|_| turned_away);
+    Conclusion {
+        outcome,
+        drop_reason: drop.map(|drop| reasons.name(drop.reason)),
+        reached_pod: outcome == Outcome::Established
+            || refused_here
+            || (locality.destination && (attempt.arrived.is_some() || attempt.answer_sent.is_some())),
+        dropped_in_pod: drop.is_some_and(|drop| drop.place == Place::DestinationPod && !drop.of_answer),
+    }
+}
+
+fn outcome(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> Outcome {
+    if is_established(attempt, locality) {
+        return Outcome::Established;
+    }
+    if came_from_pod(attempt, locality, reasons) {
+        return Outcome::Refused;
+    }
+    let turned_away = attempt.reset_received || attempt.unreachable.is_some();
+    match attempt.dropped {
+        Some(drop) if turned_away && !routing_failure(drop, attempt, reasons) => Outcome::Rejected,
+        Some(_) => Outcome::Dropped,
+        None if attempt.unreachable.is_some() => Outcome::Rejected,
+        // A reset that no pod of this node sent is a firewall's where the pod would be here.
+        None if attempt.reset_received && locality.destination => Outcome::Rejected,
+        None if attempt.reset_received || attempt.reset_sent => Outcome::Refused,
+        None => silence(attempt, locality),
+    }
+}
+
+/// The initiator got an answer; where its device is not here, that one was sent must do.
+fn is_established(attempt: &Attempt, locality: Locality) -> bool {
+    if attempt.answer_received.is_some() && locality.source {
+        return true;
+    }
+    let lost_on_the_way = locality.source && attempt.left.is_some()
+        || attempt.dropped.is_some_and(|drop| drop.of_answer);
+    attempt.is_answered() && !lost_on_the_way
+}
+
+/// The destination itself said no: a reset or an ICMP error out of its device, or in its name, or a
+/// datagram for which it had no socket.
+fn came_from_pod(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> bool {
+    let reset = attempt.reset_sent && locality.destination;
+    let unreachable = attempt.unreachable.is_some_and(|seen| {
+        let in_its_name =
+            [attempt.original.destination.ip, attempt.effective().destination.ip].contains(&seen.by);
+        in_its_name || (seen.from_destination_device && locality.destination)
+    });
+    let no_socket = attempt.dropped.is_some_and(|drop| {
+        drop.place == Place::DestinationPod && !drop.of_answer && reasons.name(drop.reason) == "NO_SOCKET"
+    });
+    reset || unreachable || no_socket
+}
+
+/// The router had no way to the address: that it also said so makes it no firewall.
+fn routing_failure(drop: DropSeen, attempt: &Attempt, reasons: &Reasons) -> bool {
+    const FAILURES: [&str; 2] = ["NEIGH_", "IP_INNOROUTES"];
+    let name = reasons.name(drop.reason);
+    !attempt.reset_received && FAILURES.iter().any(|failure| name.starts_with(failure))
+}
+
+/// Nothing came back. A one-way protocol may have been delivered all the same; one that never
+/// showed at the device of a pod on this node was not.
+fn silence(attempt: &Attempt, locality: Locality) -> Outcome {
+    let lost_here = locality.destination && attempt.arrived.is_none();
+    if attempt.original.protocol == Protocol::Tcp || lost_here { Outcome::NoReply } else { Outcome::Delivered }
+}

@@ -1,0 +1,264 @@
+//! What the probes said, in the agent's own types: bytes from the ring become events, or nothing.
+//!
+//! Does no I/O. Addresses are canonical: an IPv4-mapped IPv6 address is IPv4 (M4).
+
+use portolan_ebpf_types::{self as raw, direction, kind, tcp_flags};
+use portolan_policy::Protocol;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Monotonic time of the kernel in nanoseconds.
+pub type Nanos = u64;
+
+/// One end of a connection on the wire; ICMP echo has its identifier as port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    /// The IP address.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: u16,
+}
+
+/// A five-tuple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FiveTuple {
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// Who sends.
+    pub source: Address,
+    /// Who receives.
+    pub destination: Address,
+}
+
+impl FiveTuple {
+    /// The five-tuple of the other direction.
+    pub const fn reversed(self) -> Self {
+        Self { protocol: self.protocol, source: self.destination, destination: self.source }
+    }
+}
+
+/// What conntrack knows about a packet: the connection before and after translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// As the initiator sees it.
+    pub original: FiveTuple,
+    /// The same direction, as the destination sees it.
+    pub translated: FiveTuple,
+    /// Whether the packet itself is an answer.
+    pub is_reply: bool,
+}
+
+/// Which way a packet crossed a device, seen from the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    /// It came from the device: the pod sent it.
+    FromDevice,
+    /// It goes to the device: the pod is about to receive it.
+    ToDevice,
+}
+
+/// What a packet on a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A TCP SYN with its sequence number.
+    Syn(u32),
+    /// A TCP SYN and ACK.
+    SynAck,
+    /// A TCP FIN.
+    Fin,
+    /// A TCP reset.
+    Reset,
+    /// The first packet of a UDP or ICMP echo conversation.
+    First,
+    /// The first answer of such a conversation.
+    Answer,
+    /// An ICMP unreachable about a packet of the tuple.
+    Unreachable {
+        /// Who sent it.
+        by: IpAddr,
+    },
+}
+
+/// A packet that was seen on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// When.
+    pub at: Nanos,
+    /// What it is.
+    pub what: What,
+    /// Which way it went.
+    pub crossing: Crossing,
+    /// The device.
+    pub ifindex: u32,
+    /// The packet's five-tuple; for an ICMP error that of the packet it complains about.
+    pub tuple: FiveTuple,
+    /// What conntrack knows about it.
+    pub translation: Option<Translation>,
+    /// Transport payload bytes.
+    pub payload: u32,
+}
+
+/// A packet that the kernel dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drop {
+    /// When.
+    pub at: Nanos,
+    /// The packet's five-tuple.
+    pub tuple: FiveTuple,
+    /// What conntrack knows about it.
+    pub translation: Option<Translation>,
+    /// The sequence number, where the packet is a SYN without ACK.
+    pub syn: Option<u32>,
+    /// Whether the packet is a SYN with ACK.
+    pub syn_ack: bool,
+    /// The network namespace that it was dropped in.
+    pub netns: u32,
+    /// The device it was on, or the node's side of it.
+    pub ifindex: u32,
+    /// The number of the kernel's drop reason.
+    pub reason: u32,
+    /// The kernel address that dropped it.
+    pub location: u64,
+}
+
+/// A TCP socket that came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketEnd {
+    /// When.
+    pub at: Nanos,
+    /// Local address as source.
+    pub tuple: FiveTuple,
+    /// Whether it closed before the handshake was done.
+    pub gave_up: bool,
+    /// Segments, both directions.
+    pub packets: u64,
+    /// Payload bytes, both directions.
+    pub bytes: u64,
+}
+
+/// Anything that the probes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A packet crossed a device.
+    Sighting(Sighting),
+    /// The kernel dropped a packet.
+    Drop(Drop),
+    /// A socket closed.
+    SocketEnd(SocketEnd),
+}
+
+/// TCP_SYN_SENT of the kernel's socket states.
+const SYN_SENT: u8 = 2;
+
+/// `ctinfo` from here on means the reply direction.
+const FIRST_REPLY_INFO: u32 = 3;
+
+impl Event {
+    /// Reads a record of the ring; `None` for one that this version does not know.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        match *bytes.first()? {
+            kind::SOCKET_END => socket_end(&bytemuck::try_pod_read_unaligned(bytes).ok()?),
+            kind::DROP => drop(&bytemuck::try_pod_read_unaligned(bytes).ok()?),
+            _ => sighting(&bytemuck::try_pod_read_unaligned(bytes).ok()?),
+        }
+    }
+}
+
+fn sighting(event: &raw::Event) -> Option<Event> {
+    let what = match event.kind {
+        kind::TCP => tcp_packet(event)?,
+        kind::FIRST => What::First,
+        kind::ANSWER => What::Answer,
+        kind::UNREACHABLE => What::Unreachable { by: ip(outer_family(event.icmp_type), &event.offender) },
+        _ => return None,
+    };
+    let crossing = match event.direction {
+        direction::FROM_DEVICE => Crossing::FromDevice,
+        direction::TO_DEVICE => Crossing::ToDevice,
+        _ => return None,
+    };
+    Some(Event::Sighting(Sighting {
+        at: event.time_ns,
+        what,
+        crossing,
+        ifindex: event.ifindex,
+        tuple: five_tuple(event.protocol, event.family, &event.tuple)?,
+        translation: translation(event),
+        payload: event.payload,
+    }))
+}
+
+fn tcp_packet(event: &raw::Event) -> Option<What> {
+    let has = |flag: u8| event.flags & flag != 0;
+    if has(tcp_flags::RST) {
+        Some(What::Reset)
+    } else if has(tcp_flags::SYN) && has(tcp_flags::ACK) {
+        Some(What::SynAck)
+    } else if has(tcp_flags::SYN) {
+        Some(What::Syn(event.sequence))
+    } else if has(tcp_flags::FIN) {
+        Some(What::Fin)
+    } else {
+        None
+    }
+}
+
+/// ICMP says "unreachable" with type 3, ICMPv6 with type 1.
+const fn outer_family(icmp_type: u8) -> u8 {
+    if icmp_type == 1 { 6 } else { 4 }
+}
+
+fn drop(event: &raw::Event) -> Option<Event> {
+    let tuple = five_tuple(event.protocol, event.family, &event.tuple)?;
+    let is_syn = tuple.protocol == Protocol::Tcp && event.flags & tcp_flags::SYN != 0;
+    let has_ack = event.flags & tcp_flags::ACK != 0;
+    Some(Event::Drop(Drop {
+        at: event.time_ns,
+        tuple,
+        translation: translation(event),
+        syn: (is_syn && !has_ack).then_some(event.sequence),
+        syn_ack: is_syn && has_ack,
+        netns: event.netns,
+        ifindex: event.ifindex,
+        reason: event.reason,
+        location: event.location,
+    }))
+}
+
+fn socket_end(end: &raw::SocketEnd) -> Option<Event> {
+    Some(Event::SocketEnd(SocketEnd {
+        at: end.time_ns,
+        tuple: five_tuple(Protocol::Tcp.number(), end.family, &end.tuple)?,
+        gave_up: end.old_state == SYN_SENT,
+        packets: u64::from(end.segments_in) + u64::from(end.segments_out),
+        bytes: end.bytes_acked.saturating_add(end.bytes_received),
+    }))
+}
+
+fn translation(event: &raw::Event) -> Option<Translation> {
+    if event.has_conntrack == 0 {
+        return None;
+    }
+    let read = |tuple| five_tuple(event.protocol, event.family, tuple);
+    let mut original = read(&event.original)?;
+    let mut translated = read(&event.reply)?.reversed();
+    if !original.protocol.has_ports() {
+        // Conntrack keeps the echo identifier as source port, and type and code as the other one.
+        original.destination.port = original.source.port;
+        translated.source.port = original.source.port;
+        translated.destination.port = original.source.port;
+    }
+    Some(Translation { original, translated, is_reply: event.conntrack_info >= FIRST_REPLY_INFO })
+}
+
+fn five_tuple(protocol: u8, family: u8, tuple: &raw::Tuple) -> Option<FiveTuple> {
+    Some(FiveTuple {
+        protocol: Protocol::from_number(protocol)?,
+        source: Address { ip: ip(family, &tuple.source), port: tuple.source_port },
+        destination: Address { ip: ip(family, &tuple.destination), port: tuple.destination_port },
+    })
+}
+
+fn ip(family: u8, bytes: &[u8; 16]) -> IpAddr {
+    let [a, b, c, d, ..] = *bytes;
+    if family == 4 { Ipv4Addr::new(a, b, c, d).into() } else { Ipv6Addr::from(*bytes).to_canonical() }
+}

@@ -1,0 +1,153 @@
+//! The cluster as it was: a version for every change, for some minutes back (M3).
+//!
+//! Reads no clock; a version is an O(1) clone.
+
+use jiff::{SignedDuration, Timestamp};
+use portolan_policy::{Cluster, End, InvalidObject, Object, ObjectKey, ObjectKind};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+};
+
+/// How far back decisions can be taken.
+const KEPT: SignedDuration = SignedDuration::from_mins(5);
+
+/// How many versions are kept at the most, whatever their age.
+const MOST: usize = 8192;
+
+/// Mismatches this close to a change are settling.
+const SETTLING: SignedDuration = SignedDuration::from_secs(5);
+
+/// One change of the cluster.
+#[derive(Debug)]
+pub enum Change {
+    /// An object was added or modified.
+    Apply(Object),
+    /// An object is gone.
+    Delete(ObjectKey),
+    /// The addresses that a node has beside those of its object.
+    NodeAddresses {
+        /// The node.
+        node: String,
+        /// Its addresses.
+        addresses: Vec<IpAddr>,
+    },
+}
+
+/// What a change touches, as far as verdicts go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Scope {
+    Pod(String, String),
+    Namespace(String),
+}
+
+/// The versions of the cluster, the newest last.
+#[derive(Debug)]
+pub struct History {
+    current: Cluster,
+    versions: VecDeque<(Timestamp, Cluster)>,
+    changes: HashMap<Scope, Timestamp>,
+    began: bool,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            current: Cluster::default(),
+            versions: VecDeque::from([(Timestamp::MIN, Cluster::default())]),
+            changes: HashMap::new(),
+            began: false,
+        }
+    }
+}
+
+impl History {
+    /// Takes in a change. Until [`Self::begin`] objects are the state at start, not changes.
+    pub fn apply(&mut self, now: Timestamp, change: Change) -> Result<(), InvalidObject> {
+        let scope = scope(&change);
+        let pod_before = self.pod(scope.as_ref());
+        match change {
+            Change::Apply(object) => self.current.apply(object)?,
+            Change::Delete(key) => self.current.delete(&key),
+            Change::NodeAddresses { node, addresses } => self.current.set_node_addresses(&node, addresses),
+        }
+        // A pod's status moves all the time; only what policies can see is a change.
+        let same_pod = matches!(scope, Some(Scope::Pod(..))) && pod_before == self.pod(scope.as_ref());
+        if !self.began {
+            self.versions = VecDeque::from([(Timestamp::MIN, self.current.clone())]);
+            return Ok(());
+        }
+        if same_pod {
+            return Ok(());
+        }
+        if let Some(scope) = scope {
+            self.changes.insert(scope, now);
+        }
+        self.versions.push_back((now, self.current.clone()));
+        self.forget(now);
+        Ok(())
+    }
+
+    /// The state is complete: what comes from now on are changes.
+    pub fn begin(&mut self) {
+        self.began = true;
+    }
+
+    /// The cluster as it was at this time; the oldest that is kept when it is longer ago.
+    pub fn at(&self, time: Timestamp) -> &Cluster {
+        let after = self.versions.partition_point(|(since, _)| *since <= time);
+        self.versions.get(after.saturating_sub(1)).map_or(&self.current, |(_, cluster)| cluster)
+    }
+
+    /// The cluster as it is.
+    pub const fn latest(&self) -> &Cluster {
+        &self.current
+    }
+
+    /// Whether a change that matters to these ends came within seconds of this time.
+    pub fn changed_near(&self, time: Timestamp, ends: [&End; 2]) -> bool {
+        let near = |scope: &Scope| {
+            self.changes.get(scope).is_some_and(|changed| changed.duration_since(time).abs() <= SETTLING)
+        };
+        ends.into_iter().any(|end| match end {
+            End::Pod(pod) => {
+                near(&Scope::Pod(pod.namespace.clone(), pod.pod.clone()))
+                    || near(&Scope::Namespace(pod.namespace.clone()))
+            }
+            End::Node { .. } | End::Service { .. } | End::External { .. } => false,
+        })
+    }
+
+    fn pod(&self, scope: Option<&Scope>) -> Option<portolan_policy::Pod> {
+        match scope {
+            Some(Scope::Pod(namespace, name)) => self.current.pod(namespace, name).cloned(),
+            _ => None,
+        }
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        let is_old = |time: Timestamp| now.duration_since(time) > KEPT;
+        // The version before the first that is young enough was still in force then.
+        while self.versions.len() > MOST || self.versions.get(1).is_some_and(|(next, _)| is_old(*next)) {
+            self.versions.pop_front();
+        }
+        if self.changes.len() > MOST {
+            self.changes.retain(|_, time| !is_old(*time));
+        }
+    }
+}
+
+fn scope(change: &Change) -> Option<Scope> {
+    let key = match change {
+        Change::Apply(object) => object.key(),
+        Change::Delete(key) => key.clone(),
+        Change::NodeAddresses { .. } => return None,
+    };
+    let namespace = key.namespace.clone().unwrap_or_default();
+    match key.kind {
+        ObjectKind::Pod => Some(Scope::Pod(namespace, key.name)),
+        ObjectKind::NetworkPolicy => Some(Scope::Namespace(namespace)),
+        ObjectKind::Namespace => Some(Scope::Namespace(key.name)),
+        _ => None,
+    }
+}

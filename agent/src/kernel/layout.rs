@@ -1,0 +1,121 @@
+//! The read-only globals of the probes, filled from the kernel's types.
+
+use super::KernelTypes;
+use crate::reasons::Reasons;
+
+/// A member that this kernel does not have, and what is lost without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The member, as `structure.member`.
+    pub member: String,
+    /// The probe that needs it.
+    pub probe: &'static str,
+}
+
+/// Values for the globals of the probes.
+#[derive(Debug, Default)]
+pub struct Layout {
+    /// Name and value of each global.
+    pub globals: Vec<(&'static str, u32)>,
+    /// What could not be resolved.
+    pub missing: Vec<Missing>,
+}
+
+/// No drop reason has this number.
+const NO_REASON: u32 = u32::MAX;
+
+const DROPS: &str = "kfree_skb";
+const SOCKETS: &str = "inet_sock_set_state";
+const CONNTRACK: &str = "conntrack";
+
+/// Global, structure, member, and the probe that cannot do without it.
+const MEMBERS: &[(&str, &str, &str, &str)] = &[
+    ("SKB_DEV", "sk_buff", "dev", DROPS),
+    ("SKB_SK", "sk_buff", "sk", DROPS),
+    ("SKB_HEAD", "sk_buff", "head", DROPS),
+    ("SKB_NETWORK_HEADER", "sk_buff", "network_header", DROPS),
+    ("DEV_IFINDEX", "net_device", "ifindex", DROPS),
+    ("DEV_NET", "net_device", "nd_net.net", DROPS),
+    ("DEV_LINK_OPS", "net_device", "rtnl_link_ops", DROPS),
+    ("LINK_OPS_KIND", "rtnl_link_ops", "kind", DROPS),
+    ("NET_INUM", "net", "ns.inum", DROPS),
+    ("SKB_NFCT", "sk_buff", "_nfct", CONNTRACK),
+    ("CT_SOURCE_PORT", "nf_conntrack_tuple", "src.u", CONNTRACK),
+    ("CT_DESTINATION", "nf_conntrack_tuple", "dst.u3", CONNTRACK),
+    ("CT_DESTINATION_PORT", "nf_conntrack_tuple", "dst.u", CONNTRACK),
+    ("SK_FAMILY", "sock", "__sk_common.skc_family", SOCKETS),
+    ("SK_NET", "sock", "__sk_common.skc_net.net", SOCKETS),
+    ("SK_DADDR", "sock", "__sk_common.skc_daddr", SOCKETS),
+    ("SK_SADDR", "sock", "__sk_common.skc_rcv_saddr", SOCKETS),
+    ("SK_DADDR6", "sock", "__sk_common.skc_v6_daddr", SOCKETS),
+    ("SK_SADDR6", "sock", "__sk_common.skc_v6_rcv_saddr", SOCKETS),
+    ("SK_DPORT", "sock", "__sk_common.skc_dport", SOCKETS),
+    ("SK_SPORT", "inet_sock", "inet_sport", SOCKETS),
+    ("SK_ERR", "sock", "sk_err", SOCKETS),
+    ("SK_PROTOCOL", "sock", "sk_protocol", SOCKETS),
+    ("TCP_BYTES_ACKED", "tcp_sock", "bytes_acked", SOCKETS),
+    ("TCP_BYTES_RECEIVED", "tcp_sock", "bytes_received", SOCKETS),
+    ("TCP_SEGS_IN", "tcp_sock", "segs_in", SOCKETS),
+    ("TCP_SEGS_OUT", "tcp_sock", "segs_out", SOCKETS),
+    ("TCP_RETRANS", "tcp_sock", "total_retrans", SOCKETS),
+    ("TCP_SRTT", "tcp_sock", "srtt_us", SOCKETS),
+];
+
+impl Layout {
+    /// Resolves every global for the node with this network namespace.
+    pub fn resolve(types: &KernelTypes, reasons: &Reasons, node_netns: u32) -> Self {
+        let mut layout = Self::default();
+        layout.globals.push(("NODE_NETNS", node_netns));
+        for &(global, structure, member, probe) in MEMBERS {
+            let offset = types.offset(structure, member);
+            layout.set(global, offset, probe, || format!("{structure}.{member}"));
+        }
+        layout.set("DEV_PRIVATE", device_private(types), DROPS, || "net_device.priv".to_owned());
+        layout.set("CT_ORIGINAL", conntrack_tuple(types, 0), CONNTRACK, || "nf_conn.tuplehash".to_owned());
+        layout.set("CT_REPLY", conntrack_tuple(types, 1), CONNTRACK, || "nf_conn.tuplehash".to_owned());
+        layout.disable_conntrack_unless_whole();
+        for (global, reason) in [("REASON_QUEUE_PURGE", "QUEUE_PURGE"), ("REASON_CONSUMED", "SKB_CONSUMED")] {
+            layout.globals.push((global, reasons.number(reason).unwrap_or(NO_REASON)));
+        }
+        layout
+    }
+
+    /// Whether a probe has all that it needs.
+    pub fn supports(&self, probe: &str) -> bool {
+        self.missing.iter().all(|missing| missing.probe != probe)
+    }
+
+    fn set(
+        &mut self,
+        global: &'static str,
+        offset: Option<u32>,
+        probe: &'static str,
+        member: impl FnOnce() -> String,
+    ) {
+        match offset {
+            Some(offset) => self.globals.push((global, offset)),
+            None => self.missing.push(Missing { member: member(), probe }),
+        }
+    }
+
+    /// The probes read conntrack where `SKB_NFCT` is not 0: half a layout must not be used.
+    fn disable_conntrack_unless_whole(&mut self) {
+        if !self.supports(CONNTRACK) {
+            self.globals.retain(|(global, _)| *global != "SKB_NFCT");
+        }
+    }
+}
+
+/// Where a driver's private data begins: a member since 6.9, behind the structure before.
+fn device_private(types: &KernelTypes) -> Option<u32> {
+    const ALIGN: u32 = 32;
+    types
+        .offset("net_device", "priv")
+        .or_else(|| types.size("net_device").map(|size| size.next_multiple_of(ALIGN)))
+}
+
+fn conntrack_tuple(types: &KernelTypes, index: u32) -> Option<u32> {
+    let hashes = types.offset("nf_conn", "tuplehash")?;
+    let stride = types.size("nf_conntrack_tuple_hash")?;
+    Some(hashes + index * stride + types.offset("nf_conntrack_tuple_hash", "tuple")?)
+}

@@ -1,0 +1,7 @@
+//! What the running kernel is like: structure layouts, names, and whether it can be observed.
+
+mod btf;
+mod layout;
+
+pub use btf::{KernelTypes, TypesError};
+pub use layout::{Layout, Missing};

@@ -1,0 +1,82 @@
+//! What the agent counts about itself.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+/// Where something was lost.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Cause {
+    /// The ring, map or queue that was full.
+    pub cause: &'static str,
+}
+
+/// A verdict as label.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ByVerdict {
+    /// The verdict.
+    pub verdict: &'static str,
+}
+
+/// A kind of Kubernetes object.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ByKind {
+    /// The kind.
+    pub kind: &'static str,
+}
+
+/// The agent's metrics.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Events read from the ring.
+    pub events: Counter,
+    /// Events of a kind that this version does not know.
+    pub unknown_events: Counter,
+    /// Devices that could not be attached to.
+    pub attach_failures: Counter,
+    /// Devices attached to.
+    pub devices: Gauge,
+    /// Attempts open or remembered.
+    pub open_attempts: Gauge,
+    /// Flows made.
+    pub flows: Family<ByVerdict, Counter>,
+    /// Attempts that were no business of this node's pods.
+    pub unattributed: Counter,
+    /// Records lost.
+    pub lost: Family<Cause, Counter>,
+    /// Kubernetes objects that could not be understood.
+    pub invalid_objects: Family<ByKind, Counter>,
+    /// Watches that had to be started again.
+    pub watch_failures: Family<ByKind, Counter>,
+    /// Batches that the collector acknowledged.
+    pub batches_acked: Counter,
+    /// Batches waiting for the collector.
+    pub batches_waiting: Gauge,
+    /// Streams to the collector that failed.
+    pub stream_failures: Counter,
+}
+
+impl Metrics {
+    /// All metrics as OpenMetrics text.
+    pub fn render(&self) -> String {
+        let mut registry = Registry::with_prefix("portolan_agent");
+        registry.register("events", "Events read from the kernel", self.events.clone());
+        registry.register("unknown_events", "Events of an unknown kind", self.unknown_events.clone());
+        registry.register("attach_failures", "Devices that could not be attached to", self.attach_failures.clone());
+        registry.register("devices", "Devices attached to", self.devices.clone());
+        registry.register("open_attempts", "Attempts open or remembered", self.open_attempts.clone());
+        registry.register("flows", "Flows made, by verdict", self.flows.clone());
+        registry.register("unattributed", "Attempts without a pod of this node", self.unattributed.clone());
+        registry.register("lost_records", "Records lost, by cause", self.lost.clone());
+        registry.register("invalid_objects", "Kubernetes objects not understood", self.invalid_objects.clone());
+        registry.register("watch_failures", "Watches started again", self.watch_failures.clone());
+        registry.register("batches_acked", "Batches acknowledged by the collector", self.batches_acked.clone());
+        registry.register("batches_waiting", "Batches waiting for the collector", self.batches_waiting.clone());
+        registry.register("stream_failures", "Streams to the collector that failed", self.stream_failures.clone());
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("writing to a string cannot fail");
+        text
+    }
+}

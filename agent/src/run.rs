@@ -1,0 +1,422 @@
+//! The agent from start to end: what is wired to what.
+//!
+//!     probes -> worker thread -> attempts -> attribution -> sink
+//!     netlink -> devices -> worker            ^
+//!     Kubernetes or objects -> changes -> history
+
+use crate::{
+    attribute::Attributor,
+    capture::{
+        Captured, Command, DeviceChange, Devices, DevicesError, ProbeOff, Probes, ProbesError, Worker, chain,
+    },
+    clock::Clock,
+    cluster::{self, News},
+    connections::{Connections, Limits},
+    history::{Change, History},
+    kernel::{KernelTypes, Layout, TypesError},
+    metrics::{ByKind, ByVerdict, Cause, Metrics},
+    reasons::Reasons,
+    serve,
+    sink::{Sink, SinkError},
+    stream::{Identity, Loss, Uplink},
+};
+use jiff::Timestamp;
+use portolan_policy::{Cluster, Object, ObjectKind};
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    net::IpAddr,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::Arc,
+};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc::{self, Receiver, Sender},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic_health::server::HealthReporter;
+use tracing::{info, warn};
+
+/// Where the cluster state comes from.
+pub enum Source {
+    /// Objects that were read from files.
+    Objects(Vec<Object>),
+    /// A Kubernetes API server.
+    Kubernetes(Box<kube::Config>),
+}
+
+/// Where flows go.
+pub enum Output {
+    /// JSON lines.
+    Lines(Box<dyn Write + Send>),
+    /// A collector.
+    Collector {
+        /// Its endpoint.
+        endpoint: tonic::transport::Endpoint,
+        /// The cluster's name in its records.
+        cluster: String,
+    },
+}
+
+/// All that an agent needs.
+pub struct Config {
+    /// The node's name; found out from the cluster state when absent.
+    pub node: Option<String>,
+    /// Where the cluster state comes from.
+    pub source: Source,
+    /// Where flows go.
+    pub output: Output,
+    /// When attempts are closed.
+    pub limits: Limits,
+    /// Where metrics are served.
+    pub metrics: Option<TcpListener>,
+    /// Where gRPC health is served.
+    pub health: Option<TcpListener>,
+    /// Called once, when the agent has attached and has its cluster state.
+    pub ready: Box<dyn FnOnce() + Send>,
+}
+
+/// The agent cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The network namespace that we are in cannot be told.
+    #[error("cannot read /proc/self/ns/net to tell the network namespace")]
+    Netns(#[source] std::io::Error),
+    /// The kernel does not show its types.
+    #[error(transparent)]
+    Types(#[from] TypesError),
+    /// The probes cannot be loaded.
+    #[error("cannot load the probes")]
+    Probes(#[from] ProbesError),
+    /// Netlink cannot be used.
+    #[error("cannot watch the pod interfaces")]
+    Devices(#[from] DevicesError),
+    /// There is no Kubernetes client with this configuration.
+    #[error("cannot make a Kubernetes client")]
+    Kubernetes(#[source] Box<kube::Error>),
+    /// No thread can be started.
+    #[error("cannot start the capture thread")]
+    Thread(#[source] std::io::Error),
+    /// The capture thread ended before it was told to.
+    #[error("the capture thread ended by itself")]
+    CaptureEnded,
+    /// Flows cannot be passed on.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+/// Attempts that wait for attribution.
+const ATTEMPT_QUEUE: usize = 65_536;
+const NEWS_QUEUE: usize = 4096;
+const STREAM_QUEUE: usize = 8192;
+const COMMAND_QUEUE: usize = 4096;
+
+/// Runs the agent in the network namespace that it was started in, until told to stop.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
+    let Config { node, source, output, limits, metrics: metrics_listener, health, ready } = config;
+    let metrics = Arc::new(Metrics::default());
+    let tasks = TaskTracker::new();
+    let (reporter, _) = tonic_health::server::health_reporter();
+    reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::NotServing).await;
+    serve_all(&tasks, [metrics_listener, health], &metrics, &reporter, &stop);
+
+    let netns = std::fs::metadata("/proc/self/ns/net").map_err(AgentError::Netns)?.ino() as u32;
+    let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
+    let reasons = Reasons::new(types.enumerators("skb_drop_reason"));
+    let (probes, off) = Probes::load(&Layout::resolve(&types, &reasons, netns))?;
+    drop(types);
+    report_off(&off);
+    let devices = Devices::open()?;
+    let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
+    let (captured, attempts) = mpsc::channel(ATTEMPT_QUEUE);
+    let mut worker = Worker::new(probes, Connections::new(netns, limits), command_queue, captured, &metrics);
+    for (ifindex, name) in devices.pod_interfaces().await? {
+        worker.attach(ifindex, &name);
+    }
+    let addresses = devices.addresses().await?;
+    let capture = spawn_worker(worker, stop.clone()).map_err(AgentError::Thread)?;
+
+    let (news, changes) = mpsc::channel(NEWS_QUEUE);
+    let mut agent = Agent {
+        node,
+        reasons,
+        output: Some(output),
+        ready: Some(ready),
+        reporter,
+        addresses,
+        awaited: BTreeSet::new(),
+        history: History::default(),
+        changes,
+        attempts,
+        devices,
+        commands,
+        tasks: tasks.clone(),
+        metrics,
+        lost: 0,
+    };
+    agent.start(source, news).await?;
+    let result = agent.run(&stop).await;
+    stop.cancel();
+    drop(agent);
+    if capture.join().is_err() {
+        return Err(AgentError::CaptureEnded);
+    }
+    tasks.close();
+    tasks.wait().await;
+    match result {
+        Err(AgentError::Sink(SinkError::Closed)) => Ok(()),
+        other => other,
+    }
+}
+
+fn spawn_worker(worker: Worker, stop: CancellationToken) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name("capture".to_owned()).spawn(move || worker.run(&stop))
+}
+
+fn report_off(off: &[ProbeOff]) {
+    for ProbeOff { probe, lost, reason } in off {
+        warn!(probe, reason, "A probe is off. Not seen without it: {lost}.");
+    }
+}
+
+fn serve_all(
+    tasks: &TaskTracker,
+    [metrics_listener, health_listener]: [Option<TcpListener>; 2],
+    metrics: &Arc<Metrics>,
+    reporter: &HealthReporter,
+    stop: &CancellationToken,
+) {
+    if let Some(listener) = metrics_listener {
+        let served = serve::metrics(listener, Arc::clone(metrics), stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = served.await {
+                warn!(%error, "Metrics are no longer served.");
+            }
+        });
+    }
+    if let Some(listener) = health_listener {
+        let served = serve::health(listener, reporter.clone(), stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = served.await {
+                warn!(error = %chain(&error), "Health is no longer served.");
+            }
+        });
+    }
+}
+
+/// The attributing half of the agent: one owner of the history and of the sink.
+struct Agent {
+    node: Option<String>,
+    reasons: Reasons,
+    output: Option<Output>,
+    ready: Option<Box<dyn FnOnce() + Send>>,
+    reporter: HealthReporter,
+    addresses: BTreeSet<IpAddr>,
+    awaited: BTreeSet<ObjectKind>,
+    history: History,
+    changes: Receiver<News>,
+    attempts: Receiver<Captured>,
+    devices: Devices,
+    commands: Sender<Command>,
+    tasks: TaskTracker,
+    metrics: Arc<Metrics>,
+    lost: u64,
+}
+
+/// What exists once the cluster state is complete.
+struct Attributing {
+    attributor: Attributor,
+    sink: Sink,
+}
+
+impl Agent {
+    /// Takes in the objects, or starts the watches and awaits their lists.
+    async fn start(&mut self, source: Source, news: Sender<News>) -> Result<(), AgentError> {
+        match source {
+            Source::Objects(objects) => {
+                for object in objects {
+                    self.change(Change::Apply(object));
+                }
+            }
+            Source::Kubernetes(config) => {
+                let client = kube::Client::try_from(*config)
+                    .map_err(|error| AgentError::Kubernetes(Box::new(error)))?;
+                self.awaited = ObjectKind::ALL.into_iter().collect();
+                cluster::watch(&client, &news, &self.metrics, &self.tasks);
+            }
+        }
+        Ok(())
+    }
+
+    /// Attributes until told to stop and until the last attempt has been passed on.
+    async fn run(&mut self, stop: &CancellationToken) -> Result<(), AgentError> {
+        let mut attributing = None;
+        let (mut sources_open, mut devices_open) = (true, true);
+        loop {
+            if attributing.is_none() && self.awaited.is_empty() {
+                attributing = Some(self.begin().await);
+            }
+            tokio::select! {
+                biased;
+                news = self.changes.recv(), if sources_open => match news {
+                    Some(news) => self.on_news(news),
+                    None => sources_open = false,
+                },
+                change = self.devices.next(), if devices_open => match change {
+                    Some(change) => self.on_device(change).await,
+                    None => {
+                        devices_open = false;
+                        warn!("Netlink is closed: pod interfaces that come from now on are not seen.");
+                    }
+                },
+                captured = self.attempts.recv(), if attributing.is_some() => {
+                    let (Some(captured), Some(attributing)) = (captured, &mut attributing) else { break };
+                    self.on_captured(captured, attributing).await?;
+                },
+                () = stop.cancelled(), if attributing.is_none() => break,
+            }
+        }
+        if stop.is_cancelled() { Ok(()) } else { Err(AgentError::CaptureEnded) }
+    }
+
+    /// The state is complete: from here on, attempts have an owner and a verdict.
+    async fn begin(&mut self) -> Attributing {
+        self.node = self.node.take().or_else(|| own_node(self.history.latest(), &self.addresses));
+        match &self.node {
+            Some(node) => info!(node, "This is the node."),
+            None => warn!(
+                addresses = ?self.addresses,
+                "No Node object has an address of this network namespace: no pod counts as local. \
+                 Give the node's name with --node-name."
+            ),
+        }
+        self.tell_addresses();
+        self.history.begin();
+        let output = self.output.take().expect("begin is called once");
+        let sink = self.open_sink(output);
+        if let Some(ready) = self.ready.take() {
+            ready();
+        }
+        self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
+        Attributing { attributor: Attributor { node: self.node.clone(), reasons: self.reasons.clone() }, sink }
+    }
+
+    fn open_sink(&self, output: Output) -> Sink {
+        match output {
+            Output::Lines(out) => Sink::Lines(out),
+            Output::Collector { endpoint, cluster } => {
+                let (queue, items) = mpsc::channel(STREAM_QUEUE);
+                let node = self.node.clone().unwrap_or_else(|| "unknown".to_owned());
+                let identity = Identity { cluster, node, boot: boot_id() };
+                self.tasks.spawn(Uplink::new(endpoint, identity, Arc::clone(&self.metrics)).run(items));
+                Sink::Stream(queue)
+            }
+        }
+    }
+
+    fn on_news(&mut self, news: News) {
+        match news {
+            News::Change(change) => self.change(change),
+            News::Synced(kind) => {
+                self.awaited.remove(&kind);
+            }
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        if let Err(error) = self.history.apply(Timestamp::now(), change) {
+            self.metrics.invalid_objects.get_or_create(&ByKind { kind: error.key.kind.as_str() }).inc();
+            warn!(error = %chain(&error), "An object is not valid and is left out of the cluster state.");
+        }
+    }
+
+    async fn on_device(&mut self, change: DeviceChange) {
+        match change {
+            DeviceChange::Up { ifindex, name } => self.command(Command::Attach { ifindex, name }).await,
+            DeviceChange::Gone { ifindex } => self.command(Command::Gone { ifindex }).await,
+            DeviceChange::Addresses => self.refresh_addresses().await,
+            DeviceChange::Overrun => self.look_again().await,
+        }
+    }
+
+    /// The capture thread takes commands every few milliseconds; when it has ended there is nothing
+    /// left to attach to.
+    async fn command(&self, command: Command) {
+        drop(self.commands.send(command).await);
+    }
+
+    async fn look_again(&mut self) {
+        match self.devices.pod_interfaces().await {
+            Ok(interfaces) => {
+                for (ifindex, name) in interfaces {
+                    self.command(Command::Attach { ifindex, name }).await;
+                }
+            }
+            Err(error) => warn!(error = %chain(&error), "The pod interfaces cannot be listed again."),
+        }
+        self.refresh_addresses().await;
+    }
+
+    async fn refresh_addresses(&mut self) {
+        match self.devices.addresses().await {
+            Ok(addresses) if addresses != self.addresses => {
+                self.addresses = addresses;
+                self.tell_addresses();
+            }
+            Ok(_) => {}
+            Err(error) => warn!(error = %chain(&error), "The node's own addresses cannot be listed again."),
+        }
+    }
+
+    fn tell_addresses(&mut self) {
+        if let Some(node) = self.node.clone() {
+            let addresses = self.addresses.iter().copied().collect();
+            self.change(Change::NodeAddresses { node, addresses });
+        }
+    }
+
+    async fn on_captured(
+        &mut self,
+        captured: Captured,
+        Attributing { attributor, sink }: &mut Attributing,
+    ) -> Result<(), AgentError> {
+        match captured {
+            Captured::Attempt(attempt) => {
+                match attributor.attribute(&attempt, &self.history, Clock::now()) {
+                    Some(observation) => {
+                        let verdict = ByVerdict { verdict: observation.flow.verdict.as_str() };
+                        self.metrics.flows.get_or_create(&verdict).inc();
+                        sink.put(observation, std::mem::take(&mut self.lost)).await?;
+                    }
+                    None => {
+                        self.metrics.unattributed.inc();
+                    }
+                }
+            }
+            Captured::Lost { cause, count } => {
+                self.metrics.lost.get_or_create(&Cause { cause }).inc_by(count);
+                warn!(cause, count, "Records were lost.");
+                self.lost += count;
+                sink.lose(Loss { cause: cause.to_owned(), count, at: Timestamp::now() }).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The node that has one of these addresses.
+fn own_node(cluster: &Cluster, addresses: &BTreeSet<IpAddr>) -> Option<String> {
+    let mut nodes = cluster.nodes();
+    let (name, _) = nodes.find(|(_, known)| known.iter().any(|ip| addresses.contains(ip)))?;
+    Some(name.to_owned())
+}
+
+/// A random UUID from the kernel: one for every run of the agent.
+fn boot_id() -> String {
+    const SOURCE: &str = "/proc/sys/kernel/random/uuid";
+    std::fs::read_to_string(SOURCE).map_or_else(
+        |_missing| format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond()),
+        |text| text.trim().to_owned(),
+    )
+}

@@ -1,0 +1,7 @@
+//! To the collector: batches with sequence numbers, kept until they are acknowledged.
+
+mod outbox;
+mod uplink;
+
+pub use outbox::{Item, Loss, Outbox};
+pub use uplink::{Identity, Uplink};

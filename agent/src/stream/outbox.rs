@@ -1,0 +1,137 @@
+//! Batches on their way: numbered, kept until acknowledged, bounded. Pure.
+
+use jiff::Timestamp;
+use portolan_proto::Observation;
+use std::collections::VecDeque;
+
+/// Records that were lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The ring, map or queue that was full.
+    pub cause: String,
+    /// How many.
+    pub count: u64,
+    /// When the loss was noticed.
+    pub at: Timestamp,
+}
+
+/// What goes into a batch.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// An observation.
+    Observation(Box<Observation>),
+    /// A loss.
+    Loss(Loss),
+}
+
+/// A batch, numbered.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Counts from 1.
+    pub sequence: u64,
+    /// The observations.
+    pub observations: Vec<Observation>,
+    /// The losses.
+    pub losses: Vec<Loss>,
+}
+
+/// Observations in one batch at the most.
+const BATCH: usize = 512;
+
+/// The name of the loss when the outbox itself overflows.
+const OVERFLOW: &str = "outbox-full";
+
+/// The batches that the collector has not acknowledged, and the one under construction.
+#[derive(Debug)]
+pub struct Outbox {
+    bound: usize,
+    sealed: VecDeque<Batch>,
+    open: Batch,
+    sequence: u64,
+    held: usize,
+}
+
+impl Outbox {
+    /// An empty outbox that holds this many observations at the most.
+    pub fn new(bound: usize) -> Self {
+        Self { bound, sealed: VecDeque::new(), open: Batch::default(), sequence: 0, held: 0 }
+    }
+
+    /// Takes an item in; a batch that this made full is sealed.
+    pub fn push(&mut self, item: Item, now: Timestamp) {
+        match item {
+            Item::Observation(observation) => {
+                self.open.observations.push(*observation);
+                self.held += 1;
+            }
+            Item::Loss(loss) => self.add_loss(loss),
+        }
+        if self.open.observations.len() >= BATCH {
+            self.seal();
+        }
+        while self.held > self.bound {
+            self.give_up_oldest(now);
+        }
+    }
+
+    /// Ends the batch under construction, if there is anything in it.
+    pub fn seal(&mut self) {
+        if self.open.observations.is_empty() && self.open.losses.is_empty() {
+            return;
+        }
+        self.sequence += 1;
+        self.open.sequence = self.sequence;
+        self.sealed.push_back(std::mem::take(&mut self.open));
+    }
+
+    /// The batch was applied: it and all before it are done.
+    pub fn acknowledge(&mut self, sequence: u64) -> u64 {
+        let mut done = 0;
+        while let Some(batch) = self.sealed.front()
+            && batch.sequence <= sequence
+        {
+            self.held -= batch.observations.len();
+            self.sealed.pop_front();
+            done += 1;
+        }
+        done
+    }
+
+    /// The first sealed batch after this sequence number.
+    pub fn after(&self, sequence: u64) -> Option<&Batch> {
+        let index = self.sealed.partition_point(|batch| batch.sequence <= sequence);
+        self.sealed.get(index)
+    }
+
+    /// How many batches wait for their acknowledgement.
+    pub fn waiting(&self) -> usize {
+        self.sealed.len()
+    }
+
+    /// Whether there is nothing left to send.
+    pub fn is_empty(&self) -> bool {
+        self.sealed.is_empty() && self.open.observations.is_empty() && self.open.losses.is_empty()
+    }
+
+    /// The collector has been away for too long: the oldest batch is given up, and counted.
+    fn give_up_oldest(&mut self, now: Timestamp) {
+        let lost = match self.sealed.pop_front() {
+            Some(batch) => {
+                batch.losses.into_iter().for_each(|loss| self.add_loss(loss));
+                batch.observations.len()
+            }
+            None => std::mem::take(&mut self.open.observations).len(),
+        };
+        self.held -= lost;
+        if lost > 0 {
+            self.add_loss(Loss { cause: OVERFLOW.to_owned(), count: lost as u64, at: now });
+        }
+    }
+
+    fn add_loss(&mut self, loss: Loss) {
+        match self.open.losses.iter_mut().find(|known| known.cause == loss.cause) {
+            Some(known) => known.count += loss.count,
+            None => self.open.losses.push(loss),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `portolan agent`: observes the node that it runs on.
+
+use crate::manifests;
+use anyhow::{Context as _, bail};
+use clap::Args;
+use portolan_agent::{Config, Output, Source, connections::Limits};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Observe the pods of this node: attach to their interfaces, attribute their connections.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// Take the cluster state from these files or folders (`-` is standard input) instead of the
+    /// Kubernetes API.
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["kubeconfig", "api_server"])]
+    manifests: Vec<PathBuf>,
+    /// Print flows as JSON lines to standard output (`-`) or to a file, instead of streaming them.
+    #[arg(long, value_name = "FILE", conflicts_with = "collector")]
+    output: Option<PathBuf>,
+    /// Stream to this collector, e.g. http://portolan-collector.portolan.svc:4245
+    #[arg(long, env = "PORTOLAN_COLLECTOR", value_name = "URL")]
+    collector: Option<String>,
+    /// The cluster's name in the records.
+    #[arg(long, env = "PORTOLAN_CLUSTER", default_value = "default", value_name = "NAME")]
+    cluster: String,
+    /// This node's name; found by its addresses when absent.
+    #[arg(long, env = "NODE_NAME", value_name = "NAME")]
+    node_name: Option<String>,
+    /// Reach the Kubernetes API as this file says.
+    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Reach the Kubernetes API at this URL, without credentials.
+    #[arg(long, value_name = "URL", conflicts_with = "kubeconfig")]
+    api_server: Option<String>,
+    /// Serve gRPC health here.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Serve Prometheus metrics here.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+    /// A UDP or ICMP conversation is over after this many seconds of silence.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    idle_timeout: u64,
+}
+
+/// Runs the agent until SIGINT or SIGTERM.
+pub(crate) async fn run(args: AgentArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let config = Config {
+        source: source(&args).await?,
+        output: output(&args)?,
+        node: args.node_name,
+        limits: Limits { idle: Duration::from_secs(args.idle_timeout), ..Limits::default() },
+        metrics: listen(args.metrics_listen).await?,
+        health: listen(args.listen).await?,
+        ready: Box::new(say_ready),
+    };
+    portolan_agent::run(config, stop).await.context("the agent cannot go on")
+}
+
+/// What scripts wait for; it must not depend on the log's filter or form.
+#[expect(clippy::print_stderr, reason = "the readiness line is a contract on standard error")]
+fn say_ready() {
+    eprintln!("ready");
+}
+
+async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
+    if !args.manifests.is_empty() {
+        return Ok(Source::Objects(manifests::read(&args.manifests)?));
+    }
+    let config = match (&args.api_server, &args.kubeconfig) {
+        (Some(url), _) => {
+            let url = url.parse().with_context(|| format!("--api-server {url} is no URL"))?;
+            kube::Config::new(url)
+        }
+        (None, Some(file)) => {
+            let kubeconfig = kube::config::Kubeconfig::read_from(file)
+                .with_context(|| format!("cannot read the kubeconfig {}", file.display()))?;
+            kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
+                .await
+                .with_context(|| format!("the kubeconfig {} names no usable cluster", file.display()))?
+        }
+        (None, None) => kube::Config::infer().await.context(
+            "no Kubernetes API to take the cluster state from: give --manifests, --kubeconfig or --api-server, \
+             or run in a pod",
+        )?,
+    };
+    Ok(Source::Kubernetes(Box::new(config)))
+}
+
+fn output(args: &AgentArgs) -> anyhow::Result<Output> {
+    match (&args.collector, &args.output) {
+        (Some(url), None) => {
+            let endpoint = tonic::transport::Endpoint::from_shared(url.clone())
+                .with_context(|| format!("--collector {url} is no URL"))?;
+            Ok(Output::Collector { endpoint, cluster: args.cluster.clone() })
+        }
+        (_, Some(path)) if path.as_os_str() == "-" => Ok(Output::Lines(Box::new(std::io::stdout()))),
+        (_, Some(path)) => {
+            let file = std::fs::File::create(path)
+                .with_context(|| format!("cannot write flows to {}", path.display()))?;
+            Ok(Output::Lines(Box::new(file)))
+        }
+        (None, None) => bail!("nowhere to put the flows: give --collector URL, or --output - to print them"),
+    }
+}
+
+async fn listen(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    Ok(Some(listener))
+}

@@ -1,0 +1,40 @@
+//! What an operator may set.
+
+use std::time::Duration;
+
+/// The settings of a collector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How many flows are kept in memory.
+    pub keep: usize,
+    /// How long one node's view of a connection waits for the other node's.
+    pub join_window: Duration,
+    /// How far apart two nodes may tell the start of one connection.
+    pub clock_skew: Duration,
+    /// How long a connection is remembered after its flow was made, so that a view that comes late
+    /// does not make a second one.
+    pub remember: Duration,
+    /// How many connections may wait for their other view.
+    pub max_pending: usize,
+    /// How many connections are remembered.
+    pub max_remembered: usize,
+    /// How long an agent without an open stream still counts as live.
+    pub silence: Duration,
+    /// How many flows wait for a subscriber that is slow.
+    pub subscriber_queue: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            keep: 100_000,
+            join_window: Duration::from_secs(5),
+            clock_skew: Duration::from_secs(3),
+            remember: Duration::from_mins(2),
+            max_pending: 65_536,
+            max_remembered: 262_144,
+            silence: Duration::from_secs(30),
+            subscriber_queue: 8_192,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The connections that were heard of, found again by their key.
+
+use super::side::Side;
+use jiff::Timestamp;
+use portolan_policy::Protocol;
+use portolan_proto::{Connection, Observation};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+
+/// The part of the key that both nodes tell exactly alike. Many attempts may share it.
+///
+/// The peers of a cluster choose these values, so the map must hash with a random seed; the
+/// standard one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Tuple {
+    protocol: Protocol,
+    source: SocketAddr,
+    destination: SocketAddr,
+    tcp_isn: u32,
+}
+
+impl Tuple {
+    fn of(connection: &Connection) -> Self {
+        let Connection { protocol, source, destination, tcp_isn, start: _ } = *connection;
+        Self { protocol, source, destination, tcp_isn }
+    }
+}
+
+/// Names one connection in the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Id {
+    tuple: Tuple,
+    number: u64,
+}
+
+/// What is known of one connection.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    number: u64,
+    source_start: Option<Timestamp>,
+    destination_start: Option<Timestamp>,
+    /// The one view that waits for the other.
+    pub(crate) waiting: Option<Box<Observation>>,
+}
+
+impl Entry {
+    /// A connection heard of from one side.
+    pub(crate) fn heard(side: Side, connection: &Connection) -> Self {
+        let mut entry = Self { number: 0, source_start: None, destination_start: None, waiting: None };
+        entry.hear(side, connection.start);
+        entry
+    }
+
+    /// Notes that a side has spoken.
+    pub(crate) fn hear(&mut self, side: Side, start: Timestamp) {
+        if matches!(side, Side::Source | Side::Both) {
+            self.source_start.get_or_insert(start);
+        }
+        if matches!(side, Side::Destination | Side::Both) {
+            self.destination_start.get_or_insert(start);
+        }
+    }
+
+    /// The side or sides that have spoken.
+    pub(crate) fn side(&self) -> Side {
+        match (self.source_start, self.destination_start) {
+            (Some(_), Some(_)) => Side::Both,
+            (_, Some(_)) => Side::Destination,
+            (_, None) => Side::Source,
+        }
+    }
+
+    /// Whether this very view was heard before.
+    ///
+    /// An initial sequence number says so for sure. Without one only the same start does: a second
+    /// conversation between the same ports may follow at once.
+    fn repeats(&self, side: Side, connection: &Connection) -> bool {
+        let same = |heard: Option<Timestamp>| {
+            heard.is_some_and(|start| connection.tcp_isn != 0 || start == connection.start)
+        };
+        match side {
+            Side::Source => same(self.source_start),
+            Side::Destination => same(self.destination_start),
+            Side::Both => same(self.source_start) || same(self.destination_start),
+        }
+    }
+
+    /// How far apart the starts are, when this is the other side's view.
+    fn distance(&self, side: Side, connection: &Connection) -> Option<Duration> {
+        let other = match (side, self.source_start, self.destination_start) {
+            (Side::Source, None, start) | (Side::Destination, start, None) => start?,
+            _ => return None,
+        };
+        Some(other.duration_since(connection.start).unsigned_abs())
+    }
+}
+
+/// What the memory knows of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// This side has told it before.
+    Repeat,
+    /// The other side has told it.
+    Partner(Id),
+    /// Nobody has.
+    New,
+}
+
+/// The connections that were heard of.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    skew: Duration,
+    next: u64,
+    entries: HashMap<Tuple, Vec<Entry>>,
+}
+
+impl Memory {
+    /// An empty memory in which the two sides' starts may be `skew` apart.
+    pub(crate) fn new(skew: Duration) -> Self {
+        Self { skew, next: 0, entries: HashMap::new() }
+    }
+
+    /// What is known of a view from this side.
+    pub(crate) fn find(&self, side: Side, connection: &Connection) -> Finding {
+        let tuple = Tuple::of(connection);
+        let Some(entries) = self.entries.get(&tuple) else { return Finding::New };
+        if entries.iter().any(|entry| entry.repeats(side, connection)) {
+            return Finding::Repeat;
+        }
+        entries
+            .iter()
+            .filter_map(|entry| Some((entry.distance(side, connection)?, entry.number)))
+            .filter(|(distance, _)| *distance <= self.skew)
+            .min()
+            .map_or(Finding::New, |(_, number)| Finding::Partner(Id { tuple, number }))
+    }
+
+    /// Adds a connection.
+    pub(crate) fn insert(&mut self, entry: Entry, connection: &Connection) -> Id {
+        let id = Id { tuple: Tuple::of(connection), number: self.next };
+        self.next += 1;
+        self.entries.entry(id.tuple).or_default().push(Entry { number: id.number, ..entry });
+        id
+    }
+
+    /// The connection of this name, unless it was removed.
+    pub(crate) fn get(&mut self, id: Id) -> Option<&mut Entry> {
+        self.entries.get_mut(&id.tuple)?.iter_mut().find(|entry| entry.number == id.number)
+    }
+
+    /// Forgets a connection.
+    pub(crate) fn remove(&mut self, id: Id) {
+        if let Some(entries) = self.entries.get_mut(&id.tuple) {
+            entries.retain(|entry| entry.number != id.number);
+            if entries.is_empty() {
+                self.entries.remove(&id.tuple);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}

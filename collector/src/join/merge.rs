@@ -1,0 +1,101 @@
+//! Two views of one connection become one flow.
+
+use super::side::Side;
+use portolan_policy::{
+    Decision, Evidence, Flow, Judgement, Outcome, Reporter, SideDecision, SideVerdict, judge,
+};
+use portolan_proto::{Observation, Witness};
+use std::cmp::{max, min};
+
+/// The flow of a view that stays alone, as its agent told it.
+pub(crate) fn alone(view: Observation, side: Side) -> Flow {
+    let reporter = match side {
+        Side::Source => Reporter::Source,
+        Side::Destination => Reporter::Destination,
+        Side::Both => Reporter::Both,
+    };
+    Flow { reporter, ..view.flow }
+}
+
+/// The flow of the source's and the destination's view.
+pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
+    let evidence = evidence(source.witness, destination.witness);
+    let outcome = outcome(
+        source.flow.outcome,
+        destination.flow.outcome,
+        source.witness.dropped_in_pod || destination.witness.dropped_in_pod,
+    );
+    let drop_reason = drop_reason(outcome, &source.flow, &destination.flow);
+    let (from, to) = (source.flow, destination.flow);
+    let decision =
+        Decision { egress: decided(from.egress, to.egress), ingress: decided(to.ingress, from.ingress) };
+    let Judgement { verdict, inferred } = judge(outcome, &decision, evidence);
+    Flow {
+        time: min(from.time, to.time),
+        end_time: max(from.end_time, to.end_time),
+        source: from.source,
+        destination: to.destination,
+        service: from.service.or(to.service),
+        protocol: from.protocol,
+        outcome,
+        drop_reason,
+        verdict,
+        inferred,
+        egress: decision.egress,
+        ingress: decision.ingress,
+        reporter: Reporter::Both,
+        // Two views of the same packets, so not their sum.
+        attempts: max(from.attempts, to.attempts),
+        packets: max(from.packets, to.packets),
+        bytes: max(from.bytes, to.bytes),
+        latency_us: from.latency_us,
+        lost: from.lost.saturating_add(to.lost),
+    }
+}
+
+fn evidence(source: Witness, destination: Witness) -> Evidence {
+    Evidence {
+        reached_pod: source.reached_pod || destination.reached_pod,
+        dropped_in_pod: source.dropped_in_pod || destination.dropped_in_pod,
+        recently_changed: source.recently_changed || destination.recently_changed,
+    }
+}
+
+/// What became of the attempt, given what each side saw.
+///
+/// The client's node has the last word on success. A drop or rejection that either side saw
+/// explains silence on the other; a reset seen leaving the pod is the pod's own.
+fn outcome(source: Outcome, destination: Outcome, in_pod: bool) -> Outcome {
+    use Outcome::{Delivered, Dropped, Established, NoReply, Refused, Rejected};
+    match (source, destination) {
+        (Established, _) => Established,
+        // The client got an answer, and the packet that would have earned it was dropped on the
+        // way: a firewall dropped it and answered in the pod's name.
+        (Refused | Rejected, Dropped) if !in_pod => Rejected,
+        (Refused, Dropped) | (Rejected, Refused) => Refused,
+        (Refused | NoReply | Delivered, Dropped | Rejected | Refused) => destination,
+        (NoReply, Delivered) => Delivered,
+        // What the destination answered came to nothing at the client, who knows why.
+        (Dropped | Rejected, _) | (_, Established | NoReply | Delivered) => source,
+    }
+}
+
+/// The kernel's name for the drop, from the side that saw it.
+fn drop_reason(outcome: Outcome, source: &Flow, destination: &Flow) -> Option<String> {
+    if !matches!(outcome, Outcome::Dropped | Outcome::Rejected) {
+        return None;
+    }
+    let seen_as = |wanted: Outcome| {
+        [source, destination]
+            .into_iter()
+            .filter(move |flow| flow.outcome == wanted)
+            .find_map(|flow| flow.drop_reason.clone())
+    };
+    seen_as(outcome).or_else(|| seen_as(Outcome::Dropped)).or_else(|| seen_as(Outcome::Rejected))
+}
+
+/// The near side's decision, unless only the far side could make one.
+fn decided(near: SideDecision, far: SideDecision) -> SideDecision {
+    let undecidable = |side: &SideDecision| side.verdict == SideVerdict::Undecidable;
+    if undecidable(&near) && !undecidable(&far) { far } else { near }
+}

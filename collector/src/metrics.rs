@@ -1,0 +1,157 @@
+//! What the collector counts, for `/metrics` and for the status service alike.
+
+use crate::join;
+use portolan_policy::Verdict;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use std::fmt;
+
+/// The content type of [`Metrics::encode`].
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LossLabels {
+    node: String,
+    cause: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabels {
+    verdict: &'static str,
+}
+
+/// The counters and gauges of one collector.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    /// Batches applied.
+    pub(crate) batches: Counter,
+    /// Batches that had been applied before.
+    pub(crate) duplicates: Counter,
+    /// Observations taken.
+    pub(crate) observations: Counter,
+    /// Observations that could not be read.
+    pub(crate) malformed: Counter,
+    /// Flows given up for newer ones.
+    pub(crate) evicted: Counter,
+    /// Flows that subscribers did not take in time.
+    pub(crate) missed: Counter,
+    /// What the join counts.
+    pub(crate) join: join::Counters,
+    /// Flows in memory.
+    pub(crate) kept: Gauge,
+    /// Views that wait for the other node's.
+    pub(crate) pending: Gauge,
+    /// Subscribers.
+    pub(crate) subscribers: Gauge,
+    flows: Family<VerdictLabels, Counter>,
+    losses: Family<LossLabels, Counter>,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("portolan_collector"),
+            batches: Counter::default(),
+            duplicates: Counter::default(),
+            observations: Counter::default(),
+            malformed: Counter::default(),
+            evicted: Counter::default(),
+            missed: Counter::default(),
+            join: join::Counters::default(),
+            kept: Gauge::default(),
+            pending: Gauge::default(),
+            subscribers: Gauge::default(),
+            flows: Family::default(),
+            losses: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let Self {
+            registry,
+            batches,
+            duplicates,
+            observations,
+            malformed,
+            evicted,
+            missed,
+            join: join::Counters { late, repeated, cut_short, forgotten },
+            kept,
+            pending,
+            subscribers,
+            flows,
+            losses,
+        } = self;
+        let mut counter = |name, help, counter: &Counter| registry.register(name, help, counter.clone());
+        counter("batches", "Batches applied", batches);
+        counter("batches_duplicate", "Batches that had been applied before", duplicates);
+        counter("observations", "Observations taken", observations);
+        counter("observations_malformed", "Observations that could not be read", malformed);
+        counter("flows_evicted", "Flows given up for newer ones", evicted);
+        counter("subscribers_missed", "Flows that subscribers did not take in time", missed);
+        counter("joins_late", "Second views that came after the flow was made", late);
+        counter("joins_repeated", "Views that had been heard before", repeated);
+        counter("joins_cut_short", "Views that could not wait because too many did", cut_short);
+        counter("joins_forgotten", "Connections forgotten early because too many were remembered", forgotten);
+        let mut gauge = |name, help, gauge: &Gauge| registry.register(name, help, gauge.clone());
+        gauge("flows_kept", "Flows in memory", kept);
+        gauge("joins_pending", "Views that wait for the other node's", pending);
+        gauge("subscribers", "Subscribers", subscribers);
+        registry.register("flows", "Flows made, by verdict", flows.clone());
+        registry.register("agent_records_lost", "Records that agents could not keep", losses.clone());
+        for verdict in Verdict::ALL {
+            drop(flows.get_or_create(&VerdictLabels { verdict: verdict.as_str() }));
+        }
+    }
+
+    /// Counts a flow.
+    pub(crate) fn flow(&self, verdict: Verdict) {
+        self.flows.get_or_create(&VerdictLabels { verdict: verdict.as_str() }).inc();
+    }
+
+    /// How many flows of a verdict there were.
+    pub(crate) fn flows_of(&self, verdict: Verdict) -> u64 {
+        self.flows.get_or_create(&VerdictLabels { verdict: verdict.as_str() }).get()
+    }
+
+    /// Counts what an agent lost. Nodes and causes are bounded by who keeps them.
+    pub(crate) fn lost(&self, node: &str, cause: &str, count: u64) {
+        let labels = LossLabels { node: node.to_owned(), cause: cause.to_owned() };
+        self.losses.get_or_create(&labels).inc_by(count);
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
+        let mut body = String::new();
+        text::encode(&mut body, &self.registry)?;
+        Ok(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verdict_is_there_from_the_start_and_counts() {
+        let metrics = Metrics::new();
+        metrics.flow(Verdict::Denied);
+        metrics.lost("n1", "ring-full", 3);
+        let body = metrics.encode().unwrap();
+        for line in [
+            "portolan_collector_flows_total{verdict=\"allowed\"} 0",
+            "portolan_collector_flows_total{verdict=\"denied\"} 1",
+            "portolan_collector_agent_records_lost_total{node=\"n1\",cause=\"ring-full\"} 3",
+            "portolan_collector_flows_kept 0",
+        ] {
+            assert!(body.lines().any(|found| found == line), "{line} in:\n{body}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What is known of each agent: whether it can still tell its side, and what it told so far.
+
+use crate::{clock::Now, dedup::Applied};
+use jiff::Timestamp;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+/// Causes that are told apart per node; more are summed under [`OTHER`].
+const CAUSES: usize = 32;
+
+/// The name for losses beyond the first [`CAUSES`] causes.
+const OTHER: &str = "other";
+
+/// Agents that may be known at a time; Kubernetes ends at 5000 nodes.
+pub(crate) const MOST: usize = 8_192;
+
+/// An agent that is silent for so long is no longer reported.
+const FORGET: Duration = Duration::from_hours(24);
+
+/// One agent.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// The cluster it says it is in.
+    pub(crate) cluster: String,
+    /// The batches applied.
+    pub(crate) applied: Applied,
+    /// When the last batch came.
+    pub(crate) last_batch: Timestamp,
+    /// Streams open now.
+    streams: usize,
+    /// When it was last heard of.
+    heard: Duration,
+    /// Observations taken.
+    pub(crate) observations: u64,
+    /// Batches that had been applied before.
+    pub(crate) duplicates: u64,
+    /// Observations that could not be read.
+    pub(crate) malformed: u64,
+    /// Records lost, by cause.
+    pub(crate) losses: BTreeMap<String, u64>,
+}
+
+impl Node {
+    fn new(now: Now) -> Self {
+        Self {
+            cluster: String::new(),
+            applied: Applied::default(),
+            last_batch: now.wall,
+            streams: 0,
+            heard: now.uptime,
+            observations: 0,
+            duplicates: 0,
+            malformed: 0,
+            losses: BTreeMap::new(),
+        }
+    }
+
+    /// Adds to a cause and returns the name it is counted under.
+    pub(crate) fn lose<'cause>(&mut self, cause: &'cause str, count: u64) -> &'cause str {
+        let known = self.losses.contains_key(cause) || self.losses.len() < CAUSES;
+        let cause = if known { cause } else { OTHER };
+        let total = self.losses.entry(cause.to_owned()).or_default();
+        *total = total.saturating_add(count);
+        cause
+    }
+}
+
+/// Every agent that was heard of.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    known: HashMap<String, Node>,
+    /// Nodes known only from the other end of a flow, and since when.
+    mentioned: HashMap<String, Duration>,
+    silence: Duration,
+    doubt: Duration,
+}
+
+impl Nodes {
+    /// No agents yet. One without a stream is live for `silence`; one that was never heard of gets
+    /// the benefit of the `doubt`, because it may just have had nothing to tell.
+    pub(crate) fn new(silence: Duration, doubt: Duration) -> Self {
+        Self { known: HashMap::new(), mentioned: HashMap::new(), silence, doubt }
+    }
+
+    /// Whether there is room for the agent of this node. Names come from whoever connects, so they
+    /// must not fill the memory.
+    pub(crate) fn has_room(&self, name: &str) -> bool {
+        self.known.len() < MOST || self.known.contains_key(name)
+    }
+
+    /// The agent of a node, heard of now.
+    pub(crate) fn hear(&mut self, name: &str, now: Now) -> &mut Node {
+        self.mentioned.remove(name);
+        let node = self.known.entry(name.to_owned()).or_insert_with(|| Node::new(now));
+        node.heard = now.uptime;
+        node.last_batch = now.wall;
+        node
+    }
+
+    /// An agent's stream is open.
+    pub(crate) fn connected(&mut self, name: &str, now: Now) {
+        self.hear(name, now).streams += 1;
+    }
+
+    /// An agent's stream has ended.
+    pub(crate) fn disconnected(&mut self, name: &str, now: Now) {
+        if let Some(node) = self.known.get_mut(name) {
+            node.streams = node.streams.saturating_sub(1);
+            node.heard = now.uptime;
+        }
+    }
+
+    /// Whether the agent of a node is likely to tell its side of a connection.
+    pub(crate) fn speaks(&mut self, name: &str, now: Duration) -> bool {
+        if let Some(node) = self.known.get(name) {
+            return self.is_live(node, now);
+        }
+        if let Some(since) = self.mentioned.get(name) {
+            return now.saturating_sub(*since) < self.doubt;
+        }
+        let room = self.mentioned.len() < MOST;
+        if room {
+            self.mentioned.insert(name.to_owned(), now);
+        }
+        room
+    }
+
+    /// Whether an agent has a stream open or was heard of lately.
+    pub(crate) fn is_live(&self, node: &Node, now: Duration) -> bool {
+        node.streams > 0 || now.saturating_sub(node.heard) < self.silence
+    }
+
+    /// Forgets who has been silent for long.
+    pub(crate) fn tick(&mut self, now: Duration) {
+        self.known.retain(|_, node| node.streams > 0 || now.saturating_sub(node.heard) < FORGET);
+    }
+
+    /// Every agent, by name.
+    pub(crate) fn sorted(&self) -> Vec<(&str, &Node)> {
+        let mut nodes: Vec<_> = self.known.iter().map(|(name, node)| (name.as_str(), node)).collect();
+        nodes.sort_unstable_by_key(|(name, _)| *name);
+        nodes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Now {
+        Now { uptime: Duration::from_secs(seconds), wall: Timestamp::UNIX_EPOCH }
+    }
+
+    fn nodes() -> Nodes {
+        Nodes::new(Duration::from_secs(30), Duration::from_secs(5))
+    }
+
+    #[test]
+    fn an_idle_agent_with_a_stream_is_live_for_ever() {
+        let mut nodes = nodes();
+        nodes.connected("n1", at(0));
+        assert!(nodes.speaks("n1", Duration::from_hours(100)));
+        nodes.disconnected("n1", at(1000));
+        assert!(nodes.speaks("n1", Duration::from_secs(1029)));
+        assert!(!nodes.speaks("n1", Duration::from_secs(1030)));
+    }
+
+    #[test]
+    fn a_node_never_heard_of_is_waited_for_only_at_first() {
+        let mut nodes = nodes();
+        assert!(nodes.speaks("n9", Duration::from_secs(10)));
+        assert!(nodes.speaks("n9", Duration::from_secs(14)));
+        assert!(!nodes.speaks("n9", Duration::from_secs(15)));
+        nodes.hear("n9", at(16));
+        assert!(nodes.speaks("n9", Duration::from_secs(16)));
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_nodes_and_for_those_known() {
+        let mut nodes = nodes();
+        for name in 0..MOST {
+            assert!(nodes.has_room(&name.to_string()));
+            nodes.hear(&name.to_string(), at(0));
+        }
+        assert!(nodes.has_room("0"));
+        assert!(!nodes.has_room("one more"));
+    }
+
+    #[test]
+    fn causes_of_loss_are_bounded_and_their_sum_is_not_lost() {
+        let mut nodes = nodes();
+        let node = nodes.hear("n1", at(0));
+        for cause in 0..100 {
+            node.lose(&format!("cause-{cause}"), 2);
+        }
+        assert_eq!(node.losses.len(), CAUSES + 1);
+        assert_eq!(node.losses.values().sum::<u64>(), 200);
+    }
+
+    #[test]
+    fn long_silence_is_forgotten() {
+        let mut nodes = nodes();
+        nodes.hear("n1", at(0));
+        nodes.connected("n2", at(0));
+        nodes.tick(FORGET);
+        let names: Vec<_> = nodes.sorted().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["n2"]);
+    }
+}

@@ -1,0 +1,112 @@
+//! `portolan.v1.Flows`: the kept flows, then those to come.
+
+use crate::{
+    filter::Filters,
+    hub::Hub,
+    subscribe::{self, Item, Wanted},
+};
+use futures::{
+    Stream, StreamExt as _,
+    future::{Either, pending},
+    stream,
+};
+use jiff::Timestamp;
+use portolan_policy::Flow;
+use portolan_proto::{timestamp, v1};
+use std::{pin::Pin, sync::Arc};
+use tokio::{sync::mpsc, time::sleep};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+use v1::observe_response::Item as WireItem;
+
+type Responses = Pin<Box<dyn Stream<Item = Result<v1::ObserveResponse, Status>> + Send>>;
+
+/// Serves flows.
+#[derive(Debug)]
+pub(super) struct FlowsService {
+    hub: Arc<Hub>,
+}
+
+impl FlowsService {
+    pub(super) fn new(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
+}
+
+#[tonic::async_trait]
+impl v1::flows_server::Flows for FlowsService {
+    type ObserveStream = Responses;
+
+    async fn observe(
+        &self,
+        request: Request<v1::ObserveRequest>,
+    ) -> Result<Response<Self::ObserveStream>, Status> {
+        let v1::ObserveRequest { since, until, last, follow, include } = request.into_inner();
+        let since = time(since, "since")?;
+        let until = time(until, "until")?;
+        let filters = Filters::new(include).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let wanted = Wanted { filters, since, until };
+        // Who follows without asking for the past wants what comes.
+        let last = last.or((follow && since.is_none()).then_some(0));
+
+        let subscription = self.hub.subscribe(wanted.clone(), follow).ok_or_else(|| {
+            Status::resource_exhausted(format!("{} subscribers follow already", subscribe::MOST))
+        })?;
+        let past = stream::iter(select(subscription.kept, &wanted, last)).map(Item::Flow);
+        let responses = match subscription.queue {
+            Some(queue) => past.chain(until_end(queue, until)).map(response).boxed(),
+            None => past.map(response).boxed(),
+        };
+        let farewell = farewell(follow, self.hub.stopping().clone());
+        Ok(Response::new(responses.chain(farewell).boxed()))
+    }
+}
+
+/// The kept flows that are wanted, the newest `last` of them, in the order they began.
+fn select(kept: Vec<Arc<Flow>>, wanted: &Wanted, last: Option<u64>) -> Vec<Arc<Flow>> {
+    let most = last.map_or(usize::MAX, |last| usize::try_from(last).unwrap_or(usize::MAX));
+    let newest = kept.into_iter().rev().filter(|flow| wanted.matches(flow)).take(most);
+    let mut flows: Vec<_> = newest.collect();
+    flows.reverse();
+    flows.sort_by_key(|flow| flow.time);
+    flows
+}
+
+/// The queue, until the time given has passed.
+fn until_end(queue: mpsc::Receiver<Item>, until: Option<Timestamp>) -> impl Stream<Item = Item> + Send {
+    let end = match until {
+        Some(until) => {
+            // A time that has passed is no time to wait.
+            let left = until.duration_since(Timestamp::now()).try_into().unwrap_or_default();
+            Either::Left(sleep(left))
+        }
+        None => Either::Right(pending()),
+    };
+    ReceiverStream::new(queue).take_until(end)
+}
+
+/// The last word to who follows when the collector stops.
+fn farewell(
+    follow: bool,
+    stopping: CancellationToken,
+) -> impl Stream<Item = Result<v1::ObserveResponse, Status>> + Send {
+    stream::once(async move {
+        (follow && stopping.is_cancelled()).then(|| Err(Status::unavailable("the collector is stopping")))
+    })
+    .filter_map(|word| async move { word })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the item type of the stream")]
+fn response(item: Item) -> Result<v1::ObserveResponse, Status> {
+    let item = match item {
+        Item::Flow(flow) => WireItem::Flow(Arc::unwrap_or_clone(flow).into()),
+        Item::Missed(count) => WireItem::Missed(v1::Missed { count }),
+    };
+    Ok(v1::ObserveResponse { item: Some(item) })
+}
+
+fn time(wire: Option<prost_types::Timestamp>, field: &str) -> Result<Option<Timestamp>, Status> {
+    let read = |wire| timestamp(wire, field).map_err(|error| Status::invalid_argument(error.to_string()));
+    wire.map(read).transpose()
+}

@@ -1,0 +1,146 @@
+//! `portolan.v1.Ingest`: reads batches, has them applied, acks.
+
+use crate::{hub::Hub, intake::Batch, nodes};
+use futures::{Stream, StreamExt as _, stream};
+use portolan_proto::{Observation, v1};
+use std::{collections::HashSet, pin::Pin, sync::Arc};
+use tonic::{Request, Response, Status, Streaming};
+use tracing::{debug, info, warn};
+
+/// The longest name that Kubernetes allows, which is also enough for a boot id.
+const MAX_NAME: usize = 253;
+
+/// Takes batches from the agents.
+#[derive(Debug)]
+pub(super) struct IngestService {
+    hub: Arc<Hub>,
+}
+
+impl IngestService {
+    pub(super) fn new(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
+}
+
+#[tonic::async_trait]
+impl v1::ingest_server::Ingest for IngestService {
+    type StreamStream = Pin<Box<dyn Stream<Item = Result<v1::Ack, Status>> + Send>>;
+
+    async fn stream(
+        &self,
+        request: Request<Streaming<v1::Batch>>,
+    ) -> Result<Response<Self::StreamStream>, Status> {
+        let intake = AgentStream {
+            batches: request.into_inner(),
+            presence: Presence { hub: Arc::clone(&self.hub), nodes: HashSet::new() },
+            ended: false,
+        };
+        Ok(Response::new(stream::unfold(intake, AgentStream::next_ack).boxed()))
+    }
+}
+
+/// One agent's stream. The next batch is read when the ack of the last one has been taken, so an
+/// agent can never make the collector queue.
+struct AgentStream {
+    batches: Streaming<v1::Batch>,
+    presence: Presence,
+    ended: bool,
+}
+
+impl AgentStream {
+    async fn next_ack(mut self) -> Option<(Result<v1::Ack, Status>, Self)> {
+        if self.ended {
+            return None;
+        }
+        let answer = self.answer().await.transpose()?;
+        self.ended = answer.is_err();
+        Some((answer, self))
+    }
+
+    async fn answer(&mut self) -> Result<Option<v1::Ack>, Status> {
+        let stopping = self.presence.hub.stopping().clone();
+        let Some(message) = stopping.run_until_cancelled(self.batches.message()).await else {
+            return Err(Status::unavailable("the collector is stopping"));
+        };
+        let batch = match message {
+            Ok(Some(batch)) => read(batch).inspect_err(|error| warn!(%error, "Batch refused."))?,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                debug!(%error, "Agent stream broke.");
+                return Err(error);
+            }
+        };
+        self.presence.note(&batch.node)?;
+        let ack = v1::Ack { boot: batch.boot.clone(), sequence: batch.sequence };
+        self.presence.hub.apply(batch);
+        Ok(Some(ack))
+    }
+}
+
+/// The agents that are there because this stream is open.
+struct Presence {
+    hub: Arc<Hub>,
+    nodes: HashSet<String>,
+}
+
+impl Presence {
+    fn note(&mut self, node: &str) -> Result<(), Status> {
+        if self.nodes.contains(node) {
+            return Ok(());
+        }
+        if !self.hub.connected(node) {
+            warn!(node, "Agent refused, too many are known.");
+            return Err(Status::resource_exhausted(format!("{} agents are known already", nodes::MOST)));
+        }
+        info!(node, "Agent connected.");
+        self.nodes.insert(node.to_owned());
+        Ok(())
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        for node in &self.nodes {
+            info!(node, "Agent disconnected.");
+            self.hub.disconnected(node);
+        }
+    }
+}
+
+/// Reads a batch. What makes it a batch must be right; an observation that is wrong costs only
+/// itself.
+fn read(wire: v1::Batch) -> Result<Batch, Status> {
+    let v1::Batch { cluster, node, boot, sequence, observations, losses } = wire;
+    for (field, name) in [("node", &node), ("boot", &boot)] {
+        if name.is_empty() || name.len() > MAX_NAME {
+            let length = name.len();
+            return Err(Status::invalid_argument(format!(
+                "field `{field}` of the batch has {length} bytes; it needs 1 to {MAX_NAME}"
+            )));
+        }
+    }
+    if sequence == 0 {
+        return Err(Status::invalid_argument("field `sequence` of the batch is 0; it counts from 1"));
+    }
+    let (observations, malformed) = read_observations(&node, observations);
+    let losses = losses.into_iter().map(|loss| (loss.cause, loss.count)).collect();
+    Ok(Batch { cluster, node, boot, sequence, observations, malformed, losses })
+}
+
+fn read_observations(node: &str, wire: Vec<v1::Observation>) -> (Vec<Observation>, u64) {
+    let mut malformed = 0;
+    let mut observations = Vec::with_capacity(wire.len());
+    for (index, observation) in wire.into_iter().enumerate() {
+        match Observation::try_from(observation) {
+            Ok(observation) => observations.push(observation),
+            Err(error) => {
+                // One line a batch: an agent of another version may get every one wrong.
+                if malformed == 0 {
+                    warn!(node, index, %error, "Observation malformed.");
+                }
+                malformed += 1;
+            }
+        }
+    }
+    (observations, malformed)
+}

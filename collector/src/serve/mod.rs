@@ -1,0 +1,156 @@
+//! The two listeners and what answers behind them.
+
+mod flows;
+mod http;
+mod ingest;
+mod status;
+
+use crate::{config::Config, hub::Hub};
+use flows::FlowsService;
+use ingest::IngestService;
+use portolan_proto::v1::{
+    flows_server::FlowsServer, ingest_server::IngestServer, status_server::StatusServer,
+};
+use status::StatusService;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    codec::CompressionEncoding,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_health::server::HealthReporter;
+use tracing::{info, warn};
+
+/// A batch is at most so long on the wire.
+const MAX_BATCH: usize = 16 * 1024 * 1024;
+
+/// A peer that vanished without a word is found out after twice this.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How long open streams may take to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why a collector cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} for {purpose}; is another collector running there?")]
+    Bind {
+        /// What was to be served there.
+        purpose: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The reflection service does not understand our own descriptors.
+    #[error("cannot build the gRPC reflection service")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// The gRPC server failed.
+    #[error("the gRPC server failed")]
+    Grpc(#[source] tonic::transport::Error),
+    /// The HTTP server failed.
+    #[error("the HTTP server failed")]
+    Http(#[source] io::Error),
+}
+
+/// The sockets that a collector serves on.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For agents and observers.
+    pub grpc: TcpListener,
+    /// For `/metrics` and `/healthz`.
+    pub http: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both addresses; port 0 takes a free one.
+    pub async fn bind(grpc: SocketAddr, http: SocketAddr) -> Result<Self, Error> {
+        let bind = |purpose, address| async move {
+            let listener = TcpListener::bind(address).await;
+            listener.map_err(|source| Error::Bind { purpose, address, source })
+        };
+        Ok(Self { grpc: bind("gRPC", grpc).await?, http: bind("metrics", http).await? })
+    }
+}
+
+/// Runs a collector until `shutdown` is done or a server fails.
+///
+/// At the end every view that waits for its other side becomes a flow of its own, subscribers get
+/// what is queued for them, and streams are given a few seconds to end.
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), Error> {
+    let Listeners { grpc, http } = listeners;
+    let stopping = CancellationToken::new();
+    // Ends the state's own time, also when a server fails.
+    let _guard = stopping.clone().drop_guard();
+    let hub = Arc::new(Hub::new(&config, stopping.clone()));
+    if let (Ok(grpc), Ok(http)) = (grpc.local_addr(), http.local_addr()) {
+        info!(version = env!("CARGO_PKG_VERSION"), ?config, "Collector starts.");
+        info!(address = %grpc, "listening for gRPC");
+        info!(address = %http, "listening for metrics");
+    }
+    let servers = async {
+        tokio::try_join!(
+            serve_grpc(Arc::clone(&hub), grpc, stopping.clone()),
+            http::serve(Arc::clone(&hub), http, stopping.clone()),
+            async {
+                hub.keep_time().await;
+                Ok(())
+            }
+        )
+    };
+    tokio::pin!(servers);
+    tokio::select! {
+        result = &mut servers => return result.map(|_| ()),
+        () = shutdown => stopping.cancel(),
+    }
+    if let Ok(result) = timeout(DRAIN, servers).await {
+        result?;
+        info!("Collector stopped.");
+    } else {
+        warn!("Collector stopped with streams still open.");
+    }
+    Ok(())
+}
+
+async fn serve_grpc(hub: Arc<Hub>, listener: TcpListener, stopping: CancellationToken) -> Result<(), Error> {
+    let zstd = CompressionEncoding::Zstd;
+    let ingest = IngestServer::new(IngestService::new(Arc::clone(&hub)))
+        .max_decoding_message_size(MAX_BATCH)
+        .accept_compressed(zstd)
+        .send_compressed(zstd);
+    let flows = FlowsServer::new(FlowsService::new(Arc::clone(&hub))).send_compressed(zstd);
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(portolan_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(Error::Reflection)?;
+    let (reporter, health) = tonic_health::server::health_reporter();
+    set_healthy(&reporter).await;
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .add_service(health)
+        .add_service(reflection)
+        .add_service(ingest)
+        .add_service(flows)
+        .add_service(StatusServer::new(StatusService::new(hub)))
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stopping.cancelled_owned(),
+        )
+        .await
+        .map_err(Error::Grpc)
+}
+
+async fn set_healthy(reporter: &HealthReporter) {
+    reporter.set_serving::<IngestServer<IngestService>>().await;
+    reporter.set_serving::<FlowsServer<FlowsService>>().await;
+    reporter.set_serving::<StatusServer<StatusService>>().await;
+}

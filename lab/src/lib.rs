@@ -29,6 +29,7 @@
 pub mod attempts;
 mod client;
 mod cluster;
+pub mod dns;
 pub mod error;
 pub mod lab;
 pub mod net;

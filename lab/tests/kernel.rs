@@ -166,6 +166,23 @@ fn every_fate_of_a_datagram_is_told_apart() {
 }
 
 #[test]
+fn names_of_services_are_resolved_through_the_dns_service() {
+    let mut lab = small("names");
+    lab.pod(PodSpec::new("kube-system/dns").node("n2").label("k8s-app", "kube-dns")).unwrap();
+    let dns = ServiceSpec::new("kube-system/kube-dns").port(53, 53, "UDP").selects([("k8s-app", "kube-dns")]);
+    let dns = lab.service(dns).unwrap();
+    let web =
+        lab.service(ServiceSpec::new("shop/web").port(80, 8080, "TCP").selects([("app", "web")])).unwrap();
+    let _server = lab.serve_dns("kube-system/dns").unwrap();
+    for (v4, expected) in [(true, web.v4()), (false, web.v6())] {
+        let name = "web.shop.svc.cluster.local";
+        let (attempt, found) = lab.resolve("shop/near", dns.v4(), name, v4, SECOND).unwrap();
+        assert!(attempt.result.succeeded(), "{attempt:?}");
+        assert_eq!(found, [expected]);
+    }
+}
+
+#[test]
 fn echo_requests_are_answered_or_silent() {
     let lab = small("echo");
     let web = lab.pod_info("shop/web").unwrap();

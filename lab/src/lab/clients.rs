@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::Lab;
 use crate::attempts::{Attempted, Seen};
 use crate::client::{Sight, frame, judge, ping, tcp, udp};
+use crate::dns;
 use crate::error::{LabError, Result};
 use crate::place::Place;
 use crate::spec::Protocol;
@@ -108,6 +109,20 @@ impl Lab {
             sight
         })?;
         Ok((attempt, answer))
+    }
+
+    /// Asks a DNS server for the IPv4 or IPv6 addresses of a name; none when it does not answer or does not know.
+    pub fn resolve(
+        &self,
+        from: impl Into<Place>,
+        server: IpAddr,
+        name: &str,
+        v4: bool,
+        wait: Duration,
+    ) -> Result<(Attempted, Vec<IpAddr>)> {
+        let id = self.attempts.all().len() as u16;
+        let (attempt, answer) = self.query_udp(from, server, 53, &dns::query(id, name, v4), wait)?;
+        Ok((attempt, dns::addresses(&answer)))
     }
 
     /// Sends `count` echo requests with one identifier, each waiting up to `wait` for its answer.

@@ -8,13 +8,17 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
 
 use super::Lab;
+use crate::cluster::Service;
+use crate::dns::{self, Zone};
 use crate::error::{LabError, Result};
 use crate::net::netns::Netns;
 use crate::place::Place;
 use crate::server::{self, Responder, Server};
+use crate::spec::ServiceSpec;
 
 /// The backlog of an ordinary server.
 const BACKLOG: i32 = 1024;
+const DNS_PORT: u16 = 53;
 
 impl Lab {
     /// A TCP server that echoes, on every address of the place and both families.
@@ -49,6 +53,17 @@ impl Lab {
     pub fn serve_udp_with(&self, place: impl Into<Place>, port: u16, respond: Responder) -> Result<Server> {
         let socket = self.listener(&place.into(), Type::DGRAM, None, port, BACKLOG)?;
         Self::started("serve UDP", server::udp(self.handle(), socket, respond))
+    }
+
+    /// A DNS server that knows the services there are now, as `name.namespace.svc.cluster.local`.
+    pub fn serve_dns(&self, place: impl Into<Place>) -> Result<Server> {
+        let services = self.cluster.services.values();
+        let name = |service: &Service| {
+            let ServiceSpec { namespace, name, .. } = &service.spec;
+            (format!("{name}.{namespace}.{}", dns::CLUSTER_DOMAIN), service.addresses.clone())
+        };
+        let zone: Zone = services.map(name).collect();
+        self.serve_udp_with(place, DNS_PORT, Arc::new(move |request: &[u8]| dns::answer(&zone, request)))
     }
 
     /// A listener in the core, where processes in every node and pod reach it at the core's addresses. Port 0 takes

@@ -75,9 +75,10 @@ where
 
 impl PodVector {
     fn object(&self) -> Object {
-        let ports = self.ports.iter().map(|port| {
-            json!({"name": port.name, "containerPort": port.port, "protocol": port.protocol})
-        });
+        let ports = self
+            .ports
+            .iter()
+            .map(|port| json!({"name": port.name, "containerPort": port.port, "protocol": port.protocol}));
         object::<k8s_openapi::api::core::v1::Pod>(json!({
             "metadata": {"namespace": self.namespace, "name": self.name, "labels": self.labels},
             "spec": {
@@ -111,9 +112,10 @@ impl State {
                 "status": {"addresses": Vec::from_iter(addresses)},
             }))
         });
-        let policies = self.policies.iter().map(|policy| {
-            object::<k8s_openapi::api::networking::v1::NetworkPolicy>(policy.clone())
-        });
+        let policies = self
+            .policies
+            .iter()
+            .map(|policy| object::<k8s_openapi::api::networking::v1::NetworkPolicy>(policy.clone()));
         let pods = self.pods.iter().map(PodVector::object);
         let mut cluster = Cluster::default();
         for object in namespaces.chain(nodes).chain(policies).chain(pods) {
@@ -285,9 +287,9 @@ const PEER: &str = "10.0.0.2";
 impl Unit<'_> {
     fn pod(namespace: &str, name: &str, ip: &str, labels: &Value, ports: &Value) -> Object {
         let ports = ports.as_array().cloned().unwrap_or_default().into_iter();
-        let ports = ports.map(|port| {
-            json!({"name": port["name"], "containerPort": port["port"], "protocol": port["protocol"]})
-        });
+        let ports = ports.map(
+            |port| json!({"name": port["name"], "containerPort": port["port"], "protocol": port["protocol"]}),
+        );
         object::<k8s_openapi::api::core::v1::Pod>(json!({
             "metadata": {"namespace": namespace, "name": name, "labels": labels},
             "spec": {"containers": [{"name": "main", "ports": Vec::from_iter(ports)}]},

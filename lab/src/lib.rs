@@ -26,6 +26,7 @@
 //! A lab needs root, iproute2 and nftables. It is removed when dropped, on SIGINT and SIGTERM, and, should its process
 //! be killed, when the next lab starts.
 
+pub mod apiserver;
 pub mod attempts;
 mod client;
 mod cluster;

@@ -218,6 +218,23 @@ fn agents_stream_to_the_collectors_service() {
 }
 
 #[test]
+fn the_programs_listen_where_the_manifests_say() {
+    for template in [agent(), collector()] {
+        let (_, container) = parts(template);
+        let arguments = container.args.clone().unwrap();
+        let listens = |flag: &str, port: i32| arguments.contains(&format!("{flag}=0.0.0.0:{port}"));
+        for port in container.ports.clone().unwrap() {
+            let flag = if port.name.as_deref() == Some("metrics") { "--metrics-listen" } else { "--listen" };
+            assert!(listens(flag, port.container_port), "{flag} {} {arguments:?}", port.container_port);
+        }
+        for probe in [container.startup_probe, container.liveness_probe, container.readiness_probe] {
+            let port = probe.and_then(|probe| probe.grpc).map(|grpc| grpc.port);
+            assert!(port.is_some_and(|port| listens("--listen", port)), "{port:?} {arguments:?}");
+        }
+    }
+}
+
+#[test]
 fn everything_carries_the_version_of_this_program() {
     for document in documents() {
         let version = text(&document, &format!("{LABEL}version"));

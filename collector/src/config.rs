@@ -7,8 +7,12 @@ use std::time::Duration;
 pub struct Config {
     /// How many flows are kept in memory.
     pub keep: usize,
-    /// How long one node's view of a connection waits for the other node's.
+    /// How long one node's view of a connection waits for the other node's, which may have seen
+    /// nothing.
     pub join_window: Duration,
+    /// How long the destination's view waits for that of a source that is a pod. Its node has seen
+    /// the attempt leave and will tell, at the latest when it takes the client to have given up.
+    pub patience: Duration,
     /// How far apart two nodes may tell the start of one connection.
     pub clock_skew: Duration,
     /// How long a connection is remembered after its flow was made, so that a view that comes late
@@ -29,6 +33,7 @@ impl Default for Config {
         Self {
             keep: 100_000,
             join_window: Duration::from_secs(5),
+            patience: Duration::from_secs(20),
             clock_skew: Duration::from_secs(3),
             remember: Duration::from_mins(2),
             max_pending: 65_536,

@@ -63,6 +63,7 @@ impl Intake {
     pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
         let limits = Limits {
             window: config.join_window,
+            patience: config.patience,
             skew: config.clock_skew,
             remember: config.remember,
             max_pending: config.max_pending,

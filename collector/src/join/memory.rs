@@ -29,7 +29,17 @@ impl Tuple {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id {
     tuple: Tuple,
-    number: u64,
+    /// The same for no two connections; grows with every one.
+    pub(crate) number: u64,
+}
+
+/// A view that waits for the other side's.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// The view.
+    pub(crate) view: Box<Observation>,
+    /// When it goes alone.
+    pub(crate) deadline: Duration,
 }
 
 /// What is known of one connection.
@@ -39,7 +49,7 @@ pub(crate) struct Entry {
     source_start: Option<Timestamp>,
     destination_start: Option<Timestamp>,
     /// The one view that waits for the other.
-    pub(crate) waiting: Option<Box<Observation>>,
+    pub(crate) waiting: Option<Waiting>,
 }
 
 impl Entry {

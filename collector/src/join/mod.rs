@@ -7,7 +7,7 @@
 //! view ──► heard before from this side? ──► nothing
 //!     └──► other side waits?            ──► merge ──► flow
 //!     └──► other side's flow was made?  ──► nothing, counted late
-//!     └──► other side can speak?        ──► wait up to the window, then alone
+//!     └──► other side can speak?        ──► wait for a while, then alone
 //!     └──► else                         ──► flow at once
 //! ```
 
@@ -20,18 +20,23 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use memory::{Entry, Finding, Id, Memory};
+use memory::{Entry, Finding, Id, Memory, Waiting};
 use portolan_policy::Flow;
 use portolan_proto::Observation;
 use prometheus_client::metrics::counter::Counter;
-use side::Side;
-use std::{collections::VecDeque, time::Duration};
+use side::{Certainty, Side};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 /// How the join waits and remembers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// How long a view waits for the other side's.
     pub(crate) window: Duration,
+    /// How long it waits where the other side has certainly seen the attempt.
+    pub(crate) patience: Duration,
     /// How far apart the sides may tell the start.
     pub(crate) skew: Duration,
     /// How long a connection is remembered after its flow was made.
@@ -61,9 +66,8 @@ pub(crate) struct Join {
     limits: Limits,
     counters: Counters,
     memory: Memory,
-    /// Views that wait, by deadline. One whose partner came is left in and skipped.
-    deadlines: VecDeque<(Duration, Id)>,
-    pending: usize,
+    /// Views that wait, by deadline and age.
+    deadlines: BTreeMap<(Duration, u64), Id>,
     /// Connections whose flow was made, by the time they may be forgotten.
     expiries: VecDeque<(Duration, Id)>,
 }
@@ -75,15 +79,14 @@ impl Join {
             memory: Memory::new(limits.skew),
             limits,
             counters,
-            deadlines: VecDeque::new(),
-            pending: 0,
+            deadlines: BTreeMap::new(),
             expiries: VecDeque::new(),
         }
     }
 
     /// How many views wait.
     pub(crate) fn pending(&self) -> usize {
-        self.pending
+        self.deadlines.len()
     }
 
     /// Takes one view from `node` and returns the flows that it completes.
@@ -104,7 +107,11 @@ impl Join {
             }
             Finding::Partner(id) => self.on_second_view(now, id, side, observation),
             Finding::New => {
-                let wait = side::waits_for(side, &observation.flow, node).is_some_and(speaks);
+                let peer = side::peer(side, &observation.flow, node).filter(|peer| speaks(peer.node));
+                let wait = peer.map(|peer| match peer.certainty {
+                    Certainty::MayHaveSeen => self.limits.window,
+                    Certainty::HasSeen => self.limits.patience,
+                });
                 self.on_first_view(now, side, observation, wait)
             }
         }
@@ -113,8 +120,8 @@ impl Join {
     /// Returns the flows whose other view did not come in time, and forgets what is old.
     pub(crate) fn tick(&mut self, now: Duration) -> Vec<Flow> {
         let mut flows = Vec::new();
-        while self.deadlines.front().is_some_and(|(deadline, _)| *deadline <= now) {
-            flows.extend(self.give_up_oldest(now));
+        while self.deadlines.first_key_value().is_some_and(|((deadline, _), _)| *deadline <= now) {
+            flows.extend(self.give_up_first(now));
         }
         while self.expiries.front().is_some_and(|(expiry, _)| *expiry <= now) {
             self.forget_oldest();
@@ -126,28 +133,33 @@ impl Join {
     pub(crate) fn flush(&mut self, now: Duration) -> Vec<Flow> {
         let mut flows = Vec::new();
         while !self.deadlines.is_empty() {
-            flows.extend(self.give_up_oldest(now));
+            flows.extend(self.give_up_first(now));
         }
         flows
     }
 
-    fn on_first_view(&mut self, now: Duration, side: Side, view: Observation, wait: bool) -> Vec<Flow> {
-        if !wait {
+    fn on_first_view(
+        &mut self,
+        now: Duration,
+        side: Side,
+        view: Observation,
+        wait: Option<Duration>,
+    ) -> Vec<Flow> {
+        let Some(wait) = wait else {
             let id = self.memory.insert(Entry::heard(side, &view.connection), &view.connection);
             self.remember(now, id);
             return vec![merge::alone(view, side)];
-        }
+        };
         let connection = view.connection;
         let mut entry = Entry::heard(side, &connection);
-        entry.waiting = Some(Box::new(view));
+        let deadline = now + wait;
+        entry.waiting = Some(Waiting { view: Box::new(view), deadline });
         let id = self.memory.insert(entry, &connection);
-        self.deadlines.push_back((now + self.limits.window, id));
-        self.pending += 1;
+        self.deadlines.insert((deadline, id.number), id);
         let mut flows = Vec::new();
-        while self.pending > self.limits.max_pending {
-            let flow = self.give_up_oldest(now);
-            self.counters.cut_short.inc_by(u64::from(flow.is_some()));
-            flows.extend(flow);
+        while self.deadlines.len() > self.limits.max_pending {
+            flows.extend(self.give_up_first(now));
+            self.counters.cut_short.inc();
         }
         flows
     }
@@ -155,11 +167,11 @@ impl Join {
     fn on_second_view(&mut self, now: Duration, id: Id, side: Side, view: Observation) -> Vec<Flow> {
         let entry = self.memory.get(id).expect("the memory has just found it");
         entry.hear(side, view.connection.start);
-        let Some(first) = entry.waiting.take() else {
+        let Some(Waiting { view: first, deadline }) = entry.waiting.take() else {
             self.counters.late.inc();
             return Vec::new();
         };
-        self.pending -= 1;
+        self.deadlines.remove(&(deadline, id.number));
         self.remember(now, id);
         let flow = match side {
             Side::Source => merge::both(view, *first),
@@ -168,13 +180,12 @@ impl Join {
         vec![flow]
     }
 
-    /// Takes the oldest deadline. None when its partner has come in the meantime.
-    fn give_up_oldest(&mut self, now: Duration) -> Option<Flow> {
-        let (_, id) = self.deadlines.pop_front()?;
+    /// Lets the view with the first deadline go alone.
+    fn give_up_first(&mut self, now: Duration) -> Option<Flow> {
+        let (_, id) = self.deadlines.pop_first()?;
         let entry = self.memory.get(id)?;
-        let view = entry.waiting.take()?;
+        let Waiting { view, deadline: _ } = entry.waiting.take()?;
         let side = entry.side();
-        self.pending -= 1;
         self.remember(now, id);
         Some(merge::alone(*view, side))
     }

@@ -54,6 +54,7 @@ impl Attempt {
 fn join() -> Join {
     let limits = Limits {
         window: Duration::from_secs(5),
+        patience: Duration::from_secs(20),
         skew: Duration::from_secs(3),
         remember: Duration::from_mins(2),
         max_pending: 1000,
@@ -82,7 +83,7 @@ proptest! {
             let node = if view.witness.source_local { "n1" } else { "n2" };
             flows.extend(join.on_observation(now, node, view, |_| speaks));
         }
-        flows.extend(join.tick(now + Duration::from_secs(5)));
+        flows.extend(join.tick(now + Duration::from_secs(20)));
 
         let mut made: BTreeMap<i64, u32> = BTreeMap::new();
         for flow in &flows {

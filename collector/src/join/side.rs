@@ -30,17 +30,38 @@ impl Side {
     }
 }
 
-/// The node whose agent may tell the other side of `flow`.
+/// Whether the other side's agent will have something to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Certainty {
+    /// What left the source may have been dropped before it came here, or it is no business of a pod.
+    MayHaveSeen,
+    /// What came from a pod has left its device.
+    HasSeen,
+}
+
+/// The agent on the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer<'flow> {
+    /// Its node.
+    pub(crate) node: &'flow str,
+    /// Whether it will have something to tell.
+    pub(crate) certainty: Certainty,
+}
+
+/// The agent that may tell the other side of `flow`.
 ///
 /// A source at another node's address is waited for: it may be a pod there behind source NAT. A
 /// destination that is no pod has no device that an agent watches.
-pub(crate) fn waits_for<'flow>(side: Side, flow: &'flow Flow, node: &str) -> Option<&'flow str> {
-    let other = match side {
-        Side::Source if matches!(flow.destination, End::Pod(_)) => node_of(&flow.destination)?,
-        Side::Destination => node_of(&flow.source)?,
-        Side::Source | Side::Both => return None,
+pub(crate) fn peer<'flow>(side: Side, flow: &'flow Flow, node: &str) -> Option<Peer<'flow>> {
+    let (end, certainty) = match (side, &flow.source, &flow.destination) {
+        (Side::Destination, end @ End::Pod(_), _) => (end, Certainty::HasSeen),
+        (Side::Destination, end @ End::Node { .. }, _) | (Side::Source, _, end @ End::Pod(_)) => {
+            (end, Certainty::MayHaveSeen)
+        }
+        _ => return None,
     };
-    (other != node && !other.is_empty()).then_some(other)
+    let other = node_of(end).filter(|other| *other != node && !other.is_empty())?;
+    Some(Peer { node: other, certainty })
 }
 
 fn node_of(end: &End) -> Option<&str> {

@@ -226,6 +226,9 @@ fn mend(kind: ObjectKind, path: &str, problem: &str) -> String {
     if problem.ends_with("expected a string") {
         return "put the value in quotes".to_owned();
     }
+    if problem.ends_with("expected a boolean") {
+        return "write true or false".to_owned();
+    }
     let fields = path.split('.').map(|field| field.split('[').next().unwrap_or(field));
     let place = fields.collect::<Vec<_>>().join(".");
     format!("compare with `kubectl explain {}.{place}`", kind.as_str().to_lowercase())

@@ -1,6 +1,8 @@
 //! Public test vectors, where they are at hand: cases with the verdict that their authors state.
 //!
 //! Cases of the tiers around NetworkPolicy are left to the tests of those tiers.
+#![expect(clippy::unwrap_used, reason = "a vector that cannot be read should end the test")]
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 use portolan_policy::{Cluster, Connection, Object, Protocol, SideVerdict};
 use serde::Deserialize;
@@ -84,11 +86,11 @@ impl PodVector {
             "spec": {
                 "hostNetwork": self.host_network,
                 "nodeName": self.node,
-                "containers": [{"name": "main", "ports": Vec::from_iter(ports)}],
+                "containers": [{"name": "main", "ports": ports.collect::<Vec<_>>()}],
             },
             "status": {
                 "phase": "Running",
-                "podIPs": Vec::from_iter(self.ips.iter().map(|ip| json!({"ip": ip}))),
+                "podIPs": self.ips.iter().map(|ip| json!({"ip": ip})).collect::<Vec<_>>(),
             },
         }))
     }
@@ -109,7 +111,7 @@ impl State {
             let addresses = node.ips.iter().map(|ip| json!({"type": "InternalIP", "address": ip}));
             object::<k8s_openapi::api::core::v1::Node>(json!({
                 "metadata": {"name": node.name, "labels": node.labels},
-                "status": {"addresses": Vec::from_iter(addresses)},
+                "status": {"addresses": addresses.collect::<Vec<_>>()},
             }))
         });
         let policies = self
@@ -292,7 +294,7 @@ impl Unit<'_> {
         );
         object::<k8s_openapi::api::core::v1::Pod>(json!({
             "metadata": {"namespace": namespace, "name": name, "labels": labels},
-            "spec": {"containers": [{"name": "main", "ports": Vec::from_iter(ports)}]},
+            "spec": {"containers": [{"name": "main", "ports": ports.collect::<Vec<_>>()}]},
             "status": {"podIPs": [{"ip": ip}]},
         }))
     }

@@ -27,10 +27,13 @@ fn yaml(document: &Document<'_>) -> Result<Value, String> {
 }
 
 /// Limits that grow with the text, so that a big cluster's export is read and an alias bomb is not.
+///
+/// Only `true` and `false` are truth values: `y`, `no` and `on` are names and labels here.
 fn options(length: usize) -> Options {
     let most = length.saturating_mul(2).max(1024);
     serde_saphyr::options! {
         with_snippet: false,
+        strict_booleans: true,
         budget: serde_saphyr::budget! {
             max_events: most,
             max_nodes: most,
@@ -50,22 +53,23 @@ fn json(document: &Document<'_>) -> Vec<Result<Value, String>> {
     let mut line = document.line;
     while !rest.trim().is_empty() {
         let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-        let mut broken = None;
-        for value in stream.by_ref() {
-            match value {
-                Ok(value) => values.push(Ok(value)),
-                Err(error) => broken = Some(error),
+        let mut read = 0;
+        let error = loop {
+            match stream.next() {
+                Some(Ok(value)) => values.push(Ok(value)),
+                Some(Err(error)) => break error,
+                None => return values,
             }
-        }
-        let Some(error) = broken else { break };
+            read = stream.byte_offset();
+        };
         values.push(Err(format!(
             "the JSON cannot be read: {} at line {}; mend it there",
             bare(&error),
             line + error.line().saturating_sub(1)
         )));
-        let Some(next) = next_object(rest, stream.byte_offset()) else { break };
-        let (read, remaining) = rest.split_at(next);
-        line += read.matches('\n').count();
+        let Some(next) = next_object(rest, read) else { break };
+        let (passed, remaining) = rest.split_at(next);
+        line += passed.matches('\n').count();
         rest = remaining;
     }
     values

@@ -1,4 +1,6 @@
 //! What the evaluator decides, rule by rule: each module holds the tests of a few rules.
+#![expect(clippy::unwrap_used, reason = "what a test takes for granted should end it when it fails")]
+#![expect(clippy::needless_pass_by_value, reason = "`policy(json!(..))` reads better than a reference to it")]
 
 mod addresses;
 mod combination;

@@ -4,7 +4,7 @@
 
 use crate::{
     clock::Clock,
-    connections::{Attempt, Conclusion, Locality, Place, conclude},
+    connections::{Attempt, Conclusion, Locality, conclude},
     event::Address,
     history::History,
     reasons::Reasons,
@@ -103,7 +103,7 @@ impl Attributor {
     /// Pods of this node are our business; so is what the node itself sent to a pod elsewhere and
     /// nobody but us saw dropped.
     fn is_ours(&self, attempt: &Attempt, locality: Locality, [source, destination]: [&End; 2]) -> bool {
-        let dropped_here = attempt.dropped.is_some_and(|drop| drop.place == Place::Node);
+        let dropped_here = attempt.drops.node.is_some();
         locality.source
             || locality.destination
             || (dropped_here && self.is_here(source) && matches!(destination, End::Pod(_)))

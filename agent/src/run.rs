@@ -7,11 +7,11 @@
 use crate::{
     attribute::Attributor,
     capture::{
-        Captured, Command, DeviceChange, Devices, DevicesError, ProbeOff, Probes, ProbesError, Worker, chain,
+        Captured, Command, Conntrack, DeviceChange, Devices, DevicesError, ProbeOff, Probes, ProbesError, Worker, chain,
     },
     clock::Clock,
     cluster::{self, News},
-    connections::{Connections, Limits},
+    connections::{Attempt, Connections, Limits},
     history::{Change, History},
     kernel::{KernelTypes, Layout, TypesError},
     metrics::{ByKind, ByVerdict, Cause, Metrics},
@@ -21,7 +21,7 @@ use crate::{
     stream::{Identity, Loss, Uplink},
 };
 use jiff::Timestamp;
-use portolan_policy::{Cluster, Object, ObjectKind};
+use portolan_policy::{Cluster, Object, ObjectKind, Owner};
 use std::{
     collections::BTreeSet,
     io::Write,
@@ -153,6 +153,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         commands,
         tasks: tasks.clone(),
         metrics,
+        conntrack: open_conntrack(),
         lost: 0,
     };
     agent.start(source, news).await?;
@@ -221,6 +222,7 @@ struct Agent {
     commands: Sender<Command>,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
+    conntrack: Option<Conntrack>,
     lost: u64,
 }
 
@@ -376,13 +378,31 @@ impl Agent {
         }
     }
 
+    /// An opening to a service that was never answered carries no backend: the node's conntrack
+    /// table still knows the one it chose.
+    fn translate(&mut self, attempt: &mut Attempt) {
+        let dialled = attempt.original.destination.ip;
+        if attempt.translated.is_some() || !matches!(self.history.latest().owner(dialled), Owner::Service(_)) {
+            return;
+        }
+        let Some(conntrack) = &mut self.conntrack else { return };
+        match conntrack.translated(&attempt.original) {
+            Ok(translated) => attempt.translated = translated,
+            Err(error) => {
+                warn!(%error, "The conntrack table cannot be asked: unanswered attempts show the service only.");
+                self.conntrack = None;
+            }
+        }
+    }
+
     async fn on_captured(
         &mut self,
         captured: Captured,
         Attributing { attributor, sink }: &mut Attributing,
     ) -> Result<(), AgentError> {
         match captured {
-            Captured::Attempt(attempt) => {
+            Captured::Attempt(mut attempt) => {
+                self.translate(&mut attempt);
                 match attributor.attribute(&attempt, &self.history, Clock::now()) {
                     Some(observation) => {
                         let verdict = ByVerdict { verdict: observation.flow.verdict.as_str() };
@@ -402,6 +422,16 @@ impl Agent {
             }
         }
         Ok(())
+    }
+}
+
+fn open_conntrack() -> Option<Conntrack> {
+    match Conntrack::open() {
+        Ok(conntrack) => Some(conntrack),
+        Err(error) => {
+            warn!(%error, "No conntrack table here: unanswered attempts to a service show no backend.");
+            None
+        }
     }
 }
 

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::server::HealthReporter;
 
 /// The service name that probes ask for readiness.
-pub const READINESS: &str = "readiness";
+pub(crate) const READINESS: &str = "readiness";
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves `/metrics` until told to stop.
-pub async fn metrics(
+pub(crate) async fn metrics(
     listener: TcpListener,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
@@ -25,7 +25,7 @@ pub async fn metrics(
 }
 
 /// Serves gRPC health until told to stop. Alive from the start; ready once it was said so.
-pub async fn health(
+pub(crate) async fn health(
     listener: TcpListener,
     reporter: HealthReporter,
     stop: CancellationToken,

@@ -1,9 +1,11 @@
 //! From the kernel to attempts: probes, devices, and the thread that reads them.
 
+mod conntrack;
 mod devices;
 mod probes;
 mod worker;
 
+pub use conntrack::Conntrack;
 pub use devices::{DeviceChange, Devices, DevicesError};
 pub use probes::{ProbeOff, Probes, ProbesError, chain};
 pub use worker::{Captured, Command, Worker};

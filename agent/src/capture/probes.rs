@@ -297,11 +297,22 @@ fn load_error(error: EbpfError) -> ProbesError {
 }
 
 fn program_error(name: &'static str, error: ProgramError) -> ProbesError {
-    if is_permission(&error) {
+    if is_permission(&error) || !may_read_kernel_memory() {
         ProbesError::NotPermitted { what: format!("loading {name}") }
     } else {
         ProbesError::DeviceProgram { name, error }
     }
+}
+
+/// Whether the verifier lets our programs do what they do. Without CAP_PERFMON it refuses them with EACCES and the
+/// same long words that it has for a broken program.
+fn may_read_kernel_memory() -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    const PERFMON: u64 = 1 << 38;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    effective.is_none_or(|set| set & (SYS_ADMIN | PERFMON) != 0)
 }
 
 /// Whether EPERM or EACCES without a verifier's word is at the bottom of an error.

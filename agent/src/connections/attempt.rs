@@ -21,10 +21,45 @@ pub struct DropSeen {
     pub reason: u32,
     /// The kernel address that dropped it.
     pub location: u64,
-    /// Where.
-    pub place: Place,
     /// Whether it was an answer that was dropped.
     pub of_answer: bool,
+}
+
+/// The first drop in each place. A network namespace behind a veth need not be a pod's: which of
+/// these count is known only with the ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// In the node.
+    pub node: Option<DropSeen>,
+    /// Behind the device that the attempt came from.
+    pub source_pod: Option<DropSeen>,
+    /// Behind the device that it went to.
+    pub destination_pod: Option<DropSeen>,
+}
+
+impl Drops {
+    const fn of_mut(&mut self, place: Place) -> &mut Option<DropSeen> {
+        match place {
+            Place::Node => &mut self.node,
+            Place::SourcePod => &mut self.source_pod,
+            Place::DestinationPod => &mut self.destination_pod,
+        }
+    }
+
+    /// Whether there was any, anywhere.
+    pub const fn is_any(&self) -> bool {
+        self.node.is_some() || self.source_pod.is_some() || self.destination_pod.is_some()
+    }
+
+    /// The drop that counts, with its place: what happened behind a device that is no pod's of this
+    /// node is another node's to tell.
+    pub fn counting(&self, source_local: bool, destination_local: bool) -> Option<(Place, DropSeen)> {
+        let node = self.node.map(|drop| (Place::Node, drop));
+        let source = self.source_pod.filter(|_| source_local).map(|drop| (Place::SourcePod, drop));
+        let destination =
+            self.destination_pod.filter(|_| destination_local).map(|drop| (Place::DestinationPod, drop));
+        node.or(source).or(destination)
+    }
 }
 
 /// An ICMP unreachable that belongs to an attempt.
@@ -72,8 +107,8 @@ pub struct Attempt {
     pub reset_received: bool,
     /// The first ICMP unreachable.
     pub unreachable: Option<UnreachableSeen>,
-    /// The first drop.
-    pub dropped: Option<DropSeen>,
+    /// The first drop in each place.
+    pub drops: Drops,
     /// Segments and payload bytes by the sockets' own accounts.
     pub accounts: Option<(u64, u64)>,
     /// Packets that were seen one by one.
@@ -105,7 +140,7 @@ impl Attempt {
             reset_sent: false,
             reset_received: false,
             unreachable: None,
-            dropped: None,
+            drops: Drops { node: None, source_pod: None, destination_pod: None },
             accounts: None,
             packets_seen: 0,
             bytes_seen: 0,
@@ -198,10 +233,9 @@ impl Attempt {
             self.tries_dropped += 1;
         }
         let place = if in_node { Place::Node } else { self.pod_place(drop.ifindex, forward) };
-        self.dropped.get_or_insert(DropSeen {
+        self.drops.of_mut(place).get_or_insert(DropSeen {
             reason: drop.reason,
             location: drop.location,
-            place,
             of_answer: !forward,
         });
     }

@@ -28,74 +28,92 @@ pub struct Conclusion {
 
 /// Weighs the evidence of an attempt that is over, or that is looked at early.
 pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> Conclusion {
-    let outcome = outcome(attempt, locality, reasons);
-    let refused_here = outcome == Outcome::Refused && came_from_pod(attempt, locality, reasons);
-    let turned_away = matches!(outcome, Outcome::Dropped | Outcome::Rejected);
-    let drop = attempt.dropped.filter(|_| turned_away);
+    let drop = attempt.drops.counting(locality.source, locality.destination);
+    let weighed = Weighed { attempt, locality, drop, reasons };
+    let outcome = weighed.outcome();
+    let refused_here = outcome == Outcome::Refused && weighed.came_from_destination();
+    let drop = drop.filter(|_| matches!(outcome, Outcome::Dropped | Outcome::Rejected));
     Conclusion {
         outcome,
-        drop_reason: drop.map(|drop| reasons.name(drop.reason)),
+        drop_reason: drop.map(|(_, drop)| reasons.name(drop.reason)),
         reached_pod: outcome == Outcome::Established
             || refused_here
             || (locality.destination && (attempt.arrived.is_some() || attempt.answer_sent.is_some())),
-        dropped_in_pod: drop.is_some_and(|drop| drop.place == Place::DestinationPod && !drop.of_answer),
+        dropped_in_pod: drop
+            .is_some_and(|(place, drop)| place == Place::DestinationPod && !drop.of_answer),
     }
 }
 
-fn outcome(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> Outcome {
-    if is_established(attempt, locality) {
-        return Outcome::Established;
-    }
-    if came_from_pod(attempt, locality, reasons) {
-        return Outcome::Refused;
-    }
-    let turned_away = attempt.reset_received || attempt.unreachable.is_some();
-    match attempt.dropped {
-        Some(drop) if turned_away && !routing_failure(drop, attempt, reasons) => Outcome::Rejected,
-        Some(_) => Outcome::Dropped,
-        None if attempt.unreachable.is_some() => Outcome::Rejected,
-        // A reset that no pod of this node sent is a firewall's where the pod would be here.
-        None if attempt.reset_received && locality.destination => Outcome::Rejected,
-        None if attempt.reset_received || attempt.reset_sent => Outcome::Refused,
-        None => silence(attempt, locality),
-    }
+/// An attempt with the evidence that counts.
+struct Weighed<'a> {
+    attempt: &'a Attempt,
+    locality: Locality,
+    drop: Option<(Place, DropSeen)>,
+    reasons: &'a Reasons,
 }
 
-/// The initiator got an answer; where its device is not here, that one was sent must do.
-fn is_established(attempt: &Attempt, locality: Locality) -> bool {
-    if attempt.answer_received.is_some() && locality.source {
-        return true;
+impl Weighed<'_> {
+    fn outcome(&self) -> Outcome {
+        let Self { attempt, locality, drop, reasons: _ } = self;
+        if self.is_established() {
+            return Outcome::Established;
+        }
+        if self.came_from_destination() {
+            return Outcome::Refused;
+        }
+        let turned_away = attempt.reset_received || attempt.unreachable.is_some();
+        match drop {
+            Some((_, drop)) if turned_away && !self.is_routing_failure(*drop) => Outcome::Rejected,
+            Some(_) => Outcome::Dropped,
+            None if attempt.unreachable.is_some() => Outcome::Rejected,
+            // A reset that no pod of this node sent is a firewall's where the pod would be here.
+            None if attempt.reset_received && locality.destination => Outcome::Rejected,
+            None if attempt.reset_received || attempt.reset_sent => Outcome::Refused,
+            None => self.silence(),
+        }
     }
-    let lost_on_the_way = locality.source && attempt.left.is_some()
-        || attempt.dropped.is_some_and(|drop| drop.of_answer);
-    attempt.is_answered() && !lost_on_the_way
-}
 
-/// The destination itself said no: a reset or an ICMP error out of its device, or in its name, or a
-/// datagram for which it had no socket.
-fn came_from_pod(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> bool {
-    let reset = attempt.reset_sent && locality.destination;
-    let unreachable = attempt.unreachable.is_some_and(|seen| {
-        let in_its_name =
-            [attempt.original.destination.ip, attempt.effective().destination.ip].contains(&seen.by);
-        in_its_name || (seen.from_destination_device && locality.destination)
-    });
-    let no_socket = attempt.dropped.is_some_and(|drop| {
-        drop.place == Place::DestinationPod && !drop.of_answer && reasons.name(drop.reason) == "NO_SOCKET"
-    });
-    reset || unreachable || no_socket
-}
+    /// The initiator got an answer; where its device is not here, that one was sent must do.
+    fn is_established(&self) -> bool {
+        let Self { attempt, locality, drop, reasons: _ } = self;
+        if attempt.answer_received.is_some() && locality.source {
+            return true;
+        }
+        let lost_on_the_way = locality.source && attempt.left.is_some()
+            || drop.is_some_and(|(_, drop)| drop.of_answer);
+        attempt.is_answered() && !lost_on_the_way
+    }
 
-/// The router had no way to the address: that it also said so makes it no firewall.
-fn routing_failure(drop: DropSeen, attempt: &Attempt, reasons: &Reasons) -> bool {
-    const FAILURES: [&str; 2] = ["NEIGH_", "IP_INNOROUTES"];
-    let name = reasons.name(drop.reason);
-    !attempt.reset_received && FAILURES.iter().any(|failure| name.starts_with(failure))
-}
+    /// The destination itself said no: a reset or an ICMP error out of its device, or in its name,
+    /// or a datagram for which it had no socket.
+    fn came_from_destination(&self) -> bool {
+        let Self { attempt, locality, drop, reasons } = self;
+        let reset = attempt.reset_sent && locality.destination;
+        let unreachable = attempt.unreachable.is_some_and(|seen| {
+            let names = [attempt.original.destination.ip, attempt.effective().destination.ip];
+            names.contains(&seen.by) || (seen.from_destination_device && locality.destination)
+        });
+        let no_socket = drop.is_some_and(|(place, drop)| {
+            place == Place::DestinationPod && !drop.of_answer && reasons.name(drop.reason) == "NO_SOCKET"
+        });
+        reset || unreachable || no_socket
+    }
 
-/// Nothing came back. A one-way protocol may have been delivered all the same; one that never
-/// showed at the device of a pod on this node was not.
-fn silence(attempt: &Attempt, locality: Locality) -> Outcome {
-    let lost_here = locality.destination && attempt.arrived.is_none();
-    if attempt.original.protocol == Protocol::Tcp || lost_here { Outcome::NoReply } else { Outcome::Delivered }
+    /// The router had no way to the address: that it also said so makes it no firewall.
+    fn is_routing_failure(&self, drop: DropSeen) -> bool {
+        const FAILURES: [&str; 2] = ["NEIGH_", "IP_INNOROUTES"];
+        let name = self.reasons.name(drop.reason);
+        !self.attempt.reset_received && FAILURES.iter().any(|failure| name.starts_with(failure))
+    }
+
+    /// Nothing came back. A one-way protocol may have been delivered all the same; one that never
+    /// showed at the device of a pod on this node was not.
+    fn silence(&self) -> Outcome {
+        let lost_here = self.locality.destination && self.attempt.arrived.is_none();
+        if self.attempt.original.protocol == Protocol::Tcp || lost_here {
+            Outcome::NoReply
+        } else {
+            Outcome::Delivered
+        }
+    }
 }

@@ -9,6 +9,6 @@ mod attempt;
 mod conclusion;
 mod table;
 
-pub use attempt::{Attempt, DropSeen, Place};
+pub use attempt::{Attempt, DropSeen, Drops, Place};
 pub use conclusion::{Conclusion, Locality, conclude};
 pub use table::{Connections, ConversationCounters, Counters, Limits};

@@ -386,7 +386,7 @@ fn due(attempt: &Attempt, limits: &Limits) -> Option<Nanos> {
         if attempt.unreachable.is_some() {
             return after(attempt.last, limits.linger);
         }
-        let wait = if attempt.dropped.is_some() { limits.dropped } else { limits.no_reply };
+        let wait = if attempt.drops.is_any() { limits.dropped } else { limits.no_reply };
         return after(attempt.started, wait);
     }
     if attempt.is_answered() {
@@ -395,7 +395,7 @@ fn due(attempt: &Attempt, limits: &Limits) -> Option<Nanos> {
     if attempt.unreachable.is_some() {
         return after(attempt.last, limits.linger);
     }
-    if attempt.dropped.is_some() {
+    if attempt.drops.is_any() {
         return after(attempt.started, limits.dropped.min(limits.idle));
     }
     after(attempt.last, limits.idle)

@@ -17,14 +17,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The same with IPv4-mapped addresses as IPv4 (M4), and without a port where there is none.
+    /// The same with IPv4-mapped addresses as IPv4 (M4).
     pub(crate) fn canonical(self) -> Self {
-        Self {
-            source: self.source.to_canonical(),
-            destination: self.destination.to_canonical(),
-            port: self.port.filter(|_| self.protocol.has_ports()),
-            protocol: self.protocol,
-        }
+        Self { source: self.source.to_canonical(), destination: self.destination.to_canonical(), ..self }
     }
 
     /// Whether it never leaves its own address: such traffic is outside all policies (N31).

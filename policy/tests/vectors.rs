@@ -210,7 +210,7 @@ fn the_kubernetes_end_to_end_tests_agree() {
 
 #[test]
 fn the_network_policy_cases_of_kube_network_policies_agree() {
-    check_probes("kube-network-policies.json", 20);
+    check_probes("kube-network-policies.json", 29);
 }
 
 #[derive(Deserialize)]
@@ -390,5 +390,5 @@ fn the_pieces_of_network_policy_agree() {
         }
         checked += 1;
     }
-    assert!(checked >= 40, "only {checked} units were checked");
+    assert!(checked >= 47, "only {checked} units were checked");
 }

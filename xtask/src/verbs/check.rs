@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::test::{Object, with_features};
 use crate::command;
 use crate::error::Failure;
 use crate::members;
@@ -23,15 +24,17 @@ pub(crate) fn run(toolchain: &Toolchain) -> Result<(), Failure> {
 
 /// All targets of the default members, the kernel tests among them.
 fn clippy(toolchain: &Toolchain) -> Result<Command, Failure> {
-    let mut clippy = super::test::building(toolchain.cargo("clippy"), toolchain);
+    let mut clippy = toolchain.cargo("clippy");
     clippy.arg("--all-targets");
-    super::test::with_features(&mut clippy, &members::with_kernel_tests(toolchain.workspace())?);
+    Object::IfPossible.tell(&mut clippy, toolchain);
+    with_features(&mut clippy, &members::with_kernel_tests(toolchain.workspace())?);
     clippy.args(["--", "-D", "warnings"]);
     Ok(clippy)
 }
 
 fn documentation(toolchain: &Toolchain) -> Command {
-    let mut doc = super::test::building(toolchain.cargo("doc"), toolchain);
+    let mut doc = toolchain.cargo("doc");
+    Object::IfPossible.tell(&mut doc, toolchain);
     // Private items too: within the programs nearly everything is.
     doc.args(["--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
     doc

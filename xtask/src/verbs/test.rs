@@ -26,7 +26,8 @@ pub(crate) fn run(no_kernel: bool, rest: &[OsString], toolchain: &Toolchain) -> 
     if kernel.is_empty() {
         provide::provide("test", Need::USER_SPACE, toolchain)?;
         say::line(format_args!("tests in user space only"));
-        test.env(SKIP_OBJECT.0, SKIP_OBJECT.1);
+        let object = if no_kernel { Object::Skip } else { Object::IfPossible };
+        object.tell(&mut test, toolchain);
     } else {
         say::line(format_args!("tests, on the real kernel too: {}", kernel.join(", ")));
         let mend = "`cargo xtask test --no-kernel` leaves out the tests that need it.";
@@ -72,13 +73,26 @@ fn with_defaults(test: &mut Command, rest: &[OsString]) {
     }
 }
 
-/// For commands that only look at the code: with the BPF object where its toolchain is there, as the tests build
-/// it, and without elsewhere.
-pub(crate) fn building(mut command: Command, toolchain: &Toolchain) -> Command {
-    if !probe::gather(Need::OBJECT, toolchain).meets_object() {
-        command.env(SKIP_OBJECT.0, SKIP_OBJECT.1);
+/// Whether a build that can do without the BPF object makes it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Object {
+    /// Never: nothing of it is needed.
+    Skip,
+    /// Where its toolchain is there, so that the agent is built as the other verbs build it, and not twice.
+    IfPossible,
+}
+
+impl Object {
+    /// Tells the build of the agent.
+    pub(crate) fn tell(self, command: &mut Command, toolchain: &Toolchain) {
+        let made = match self {
+            Self::Skip => false,
+            Self::IfPossible => probe::gather(Need::OBJECT, toolchain).meets_object(),
+        };
+        if !made {
+            command.env(SKIP_OBJECT.0, SKIP_OBJECT.1);
+        }
     }
-    command
 }
 
 #[cfg(test)]
@@ -103,6 +117,14 @@ mod tests {
         assert!(words(&command).is_empty());
         with_privilege(&mut command, Privilege::Sudo);
         assert!(words(&command)[1].contains("sudo"), "{command:?}");
+    }
+
+    #[test]
+    fn a_build_without_the_object_says_so_to_the_agents_build() {
+        let mut command = Command::new("cargo");
+        Object::Skip.tell(&mut command, &Toolchain::current());
+        let told = command.get_envs().any(|(name, value)| name == SKIP_OBJECT.0 && value.is_some());
+        assert!(told, "{command:?}");
     }
 
     #[test]

@@ -90,7 +90,8 @@ enum Toolchain {
 impl Toolchain {
     fn find() -> Option<Self> {
         let nightly = || {
-            let sysroot = stdout(Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]))?;
+            let sysroot =
+                stdout(Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]))?;
             has_core_source(Path::new(&sysroot)).then_some(Self::Nightly)
         };
         let pair = |cargo: PathBuf, rustc: PathBuf| {

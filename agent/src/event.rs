@@ -31,6 +31,7 @@ pub struct FiveTuple {
 
 impl FiveTuple {
     /// The five-tuple of the other direction.
+    #[must_use]
     pub const fn reversed(self) -> Self {
         Self { protocol: self.protocol, source: self.destination, destination: self.source }
     }

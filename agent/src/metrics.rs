@@ -5,6 +5,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use std::sync::atomic::AtomicU64;
 
 /// Where something was lost.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -18,6 +19,13 @@ pub struct Cause {
 pub struct ByVerdict {
     /// The verdict.
     pub verdict: &'static str,
+}
+
+/// A probe.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ByProbe {
+    /// Its name.
+    pub probe: String,
 }
 
 /// A kind of Kubernetes object.
@@ -50,6 +58,12 @@ pub struct Metrics {
     pub invalid_objects: Family<ByKind, Counter>,
     /// Watches that had to be started again.
     pub watch_failures: Family<ByKind, Counter>,
+    /// Runs of each probe, while the kernel counts them.
+    pub probe_runs: Family<ByProbe, Counter>,
+    /// Time that each probe ran, in seconds; only the kernel moves it, and only up.
+    pub probe_run_seconds: Family<ByProbe, Gauge<f64, AtomicU64>>,
+    /// Runs that each probe missed.
+    pub probe_missed: Family<ByProbe, Counter>,
     /// Batches that the collector acknowledged.
     pub batches_acked: Counter,
     /// Batches waiting for the collector.
@@ -64,17 +78,48 @@ impl Metrics {
         let mut registry = Registry::with_prefix("portolan_agent");
         registry.register("events", "Events read from the kernel", self.events.clone());
         registry.register("unknown_events", "Events of an unknown kind", self.unknown_events.clone());
-        registry.register("attach_failures", "Devices that could not be attached to", self.attach_failures.clone());
+        registry.register(
+            "attach_failures",
+            "Devices that could not be attached to",
+            self.attach_failures.clone(),
+        );
         registry.register("devices", "Devices attached to", self.devices.clone());
         registry.register("open_attempts", "Attempts open or remembered", self.open_attempts.clone());
         registry.register("flows", "Flows made, by verdict", self.flows.clone());
         registry.register("unattributed", "Attempts without a pod of this node", self.unattributed.clone());
         registry.register("lost_records", "Records lost, by cause", self.lost.clone());
-        registry.register("invalid_objects", "Kubernetes objects not understood", self.invalid_objects.clone());
+        registry.register(
+            "invalid_objects",
+            "Kubernetes objects not understood",
+            self.invalid_objects.clone(),
+        );
         registry.register("watch_failures", "Watches started again", self.watch_failures.clone());
-        registry.register("batches_acked", "Batches acknowledged by the collector", self.batches_acked.clone());
-        registry.register("batches_waiting", "Batches waiting for the collector", self.batches_waiting.clone());
-        registry.register("stream_failures", "Streams to the collector that failed", self.stream_failures.clone());
+        registry.register(
+            "probe_runs",
+            "Runs of each probe, with kernel.bpf_stats_enabled",
+            self.probe_runs.clone(),
+        );
+        registry.register(
+            "probe_run_seconds_total",
+            "Time that each probe ran, with kernel.bpf_stats_enabled",
+            self.probe_run_seconds.clone(),
+        );
+        registry.register("probe_missed", "Runs that each probe missed", self.probe_missed.clone());
+        registry.register(
+            "batches_acked",
+            "Batches acknowledged by the collector",
+            self.batches_acked.clone(),
+        );
+        registry.register(
+            "batches_waiting",
+            "Batches waiting for the collector",
+            self.batches_waiting.clone(),
+        );
+        registry.register(
+            "stream_failures",
+            "Streams to the collector that failed",
+            self.stream_failures.clone(),
+        );
         let mut text = String::new();
         encode(&mut text, &registry).expect("writing to a string cannot fail");
         text

@@ -42,10 +42,8 @@ mod tests {
 
     #[test]
     fn names_are_the_kernels_and_unknown_numbers_survive() {
-        let reasons = Reasons::new([
-            (12, "SKB_DROP_REASON_NETFILTER_DROP".to_owned()),
-            (1, "SKB_CONSUMED".to_owned()),
-        ]);
+        let reasons =
+            Reasons::new([(12, "SKB_DROP_REASON_NETFILTER_DROP".to_owned()), (1, "SKB_CONSUMED".to_owned())]);
         assert_eq!(reasons.name(12), "NETFILTER_DROP");
         assert_eq!(reasons.number("SKB_CONSUMED"), Some(1));
         assert_eq!(reasons.name(999), "reason-999");

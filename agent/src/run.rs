@@ -7,7 +7,8 @@
 use crate::{
     attribute::Attributor,
     capture::{
-        Captured, Command, Conntrack, DeviceChange, Devices, DevicesError, ProbeOff, Probes, ProbesError, Worker, chain,
+        Captured, Command, Conntrack, DeviceChange, Devices, DevicesError, ProbeOff, Probes, ProbesError,
+        Worker, chain,
     },
     clock::Clock,
     cluster::{self, News},
@@ -23,12 +24,7 @@ use crate::{
 use jiff::Timestamp;
 use portolan_policy::{Cluster, Object, ObjectKind, Owner};
 use std::{
-    collections::BTreeSet,
-    io::Write,
-    net::IpAddr,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
-    sync::Arc,
+    collections::BTreeSet, io::Write, net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, sync::Arc,
 };
 use tokio::{
     net::TcpListener,
@@ -53,7 +49,7 @@ pub enum Output {
     /// A collector.
     Collector {
         /// Its endpoint.
-        endpoint: tonic::transport::Endpoint,
+        endpoint: Box<tonic::transport::Endpoint>,
         /// The cluster's name in its records.
         cluster: String,
     },
@@ -156,7 +152,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         conntrack: open_conntrack(),
         lost: 0,
     };
-    agent.start(source, news).await?;
+    agent.start(source, &news)?;
     let result = agent.run(&stop).await;
     stop.cancel();
     drop(agent);
@@ -234,7 +230,7 @@ struct Attributing {
 
 impl Agent {
     /// Takes in the objects, or starts the watches and awaits their lists.
-    async fn start(&mut self, source: Source, news: Sender<News>) -> Result<(), AgentError> {
+    fn start(&mut self, source: Source, news: &Sender<News>) -> Result<(), AgentError> {
         match source {
             Source::Objects(objects) => {
                 for object in objects {
@@ -245,7 +241,7 @@ impl Agent {
                 let client = kube::Client::try_from(*config)
                     .map_err(|error| AgentError::Kubernetes(Box::new(error)))?;
                 self.awaited = ObjectKind::ALL.into_iter().collect();
-                cluster::watch(&client, &news, &self.metrics, &self.tasks);
+                cluster::watch(&client, news, &self.metrics, &self.tasks);
             }
         }
         Ok(())
@@ -265,12 +261,11 @@ impl Agent {
                     Some(news) => self.on_news(news),
                     None => sources_open = false,
                 },
-                change = self.devices.next(), if devices_open => match change {
-                    Some(change) => self.on_device(change).await,
-                    None => {
-                        devices_open = false;
-                        warn!("Netlink is closed: pod interfaces that come from now on are not seen.");
-                    }
+                change = self.devices.next(), if devices_open => if let Some(change) = change {
+                    self.on_device(change).await;
+                } else {
+                    devices_open = false;
+                    warn!("Netlink is closed: pod interfaces that come from now on are not seen.");
                 },
                 captured = self.attempts.recv(), if attributing.is_some() => {
                     let (Some(captured), Some(attributing)) = (captured, &mut attributing) else { break };
@@ -285,13 +280,14 @@ impl Agent {
     /// The state is complete: from here on, attempts have an owner and a verdict.
     async fn begin(&mut self) -> Attributing {
         self.node = self.node.take().or_else(|| own_node(self.history.latest(), &self.addresses));
-        match &self.node {
-            Some(node) => info!(node, "This is the node."),
-            None => warn!(
+        if let Some(node) = &self.node {
+            info!(node, "This is the node.");
+        } else {
+            warn!(
                 addresses = ?self.addresses,
                 "No Node object has an address of this network namespace: no pod counts as local. \
                  Give the node's name with --node-name."
-            ),
+            );
         }
         self.tell_addresses();
         self.history.begin();
@@ -301,7 +297,10 @@ impl Agent {
             ready();
         }
         self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
-        Attributing { attributor: Attributor { node: self.node.clone(), reasons: self.reasons.clone() }, sink }
+        Attributing {
+            attributor: Attributor { node: self.node.clone(), reasons: self.reasons.clone() },
+            sink,
+        }
     }
 
     fn open_sink(&self, output: Output) -> Sink {
@@ -311,7 +310,7 @@ impl Agent {
                 let (queue, items) = mpsc::channel(STREAM_QUEUE);
                 let node = self.node.clone().unwrap_or_else(|| "unknown".to_owned());
                 let identity = Identity { cluster, node, boot: boot_id() };
-                self.tasks.spawn(Uplink::new(endpoint, identity, Arc::clone(&self.metrics)).run(items));
+                self.tasks.spawn(Uplink::new(*endpoint, identity, Arc::clone(&self.metrics)).run(items));
                 Sink::Stream(queue)
             }
         }
@@ -382,7 +381,8 @@ impl Agent {
     /// table still knows the one it chose.
     fn translate(&mut self, attempt: &mut Attempt) {
         let dialled = attempt.original.destination.ip;
-        if attempt.translated.is_some() || !matches!(self.history.latest().owner(dialled), Owner::Service(_)) {
+        if attempt.translated.is_some() || !matches!(self.history.latest().owner(dialled), Owner::Service(_))
+        {
             return;
         }
         let Some(conntrack) = &mut self.conntrack else { return };

@@ -7,6 +7,7 @@ use portolan_agent::{Config, Output, Source, connections::Limits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
 
 /// Observe the pods of this node: attach to their interfaces, attribute their connections.
 #[derive(Debug, Args)]
@@ -66,7 +67,14 @@ fn say_ready() {
 
 async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
     if !args.manifests.is_empty() {
-        return Ok(Source::Objects(manifests::read(&args.manifests)?));
+        let manifests::Manifests { objects, problems, ignored } = manifests::read(&args.manifests)?;
+        for problem in problems {
+            warn!(problem, "A document is left out of the cluster state.");
+        }
+        for kind in ignored {
+            debug!(kind, "Objects of this kind say nothing about connections.");
+        }
+        return Ok(Source::Objects(objects));
     }
     let config = match (&args.api_server, &args.kubeconfig) {
         (Some(url), _) => {
@@ -93,7 +101,7 @@ fn output(args: &AgentArgs) -> anyhow::Result<Output> {
         (Some(url), None) => {
             let endpoint = tonic::transport::Endpoint::from_shared(url.clone())
                 .with_context(|| format!("--collector {url} is no URL"))?;
-            Ok(Output::Collector { endpoint, cluster: args.cluster.clone() })
+            Ok(Output::Collector { endpoint: Box::new(endpoint), cluster: args.cluster.clone() })
         }
         (_, Some(path)) if path.as_os_str() == "-" => Ok(Output::Lines(Box::new(std::io::stdout()))),
         (_, Some(path)) => {
@@ -107,7 +115,6 @@ fn output(args: &AgentArgs) -> anyhow::Result<Output> {
 
 async fn listen(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
     let Some(address) = address else { return Ok(None) };
-    let listener =
-        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     Ok(Some(listener))
 }

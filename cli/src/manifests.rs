@@ -1,30 +1,36 @@
 //! Manifests from files, folders and standard input.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use portolan_policy::{Object, parse_manifest};
 use std::{
     io::Read as _,
     path::{Path, PathBuf},
 };
 
-/// Reads every manifest below these paths; `-` is standard input.
-///
-/// A document that cannot be understood is named, all of them in one error.
-pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Object>> {
-    let mut objects = Vec::new();
-    let mut problems = Vec::new();
+/// What the manifests hold.
+#[derive(Debug, Default)]
+pub(crate) struct Manifests {
+    /// The objects that were understood.
+    pub(crate) objects: Vec<Object>,
+    /// The documents that were not, each with its file and the mend.
+    pub(crate) problems: Vec<String>,
+    /// Kinds that Portolan has no use for.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// Reads every manifest below these paths; `-` is standard input. A bad document costs only itself.
+pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
+    let mut read = Manifests::default();
     for path in paths {
         for file in files(path)? {
-            let text = text(&file)?;
-            let manifest = parse_manifest(&text);
-            objects.extend(manifest.objects);
-            problems.extend(manifest.errors.iter().map(|error| format!("{}: {error}", file.display())));
+            let manifest = parse_manifest(&text(&file)?);
+            let name = file.display();
+            read.objects.extend(manifest.objects);
+            read.problems.extend(manifest.errors.iter().map(|error| format!("{name}: {error}")));
+            read.ignored.extend(manifest.ignored.iter().map(|kind| kind.kind.clone()));
         }
     }
-    if !problems.is_empty() {
-        bail!("{}", problems.join("\n"));
-    }
-    Ok(objects)
+    Ok(read)
 }
 
 /// The file itself, or the YAML and JSON files of a folder and its folders, in order of name.

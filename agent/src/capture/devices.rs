@@ -82,12 +82,11 @@ impl Devices {
     pub async fn addresses(&self) -> Result<BTreeSet<IpAddr>, DevicesError> {
         let failed = |error| DevicesError::Dump { what: "addresses", error };
         let found = self.handle.address().get().execute().try_collect::<Vec<_>>().await.map_err(failed)?;
-        let addresses = found.iter().flat_map(|message| &message.attributes).filter_map(|attribute| {
-            match attribute {
+        let addresses =
+            found.iter().flat_map(|message| &message.attributes).filter_map(|attribute| match attribute {
                 AddressAttribute::Local(ip) | AddressAttribute::Address(ip) => Some(*ip),
                 _ => None,
-            }
-        });
+            });
         Ok(addresses.filter(|ip| !ip.is_loopback() && !is_link_local(ip)).collect())
     }
 

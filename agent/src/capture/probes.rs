@@ -21,6 +21,7 @@ use portolan_ebpf_types::{Conversation, ConversationKey, Tuple, lost};
 use std::{
     collections::HashMap as Map,
     net::IpAddr,
+    os::fd::{AsFd as _, AsRawFd as _},
 };
 
 /// The object that build.rs made; empty when it was told to skip it.
@@ -67,6 +68,34 @@ pub struct ProbeOff {
     pub lost: &'static str,
     /// Why it is off.
     pub reason: String,
+}
+
+/// What a probe has cost, by the kernel's own account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// The probe.
+    pub probe: String,
+    /// How often it ran.
+    pub runs: u64,
+    /// How long it ran in all.
+    pub nanos: u64,
+    /// How often it did not run because it was running already.
+    pub missed: u64,
+}
+
+impl Cost {
+    fn read(probe: &str, fdinfo: &str) -> Self {
+        let value = |field: &str| {
+            let line = fdinfo.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+            line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+        };
+        Self {
+            probe: probe.to_owned(),
+            runs: value("run_cnt"),
+            nanos: value("run_time_ns"),
+            missed: value("recursion_misses"),
+        }
+    }
 }
 
 /// Where the programs of a device hang.
@@ -177,6 +206,18 @@ impl Probes {
         })
     }
 
+    /// What each loaded probe has cost so far. The kernel counts time and runs only while
+    /// `kernel.bpf_stats_enabled` is 1; runs that it missed it always counts.
+    pub fn costs(&self) -> Vec<Cost> {
+        let loaded = self.ebpf.programs().filter_map(|(name, program)| {
+            let fd = program.fd().ok()?;
+            let info =
+                std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).ok()?;
+            Some(Cost::read(name, &info))
+        });
+        loaded.collect()
+    }
+
     fn attach_one(
         &mut self,
         program: &'static str,
@@ -266,8 +307,7 @@ fn load_tracepoints(ebpf: &mut Ebpf, layout: &Layout) -> Vec<ProbeOff> {
 }
 
 fn attach_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: &Btf) -> Result<(), ProgramError> {
-    let program: &mut BtfTracePoint =
-        ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
     program.load(name, btf)?;
     program.attach()?;
     Ok(())
@@ -339,4 +379,17 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_of_a_probe_is_read_from_its_descriptor() {
+        let info = "pos:\t0\nprog_type:\t3\nrun_time_ns:\t1200\nrun_cnt:\t10\nrecursion_misses:\t2\n";
+        let cost = Cost { probe: "kfree_skb".to_owned(), runs: 10, nanos: 1200, missed: 2 };
+        assert_eq!(Cost::read("kfree_skb", info), cost);
+        assert_eq!(Cost::read("kfree_skb", "pos:\t0\n").runs, 0);
+    }
 }

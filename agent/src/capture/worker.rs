@@ -1,12 +1,13 @@
 //! The capture thread: drains the ring on a timer, closes attempts, passes them on.
 
-use super::{probes::Probes, probes::chain};
+use super::probes::{Cost, Probes, chain};
 use crate::{
     clock::monotonic,
     connections::{Attempt, Connections},
-    metrics::Metrics,
+    metrics::{ByProbe, Metrics},
 };
 use portolan_ebpf_types::lost;
+use prometheus_client::metrics::counter::Counter;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{Receiver, Sender, error::TrySendError};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,9 @@ use tracing::{debug, info, warn};
 
 /// How often the ring is drained: the reader is never woken per event.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
+
+/// Rounds between two looks at what the probes cost.
+const COST_EVERY: u32 = 50;
 
 /// What the capture thread is told.
 #[derive(Debug)]
@@ -55,6 +59,7 @@ pub struct Worker {
     metrics: Arc<Metrics>,
     /// What could not be told yet because the queue was full.
     unsent: u64,
+    rounds: u32,
     /// What was lost in the kernel, as far as it was told.
     told: [u64; lost::COUNT as usize],
 }
@@ -79,6 +84,7 @@ impl Worker {
             out,
             metrics: Arc::clone(metrics),
             unsent: 0,
+            rounds: 0,
             told: Default::default(),
         }
     }
@@ -141,6 +147,24 @@ impl Worker {
         self.metrics.open_attempts.set(self.connections.len() as i64);
         self.send(over);
         self.tell_losses();
+        self.tell_costs();
+    }
+
+    /// The probes' cost changes slowly: now and then is enough.
+    fn tell_costs(&mut self) {
+        self.rounds = (self.rounds + 1) % COST_EVERY;
+        if self.rounds != 0 {
+            return;
+        }
+        for Cost { probe, runs, nanos, missed } in self.probes.costs() {
+            let label = ByProbe { probe };
+            let raise = |counter: &Counter, value: u64| {
+                counter.inc_by(value.saturating_sub(counter.get()));
+            };
+            raise(&self.metrics.probe_runs.get_or_create(&label), runs);
+            raise(&self.metrics.probe_missed.get_or_create(&label), missed);
+            self.metrics.probe_run_seconds.get_or_create(&label).set(nanos as f64 / 1e9);
+        }
     }
 
     fn drain(&mut self) -> Vec<Attempt> {

@@ -3,7 +3,11 @@
 //! A malformed object costs itself only: it is named in the log and counted, and what was known of
 //! it before stays.
 
-use crate::{capture::chain, history::Change, metrics::{ByKind, Metrics}};
+use crate::{
+    capture::chain,
+    history::Change,
+    metrics::{ByKind, Metrics},
+};
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::{
     apps::v1::ReplicaSet,
@@ -110,7 +114,10 @@ where
                     }
                     Ok(None) => return,
                     Err(error) if streaming && is_refused(&error) => {
-                        info!(kind = self.kind.as_str(), "This server has no streaming lists: listing in pages.");
+                        info!(
+                            kind = self.kind.as_str(),
+                            "This server has no streaming lists: listing in pages."
+                        );
                         streaming = false;
                         break;
                     }
@@ -164,8 +171,7 @@ where
     /// The list is complete: what it did not name is gone.
     async fn listed(&mut self) -> Result<(), Stopped> {
         let listed = self.listed.take().unwrap_or_default();
-        let gone: Vec<ObjectKey> =
-            self.known.keys().filter(|key| !listed.contains(key)).cloned().collect();
+        let gone: Vec<ObjectKey> = self.known.keys().filter(|key| !listed.contains(key)).cloned().collect();
         for key in gone {
             self.delete(key).await?;
         }

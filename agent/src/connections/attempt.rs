@@ -81,6 +81,7 @@ pub struct Seen {
 }
 
 /// One try to open a connection, with all that is known about it.
+#[expect(clippy::struct_excessive_bools, reason = "independent pieces of evidence, each asked by name")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The five-tuple as the initiator sees it.

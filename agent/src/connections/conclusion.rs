@@ -39,8 +39,7 @@ pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> Con
         reached_pod: outcome == Outcome::Established
             || refused_here
             || (locality.destination && (attempt.arrived.is_some() || attempt.answer_sent.is_some())),
-        dropped_in_pod: drop
-            .is_some_and(|(place, drop)| place == Place::DestinationPod && !drop.of_answer),
+        dropped_in_pod: drop.is_some_and(|(place, drop)| place == Place::DestinationPod && !drop.of_answer),
     }
 }
 
@@ -79,8 +78,8 @@ impl Weighed<'_> {
         if attempt.answer_received.is_some() && locality.source {
             return true;
         }
-        let lost_on_the_way = locality.source && attempt.left.is_some()
-            || drop.is_some_and(|(_, drop)| drop.of_answer);
+        let lost_on_the_way =
+            locality.source && attempt.left.is_some() || drop.is_some_and(|(_, drop)| drop.of_answer);
         attempt.is_answered() && !lost_on_the_way
     }
 

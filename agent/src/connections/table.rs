@@ -193,11 +193,7 @@ impl Connections {
     }
 
     /// The attempt that a packet belongs to, and whether the packet goes its way.
-    fn find(
-        &self,
-        tuple: &FiveTuple,
-        translation: Option<&crate::event::Translation>,
-    ) -> Option<(Id, bool)> {
+    fn find(&self, tuple: &FiveTuple, translation: Option<&crate::event::Translation>) -> Option<(Id, bool)> {
         let by = |tuple: &FiveTuple| self.by_tuple.get(tuple).copied();
         if let Some(translation) = translation {
             let id = by(&translation.original).or_else(|| by(&translation.translated));

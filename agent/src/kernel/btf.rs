@@ -10,7 +10,9 @@ pub struct KernelTypes {
 
 /// The kernel's types cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the kernel's types from {path}: {reason}. The kernel must be built with CONFIG_DEBUG_INFO_BTF=y")]
+#[error(
+    "cannot read the kernel's types from {path}: {reason}. The kernel must be built with CONFIG_DEBUG_INFO_BTF=y"
+)]
 pub struct TypesError {
     path: String,
     reason: String,
@@ -25,8 +27,7 @@ impl KernelTypes {
 
     /// Reads the types of the running kernel.
     pub fn read(path: &Path) -> Result<Self, TypesError> {
-        let failed =
-            |reason: String| TypesError { path: path.display().to_string(), reason };
+        let failed = |reason: String| TypesError { path: path.display().to_string(), reason };
         let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
         let btf = Btf::from_bytes(&bytes).map_err(|error| failed(error.to_string()))?;
         Ok(Self { btf })

@@ -3,6 +3,7 @@
 //! Addresses hold 16 bytes; an IPv4 address stands in the first four. Ports are in host order.
 //! The feature `user` adds the safe casts that user space needs.
 #![no_std]
+#![expect(clippy::inline_always, reason = "BPF programs must not call: the stack is 512 bytes")]
 
 /// What an [`Event`] is about.
 pub mod kind {
@@ -202,13 +203,16 @@ impl ConversationKey {
 /// Any total order of ends will do; whole words keep it cheap in the kernel.
 #[inline(always)]
 fn rank(address: &[u8; 16], port: u16) -> (u64, u64, u16) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
-    (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes([i, j, k, l, m, n, o, p]), port)
+    let (mut high, mut low) = ([0; 8], [0; 8]);
+    high.copy_from_slice(&address[..8]);
+    low.copy_from_slice(&address[8..]);
+    (u64::from_ne_bytes(high), u64::from_ne_bytes(low), port)
 }
 
 impl Tuple {
     /// The tuple of a packet in the other direction.
     #[inline(always)]
+    #[must_use]
     pub const fn reversed(&self) -> Self {
         Self {
             source: self.destination,

@@ -19,7 +19,7 @@ pub(crate) struct AgentArgs {
     /// Print flows as JSON lines to standard output (`-`) or to a file, instead of streaming them.
     #[arg(long, value_name = "FILE", conflicts_with = "collector")]
     output: Option<PathBuf>,
-    /// Stream to this collector, e.g. http://portolan-collector.portolan.svc:4245
+    /// Stream to this collector, e.g. `http://portolan-collector.portolan.svc:4245`.
     #[arg(long, env = "PORTOLAN_COLLECTOR", value_name = "URL")]
     collector: Option<String>,
     /// The cluster's name in the records.

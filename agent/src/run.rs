@@ -24,7 +24,16 @@ use crate::{
 use jiff::Timestamp;
 use portolan_policy::{Cluster, Object, ObjectKind, Owner};
 use std::{
-    collections::BTreeSet, io::Write, net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, sync::Arc,
+    collections::BTreeSet,
+    io::Write,
+    net::IpAddr,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError},
+    },
+    time::Duration,
 };
 use tokio::{
     net::TcpListener,
@@ -107,6 +116,8 @@ const ATTEMPT_QUEUE: usize = 65_536;
 const NEWS_QUEUE: usize = 4096;
 const STREAM_QUEUE: usize = 8192;
 const COMMAND_QUEUE: usize = 4096;
+/// How long a full command queue is given to empty.
+const BUSY: Duration = Duration::from_millis(5);
 
 /// Runs the agent in the network namespace that it was started in, until told to stop.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
@@ -124,7 +135,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     drop(types);
     report_off(&off);
     let devices = Devices::open()?;
-    let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
+    let (commands, command_queue) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);
     let (captured, attempts) = mpsc::channel(ATTEMPT_QUEUE);
     let mut worker = Worker::new(probes, Connections::new(netns, limits), command_queue, captured, &metrics);
     for (ifindex, name) in devices.pod_interfaces().await? {
@@ -215,7 +226,7 @@ struct Agent {
     changes: Receiver<News>,
     attempts: Receiver<Captured>,
     devices: Devices,
-    commands: Sender<Command>,
+    commands: SyncSender<Command>,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
     conntrack: Option<Conntrack>,
@@ -341,10 +352,13 @@ impl Agent {
         }
     }
 
-    /// The capture thread takes commands every few milliseconds; when it has ended there is nothing
-    /// left to attach to.
-    async fn command(&self, command: Command) {
-        drop(self.commands.send(command).await);
+    /// The capture thread takes commands at once; only when it is busy may the queue be full. When
+    /// it has ended there is nothing left to attach to.
+    async fn command(&self, mut command: Command) {
+        while let Err(TrySendError::Full(refused)) = self.commands.try_send(command) {
+            command = refused;
+            tokio::time::sleep(BUSY).await;
+        }
     }
 
     async fn look_again(&mut self) {

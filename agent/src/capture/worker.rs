@@ -6,10 +6,17 @@ use crate::{
     connections::{Attempt, Connections},
     metrics::{ByProbe, Metrics},
 };
+use aya::programs::{ProgramError, tc::TcError};
 use portolan_ebpf_types::lost;
 use prometheus_client::metrics::counter::Counter;
-use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc::{Receiver, Sender, error::TrySendError};
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -92,9 +99,8 @@ impl Worker {
     /// Captures until told to stop; then reports what is still open.
     pub fn run(mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            self.commands();
+            self.wait_for_commands(Instant::now() + DRAIN_EVERY);
             self.round();
-            std::thread::sleep(DRAIN_EVERY);
         }
         let mut over = self.drain();
         self.connections.flush(&mut self.probes, &mut over);
@@ -107,11 +113,17 @@ impl Worker {
         self.tell_losses();
     }
 
-    fn commands(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
-            match command {
-                Command::Attach { ifindex, name } => self.attach(ifindex, &name),
-                Command::Gone { ifindex } => self.gone(ifindex),
+    /// Waits for the next round. A new device is attached to at once: its pod is about to talk.
+    fn wait_for_commands(&mut self, until: Instant) {
+        loop {
+            match self.commands.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Command::Attach { ifindex, name }) => self.attach(ifindex, &name),
+                Ok(Command::Gone { ifindex }) => self.gone(ifindex),
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => {
+                    std::thread::sleep(until.saturating_duration_since(Instant::now()));
+                    return;
+                }
             }
         }
     }
@@ -210,15 +222,12 @@ impl Worker {
     }
 }
 
-fn is_gone(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut current = Some(error);
-    while let Some(error) = current {
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && matches!(io.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
-        {
-            return true;
-        }
-        current = error.source();
-    }
-    false
+/// Whether the device vanished before or while it was attached to.
+fn is_gone(error: &ProgramError) -> bool {
+    let io = match error {
+        ProgramError::TcError(TcError::IoError(io)) => io,
+        ProgramError::SyscallError(call) => &call.io_error,
+        _ => return false,
+    };
+    matches!(io.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
 }

@@ -1,0 +1,7 @@
+//! The whole product on the real kernel: real packets, a firewall written by hand as an independent
+//! witness, and every flow compared with what the client itself saw.
+
+mod alone;
+mod bad_input;
+mod streamed;
+mod support;

@@ -1,0 +1,160 @@
+//! A lab with agents, and flows to be matched with attempts.
+
+use portolan_lab::{Attempted, Lab, Process, Protocol as LabProtocol, Seen};
+use portolan_policy::{End, Flow, Outcome, PolicyRef, Protocol, SideVerdict, Verdict};
+use std::{
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+pub const SECOND: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The binary under test.
+pub fn portolan() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_portolan"))
+}
+
+/// The lab's objects in a file, for an agent without an API server.
+pub struct Manifests(PathBuf);
+
+impl Manifests {
+    pub fn of(lab: &Lab) -> Self {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("portolan-{}-{number}.yaml", std::process::id()));
+        std::fs::write(&path, lab.manifests().unwrap()).unwrap();
+        Self(path)
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = portolan();
+        command.args(["agent", "--output", "-", "--idle-timeout", "1", "--manifests"]).arg(&self.0);
+        command
+    }
+}
+
+impl Drop for Manifests {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+/// An agent alone on its node, ready.
+pub struct Agent {
+    process: Process,
+    _manifests: Manifests,
+}
+
+impl Agent {
+    pub fn start(lab: &Lab, node: &str) -> Self {
+        let manifests = Manifests::of(lab);
+        let mut process = lab.spawn_in_node(node, manifests.command()).unwrap();
+        process.wait_for_stderr(DEADLINE, |line| line == "ready").unwrap();
+        Self { process, _manifests: manifests }
+    }
+
+    pub fn log(&self) -> String {
+        self.process.stderr().join("\n")
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// Waits until the log has said something.
+    pub fn wait_for_log(&mut self, words: &str) {
+        self.process.wait_for_stderr(DEADLINE, |line| line.contains(words)).unwrap();
+    }
+
+    /// Waits until as many flows were printed.
+    pub fn wait_for_flows(&self, count: usize) {
+        eventually(|| self.process.stdout().len() >= count, || format!("{:#?}", self.process.stdout()));
+    }
+
+    /// Ends it with SIGTERM and takes all flows it printed.
+    pub fn stop(mut self) -> Vec<Flow> {
+        let status = self.process.terminate(DEADLINE).unwrap();
+        assert_eq!(status.code(), Some(0), "the first SIGTERM ends with 0:\n{}", self.log());
+        parse(&self.process.stdout())
+    }
+}
+
+pub fn parse(lines: &[String]) -> Vec<Flow> {
+    let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    lines.iter().map(parse).collect()
+}
+
+/// Waits for a predicate, not for a time.
+pub fn eventually(holds: impl Fn() -> bool, otherwise: impl Fn() -> String) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < DEADLINE, "not within {DEADLINE:?}: {}", otherwise());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The flow of an attempt: exactly one.
+pub fn flow_of<'a>(flows: &'a [Flow], attempt: &Attempted) -> &'a Flow {
+    let found: Vec<&Flow> = flows.iter().filter(|flow| belongs(flow, attempt)).collect();
+    assert_eq!(found.len(), 1, "{attempt:#?}\nhas the flows {found:#?}\namong {flows:#?}");
+    found[0]
+}
+
+fn belongs(flow: &Flow, attempt: &Attempted) -> bool {
+    let Some(local) = attempt.local else { return false };
+    let same_protocol = match attempt.protocol {
+        LabProtocol::Tcp => flow.protocol == Protocol::Tcp,
+        LabProtocol::Udp => flow.protocol == Protocol::Udp,
+        _ => matches!(flow.protocol, Protocol::Icmp | Protocol::Icmpv6),
+    };
+    let dialled = flow.service.as_ref().map_or(flow.destination.ip(), |service| service.ip);
+    same_protocol
+        && flow.source.ip() == local.ip()
+        && dialled == attempt.destination.ip()
+        && (!flow.protocol.has_ports() || flow.source.port() == Some(local.port()))
+}
+
+/// Every attempt has its one flow, and there is no flow beside.
+pub fn one_to_one(lab: &Lab, flows: &[Flow]) {
+    let attempts = lab.attempts();
+    for attempt in &attempts {
+        let flow = flow_of(flows, attempt);
+        let agrees = match attempt.result {
+            Seen::Connected { .. } | Seen::Answered { .. } => flow.outcome == Outcome::Established,
+            Seen::Refused => matches!(flow.outcome, Outcome::Refused | Outcome::Rejected),
+            Seen::Unreachable(_) => matches!(flow.outcome, Outcome::Rejected | Outcome::Dropped),
+            Seen::Silent => {
+                matches!(flow.outcome, Outcome::Dropped | Outcome::Delivered | Outcome::NoReply)
+            }
+            Seen::TimedOut => matches!(flow.outcome, Outcome::Dropped | Outcome::NoReply),
+            Seen::Failed(errno) => panic!("the client failed with errno {errno}: {attempt:#?}"),
+        };
+        assert!(agrees, "{attempt:#?}\nis told as {flow:#?}");
+        assert_eq!(flow.attempts, 1, "{flow:#?}");
+    }
+    assert_eq!(flows.len(), attempts.len(), "extra flows among {flows:#?}");
+}
+
+/// A flow in few words: `outcome verdict`.
+pub fn told(flow: &Flow) -> (Outcome, Verdict) {
+    (flow.outcome, flow.verdict)
+}
+
+/// The pod at an end, `namespace/name`.
+pub fn pod(end: &End) -> String {
+    match end {
+        End::Pod(pod) => format!("{}/{}", pod.namespace, pod.pod),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The policies of a side, `namespace/name#rule`.
+pub fn policies(side: &portolan_policy::SideDecision) -> (SideVerdict, Vec<String>) {
+    let name = |policy: &PolicyRef| match policy.rule {
+        Some(rule) => format!("{policy}#{rule}"),
+        None => policy.to_string(),
+    };
+    (side.verdict, side.policies.iter().map(name).collect())
+}

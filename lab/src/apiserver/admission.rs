@@ -87,7 +87,9 @@ pub(super) fn apply(
     }
     keep_part(kind, &mut config, options.part);
     let time = meta::printed_time(options.now);
-    let merged = managed::apply(kind, live, &config, force, writer(options, &time))?;
+    let mut defaulted = config.clone();
+    defaults::fill(kind, &mut defaulted);
+    let merged = managed::apply(kind, live, &config, &defaulted, force, writer(options, &time))?;
     let owners = merged["metadata"]["managedFields"].clone();
     let mut object = settle(kind, live, merged, options)?;
     object["metadata"]["managedFields"] = owners;

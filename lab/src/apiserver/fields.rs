@@ -99,6 +99,13 @@ fn item_index(items: &[Value], step: &str) -> Option<usize> {
         .position(|item| key.iter().all(|(name, value)| key_value(item, name).as_ref() == Some(value)))
 }
 
+/// Whether a path is a field that its list item is known by.
+pub(super) fn is_key_field(path: &Path) -> bool {
+    let [.., item, field] = path.as_slice() else { return false };
+    let key = item.strip_prefix("k:").and_then(|key| serde_json::from_str::<Map<String, Value>>(key).ok());
+    field.strip_prefix("f:").is_some_and(|name| key.is_some_and(|key| key.contains_key(name)))
+}
+
 /// The value at a path.
 pub(super) fn value_at<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(object, |at, step| match (at, step.strip_prefix("f:")) {
@@ -245,10 +252,24 @@ mod tests {
         for path in &set {
             assert!(value_at(&pod, path).is_some(), "{path:?}");
         }
-        for path in set.iter().rev() {
+        for path in &set {
             remove_at(&mut pod, path);
         }
         assert!(fields_of(kind, &pod).is_empty(), "{pod}");
+    }
+
+    #[test]
+    fn the_name_of_a_container_is_a_key_field_and_its_image_not() {
+        let (kind, pod) = pod();
+        let keys: Vec<String> =
+            fields_of(kind, &pod).iter().filter(|path| is_key_field(path)).map(printed).collect();
+        assert_eq!(
+            keys,
+            [
+                ".spec.containers[name=\"web\"].name",
+                ".spec.containers[name=\"web\"].ports[containerPort=80,protocol=\"TCP\"].containerPort",
+            ]
+        );
     }
 
     #[test]

@@ -58,6 +58,8 @@ struct Shared {
     pending: Mutex<Pending>,
     /// Position behind the newest change; watches wait for it to move.
     end: watch::Sender<u64>,
+    /// One token a kind; every open watch holds a clone.
+    open: Vec<Arc<()>>,
 }
 
 impl Default for Store {
@@ -82,6 +84,7 @@ impl Store {
             core: Mutex::new(core),
             pending: Mutex::new(Pending::default()),
             end: watch::Sender::new(0),
+            open: KindRef::all().map(|_| Arc::new(())).collect(),
         };
         let store = Self { shared: Arc::new(shared) };
         for name in FIRST_NAMESPACES {
@@ -155,6 +158,17 @@ impl Store {
     /// The newest resource version.
     pub fn revision(&self) -> u64 {
         self.with_core(|core| core.revision())
+    }
+
+    /// How many watches of a kind are open, to wait for a client before something is done to it.
+    pub fn open_watches(&self, kind: &str) -> Result<usize, ApiError> {
+        let kind = named(kind)?;
+        Ok(Arc::strong_count(&self.shared.open[kind.index()]) - 1)
+    }
+
+    /// What an open watch holds on to.
+    pub(super) fn watch_token(&self, kind: KindRef) -> Arc<()> {
+        Arc::clone(&self.shared.open[kind.index()])
     }
 
     /// The switches for faults.

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::fields::{
-    FieldSet, Path, fields_of, from_fields_v1, key_step, printed, remove_at, to_fields_v1, value_at,
+    FieldSet, Path, fields_of, from_fields_v1, is_key_field, key_step, printed, remove_at, to_fields_v1,
+    value_at,
 };
 use super::kinds::KindRef;
 use super::meta;
@@ -137,25 +138,28 @@ fn is_item(path: &Path) -> bool {
 }
 
 /// Server-side apply: merges the configuration into the live object, takes out what the manager applied
-/// before and leaves out now, and refuses to overwrite other managers' fields unless forced.
+/// before and leaves out now, and refuses to overwrite other managers' fields unless forced. Whether a field
+/// would change is judged with the defaults in (`defaulted`), or every list of ports would be contested.
 pub(super) fn apply(
     kind: KindRef,
     live: Option<&Value>,
     config: &Value,
+    defaulted: &Value,
     force: bool,
     writer: Writer<'_>,
 ) -> Result<Value, ApiError> {
     let applied = fields_of(kind, config);
     let mut owners = live.map(owners).unwrap_or_default();
     if let Some(live) = live {
-        settle_conflicts(&mut owners, live, config, &applied, force, writer)?;
+        settle_conflicts(&mut owners, live, defaulted, &applied, force, writer)?;
     }
     let before = owners.iter().find(|owner| owner.is(writer, "Apply")).map(|owner| owner.fields.clone());
     let mut object = match live {
         Some(live) => merge(kind, live, config, &mut Vec::new()),
         None => config.clone(),
     };
-    for path in before.unwrap_or_default().difference(&applied).collect::<Vec<_>>().into_iter().rev() {
+    // Items come before what is in them, so that they are still found by their key.
+    for path in before.unwrap_or_default().difference(&applied).filter(|path| !is_key_field(path)) {
         let others = owners.iter().filter(|owner| !owner.is(writer, "Apply"));
         // An item stays while anyone owns something inside it.
         if others.flat_map(|owner| &owner.fields).all(|other| !other.starts_with(path)) {
@@ -174,13 +178,13 @@ pub(super) fn apply(
 fn settle_conflicts(
     owners: &mut [Owner],
     live: &Value,
-    config: &Value,
+    defaulted: &Value,
     applied: &FieldSet,
     force: bool,
     writer: Writer<'_>,
 ) -> Result<(), ApiError> {
     let contested = |path: &Path| {
-        !is_item(path) && applied.contains(path) && value_at(live, path) != value_at(config, path)
+        !is_item(path) && applied.contains(path) && value_at(live, path) != value_at(defaulted, path)
     };
     let others = || |owner: &&mut Owner| !owner.is(writer, "Apply");
     let mut causes = Vec::new();
@@ -264,7 +268,7 @@ mod tests {
     }
 
     fn applied(live: Option<&Value>, config: &Value, manager: &str) -> Value {
-        apply(kind(), live, config, false, writer(manager)).unwrap()
+        apply(kind(), live, config, config, false, writer(manager)).unwrap()
     }
 
     #[test]
@@ -286,10 +290,10 @@ mod tests {
     fn a_change_of_anothers_field_is_a_conflict_until_forced() {
         let live = applied(None, &deployment(1, &json!({})), "ci");
         let wanted = json!({"spec": {"replicas": 3}});
-        let refused = apply(kind(), Some(&live), &wanted, false, writer("person")).unwrap_err();
+        let refused = apply(kind(), Some(&live), &wanted, &wanted, false, writer("person")).unwrap_err();
         assert_eq!(refused.code, 409);
         assert!(refused.message.contains("conflict with \"ci\" using Apply: .spec.replicas"), "{refused}");
-        let forced = apply(kind(), Some(&live), &wanted, true, writer("person")).unwrap();
+        let forced = apply(kind(), Some(&live), &wanted, &wanted, true, writer("person")).unwrap();
         assert_eq!(forced["spec"]["replicas"], 3);
         assert_eq!(forced["spec"]["template"], live["spec"]["template"]);
     }
@@ -317,8 +321,8 @@ mod tests {
         let mut changed = live.clone();
         changed["spec"]["replicas"] = json!(2);
         record_update(kind(), Some(&live), &mut changed, writer("scaler"));
-        let refused =
-            apply(kind(), Some(&changed), &deployment(1, &json!({})), false, writer("ci")).unwrap_err();
+        let mine = deployment(1, &json!({}));
+        let refused = apply(kind(), Some(&changed), &mine, &mine, false, writer("ci")).unwrap_err();
         assert!(
             refused.message.contains("conflict with \"scaler\" using Update: .spec.replicas"),
             "{refused}"

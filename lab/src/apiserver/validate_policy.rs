@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    fn problems(rule: Value) -> Vec<String> {
+    fn problems(rule: &Value) -> Vec<String> {
         let policy = json!({"spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [rule]}});
         let mut errors = Vec::new();
         network_policy(&policy, &mut errors);
@@ -201,7 +201,7 @@ mod tests {
             ),
         ];
         for (port, expected) in cases {
-            assert_eq!(problems(json!({"ports": [port]})).join("\n"), expected, "{port}");
+            assert_eq!(problems(&json!({"ports": [port]})).join("\n"), expected, "{port}");
         }
     }
 
@@ -235,7 +235,7 @@ mod tests {
             ),
         ];
         for (peer, expected) in cases {
-            assert_eq!(problems(json!({"from": [peer]})).join("\n"), expected, "{peer}");
+            assert_eq!(problems(&json!({"from": [peer]})).join("\n"), expected, "{peer}");
         }
     }
 

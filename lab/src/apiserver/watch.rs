@@ -68,6 +68,8 @@ struct Watch {
     stop: watch::Receiver<bool>,
     bookmark: Interval,
     deadline: Instant,
+    /// Counts this watch as open while it lives.
+    open: Option<Arc<()>>,
 }
 
 /// Why a watch stirs.
@@ -103,8 +105,10 @@ pub(super) fn open(
         ended: false,
         stop,
         bookmark,
+        open: None,
     };
     watch.begin()?;
+    watch.open = Some(watch.store.watch_token(watch.wanted.kind));
     Ok(futures::stream::unfold(
         watch,
         |mut watch| async move { watch.next().await.map(|chunk| (chunk, watch)) },
@@ -310,10 +314,10 @@ mod tests {
     use super::*;
     use crate::apiserver::store::Key;
 
-    fn change(before: Option<Value>, after: Option<Value>) -> Option<(&'static str, Value)> {
+    fn change(before: Option<&Value>, after: Option<&Value>) -> Option<(&'static str, Value)> {
         let pods = KindRef::by_name("pods").unwrap();
         let filter = Filter::parse(pods, None, Some("app=web"), None).unwrap();
-        let (before, after) = (before.map(Arc::new), after.map(Arc::new));
+        let (before, after) = (before.cloned().map(Arc::new), after.cloned().map(Arc::new));
         let entry = Entry {
             revision: 9,
             kind: pods,
@@ -324,23 +328,23 @@ mod tests {
             .map(|(event, object)| (event, object.as_ref().clone()))
     }
 
-    fn pod(app: &str) -> Option<Value> {
-        Some(json!({"metadata": {"labels": {"app": app}, "resourceVersion": "5"}}))
+    fn pod(app: &str) -> Value {
+        json!({"metadata": {"labels": {"app": app}, "resourceVersion": "5"}})
     }
 
     #[test]
     fn objects_enter_and_leave_a_filter_as_they_change() {
         let event = |change: Option<(&'static str, Value)>| change.map(|(event, _)| event);
-        assert_eq!(event(change(None, pod("web"))), Some("ADDED"));
-        assert_eq!(event(change(pod("api"), pod("web"))), Some("ADDED"));
-        assert_eq!(event(change(pod("web"), pod("web"))), Some("MODIFIED"));
-        assert_eq!(event(change(pod("web"), pod("api"))), Some("DELETED"));
-        assert_eq!(event(change(pod("api"), None)), None);
+        assert_eq!(event(change(None, Some(&pod("web")))), Some("ADDED"));
+        assert_eq!(event(change(Some(&pod("api")), Some(&pod("web")))), Some("ADDED"));
+        assert_eq!(event(change(Some(&pod("web")), Some(&pod("web")))), Some("MODIFIED"));
+        assert_eq!(event(change(Some(&pod("web")), Some(&pod("api")))), Some("DELETED"));
+        assert_eq!(event(change(Some(&pod("api")), None)), None);
     }
 
     #[test]
     fn a_deleted_object_carries_the_version_of_its_end() {
-        let (event, object) = change(pod("web"), None).unwrap();
+        let (event, object) = change(Some(&pod("web")), None).unwrap();
         assert_eq!((event, &object["metadata"]["resourceVersion"]), ("DELETED", &json!("9")));
     }
 }

@@ -1,10 +1,24 @@
-//! The `portolan` command.
+//! The `portolan` command: one file per verb, no logic that a library crate should own.
 
 mod agent;
+mod client;
+mod collector;
+mod failure;
+mod log;
 mod manifests;
+mod observe;
+mod output;
+mod render;
+mod status;
+
+#[cfg(test)]
+#[path = "../../collector/tests/support/build.rs"]
+mod build;
 
 use clap::{Parser, Subcommand};
+use failure::Failure;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Who talks to whom in a Kubernetes cluster, what the policies say, and what really happened.
@@ -13,39 +27,55 @@ use tokio_util::sync::CancellationToken;
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    log: log::LogArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Observe the node that this runs on.
     Agent(agent::AgentArgs),
+    /// Collect what the agents observe and serve it.
+    Collector(collector::CollectorArgs),
+    /// Print flows, past and to come.
+    Observe(Box<observe::ObserveArgs>),
+    /// Print how the collector and its agents are doing.
+    Status(Box<status::StatusArgs>),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    let Cli { verb, log } = Cli::parse();
+    let serves = matches!(verb, Verb::Agent(_) | Verb::Collector(_));
+    log::init(&log, if serves { "info" } else { "warn" });
+    // The second of two providers would be refused; there is one.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let stop = CancellationToken::new();
-    let on_signal = stop.clone();
-    tokio::spawn(async move {
-        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
-        tokio::select! { _ = term.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
-        on_signal.cancel();
-    });
-    let result = match cli.verb {
-        Verb::Agent(args) => agent::run(args, stop).await,
+    let result = match stop_on_signal() {
+        Ok(stop) => run(verb, stop).await,
+        Err(failure) => Err(failure),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
+    result.unwrap_or_else(|failure| failure.report())
+}
+
+async fn run(verb: Verb, stop: CancellationToken) -> Result<ExitCode, Failure> {
+    match verb {
+        Verb::Agent(args) => agent::run(args, stop).await.map(|()| ExitCode::SUCCESS).map_err(Failure::from),
+        Verb::Collector(args) => collector::run(args, stop).await,
+        Verb::Observe(args) => observe::run(*args, stop).await,
+        Verb::Status(args) => status::run(*args).await,
     }
+}
+
+/// Cancelled by SIGINT or SIGTERM.
+fn stop_on_signal() -> Result<CancellationToken, Failure> {
+    let cannot = |error| Failure::from(anyhow::Error::new(error).context("cannot listen for signals"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        stopping.cancel();
+    });
+    Ok(stop)
 }

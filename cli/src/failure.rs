@@ -1,0 +1,45 @@
+//! How a verb fails: what is said and the exit code.
+
+use std::{fmt, process::ExitCode};
+
+/// Wrong usage, as clap exits.
+const USAGE: u8 = 2;
+/// EX_UNAVAILABLE of sysexits.
+const UNAVAILABLE: u8 = 69;
+
+/// A verb that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    /// Something that was asked for cannot be.
+    pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: USAGE, error: error.into() }
+    }
+
+    /// A service that is needed is not there.
+    pub(crate) fn unavailable(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: UNAVAILABLE, error: error.into() }
+    }
+
+    /// Says it on standard error and gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        say(format_args!("{:#}", self.error));
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: 1, error }
+    }
+}
+
+/// One line on standard error that is no log line: it is said whatever the filter.
+#[expect(clippy::print_stderr, reason = "this is where the command speaks to people")]
+pub(crate) fn say(line: impl fmt::Display) {
+    eprintln!("portolan: {line}");
+}

@@ -1,0 +1,38 @@
+//! Who and whom.
+
+use super::clean;
+use portolan_policy::{End, Flow, PodEnd};
+use std::net::IpAddr;
+
+/// Who opened the connection. Its port says nothing.
+pub(super) fn source(flow: &Flow) -> String {
+    name(&flow.source, false)
+}
+
+/// Whom it reached, on which port, and through which service.
+pub(super) fn destination(flow: &Flow) -> String {
+    let end = &flow.destination;
+    let protocol = flow.protocol;
+    let mut text = match end.port() {
+        Some(port) => format!("{}:{port}/{protocol}", name(end, true)),
+        None => format!("{} {protocol}", name(end, false)),
+    };
+    if let Some(service) = flow.service.as_ref().filter(|_| !matches!(end, End::Service { .. })) {
+        text += &clean(&format!(" via {}/{}:{}", service.namespace, service.name, service.port));
+    }
+    text
+}
+
+fn name(end: &End, with_port: bool) -> String {
+    let name = match end {
+        End::Pod(PodEnd { namespace, pod, .. }) => format!("{namespace}/{pod}"),
+        End::Node { namespace: Some(namespace), pod: Some(pod), node, .. } => {
+            format!("{namespace}/{pod} on node {node}")
+        }
+        End::Node { node, .. } => format!("node {node}"),
+        End::Service { namespace, name, .. } => format!("service {namespace}/{name}"),
+        End::External { ip: IpAddr::V6(ip), .. } if with_port => format!("[{ip}]"),
+        End::External { ip, .. } => ip.to_string(),
+    };
+    clean(&name)
+}

@@ -1,0 +1,221 @@
+//! `portolan status`: how the collector and its agents are doing.
+
+use crate::{client::CollectorAddress, failure::Failure, output::Output, render::table};
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use portolan_policy::Verdict;
+use portolan_proto::{
+    timestamp,
+    v1::{self, status_client::StatusClient},
+};
+use serde::{Serialize, Serializer};
+use std::{collections::BTreeMap, process::ExitCode};
+
+/// Print how the collector and its agents are doing.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    address: CollectorAddress,
+    /// A summary for people, or JSON.
+    #[arg(short, long, value_enum, default_value_t = Form::Text, value_name = "text|json")]
+    #[arg(hide_possible_values = true)]
+    output: Form,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+/// Asks the collector and prints its answer.
+pub(crate) async fn run(args: StatusArgs) -> Result<ExitCode, Failure> {
+    let StatusArgs { address, output } = args;
+    let mut client = StatusClient::new(address.connect().await?);
+    let answer = client.get(v1::GetStatusRequest {}).await.map_err(|status| address.failed(&status))?;
+    let report = Report::new(answer.into_inner())?;
+    let text = match output {
+        Form::Text => report.text(Timestamp::now()),
+        Form::Json => serde_json::to_string_pretty(&report).context("cannot write the status as JSON")?,
+    };
+    let mut output = Output::new();
+    output.line(&text).and_then(|_| output.flush()).context("cannot write the status")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The answer, in the order it is printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    version: String,
+    uptime_seconds: i64,
+    flows: Flows,
+    joins: Joins,
+    subscribers: Subscribers,
+    /// A list, to keep the order of the verdicts; a map in JSON.
+    #[serde(serialize_with = "as_map")]
+    verdicts: Vec<(String, u64)>,
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Serialize)]
+struct Flows {
+    kept: u64,
+    capacity: u64,
+    total: u64,
+    evicted: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Joins {
+    pending: u64,
+    late: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Subscribers {
+    count: u64,
+    missed: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Node {
+    #[serde(rename = "node")]
+    name: String,
+    cluster: String,
+    live: bool,
+    boot: String,
+    sequence: u64,
+    last_batch: Timestamp,
+    observations: u64,
+    duplicates: u64,
+    malformed: u64,
+    losses: BTreeMap<String, u64>,
+}
+
+impl Report {
+    fn new(wire: v1::GetStatusResponse) -> anyhow::Result<Self> {
+        let v1::GetStatusResponse {
+            version,
+            uptime,
+            flows_kept,
+            flows_capacity,
+            flows_total,
+            flows_evicted,
+            pending_joins,
+            late_joins,
+            subscribers,
+            subscribers_missed,
+            verdicts,
+            nodes,
+        } = wire;
+        Ok(Self {
+            version,
+            uptime_seconds: uptime.map_or(0, |uptime| uptime.seconds),
+            flows: Flows {
+                kept: flows_kept,
+                capacity: flows_capacity,
+                total: flows_total,
+                evicted: flows_evicted,
+            },
+            joins: Joins { pending: pending_joins, late: late_joins },
+            subscribers: Subscribers { count: subscribers, missed: subscribers_missed },
+            verdicts: verdicts.into_iter().map(verdict).collect(),
+            nodes: nodes.into_iter().map(Node::new).collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    fn text(&self, now: Timestamp) -> String {
+        let Self { version, uptime_seconds, flows, joins, subscribers, verdicts, nodes } = self;
+        let words = verdicts.iter().map(|(verdict, count)| format!("{verdict} {count}"));
+        let summary = [
+            ("collector", format!("version {version}, up {}", span(*uptime_seconds))),
+            (
+                "flows",
+                format!(
+                    "{} made, {} kept of at most {}, {} given up",
+                    flows.total, flows.kept, flows.capacity, flows.evicted
+                ),
+            ),
+            ("verdicts", words.collect::<Vec<_>>().join(", ")),
+            ("joins", format!("{} waiting, {} late", joins.pending, joins.late)),
+            ("subscribers", format!("{}, {} flows missed", subscribers.count, subscribers.missed)),
+        ];
+        let summary = summary.map(|(name, text)| [name.to_owned(), text]);
+        if nodes.is_empty() {
+            return format!("{}\n\nNo agent has sent anything yet.", table(&summary));
+        }
+        let head = ["NODE", "AGENT", "LAST BATCH", "SEQUENCE", "OBSERVATIONS", "MALFORMED", "LOST"];
+        let mut rows = vec![head.map(str::to_owned)];
+        rows.extend(nodes.iter().map(|node| node.row(now)));
+        format!("{}\n\n{}", table(&summary), table(&rows))
+    }
+}
+
+impl Node {
+    fn new(wire: v1::NodeStatus) -> anyhow::Result<Self> {
+        let v1::NodeStatus {
+            cluster,
+            node,
+            boot,
+            sequence,
+            last_batch,
+            live,
+            observations,
+            duplicates,
+            malformed,
+            losses,
+        } = wire;
+        let last_batch =
+            last_batch.ok_or_else(|| anyhow!("the collector tells no last batch of node {node}"))?;
+        Ok(Self {
+            last_batch: timestamp(last_batch, "last_batch")
+                .with_context(|| format!("the status of node {node} cannot be understood"))?,
+            name: node,
+            cluster,
+            live,
+            boot,
+            sequence,
+            observations,
+            duplicates,
+            malformed,
+            losses: losses.into_iter().map(|v1::LossCount { cause, count }| (cause, count)).collect(),
+        })
+    }
+
+    fn row(&self, now: Timestamp) -> [String; 7] {
+        let ago = now.duration_since(self.last_batch).as_secs().max(0);
+        let lost: Vec<_> = self.losses.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+        [
+            self.name.clone(),
+            if self.live { "live" } else { "silent" }.to_owned(),
+            format!("{} ago", span(ago)),
+            self.sequence.to_string(),
+            self.observations.to_string(),
+            self.malformed.to_string(),
+            if lost.is_empty() { "0".to_owned() } else { lost.join(", ") },
+        ]
+    }
+}
+
+/// A verdict that this version does not know keeps its number.
+fn verdict(wire: v1::VerdictCount) -> (String, u64) {
+    let known = v1::Verdict::try_from(wire.verdict).ok().and_then(|known| Verdict::try_from(known).ok());
+    let name = known.map_or_else(|| wire.verdict.to_string(), |known| known.as_str().to_owned());
+    (name, wire.count)
+}
+
+fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
+}
+
+/// A span in its two largest units.
+fn span(seconds: i64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{}s", seconds % 60),
+        (0, ..) => format!("{hours}h{}m", minutes % 60),
+        _ => format!("{days}d{}h", hours % 24),
+    }
+}

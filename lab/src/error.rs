@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::apiserver::{ApiError, ServeError};
+
 /// An error of the lab.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -79,6 +81,18 @@ pub enum LabError {
         /// What the parser said.
         why: String,
     },
+    /// The lab's API server refused an object.
+    #[error("the API server refused {object}")]
+    Object {
+        /// Kind and name.
+        object: String,
+        /// The server's reason.
+        #[source]
+        source: Box<ApiError>,
+    },
+    /// The lab's API server cannot be served.
+    #[error("cannot serve the Kubernetes API")]
+    Serve(#[from] ServeError),
     /// Something did not happen in time.
     #[error("waited {waited:?} for {what} in vain{detail}")]
     Late {

@@ -30,6 +30,7 @@ pub mod apiserver;
 pub mod attempts;
 mod client;
 mod cluster;
+pub mod demo;
 pub mod dns;
 pub mod error;
 pub mod lab;

@@ -4,10 +4,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use serde_json::Value;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
 
 use super::Lab;
+use crate::apiserver::{self, Running, Store};
 use crate::cluster::Service;
 use crate::dns::{self, Zone};
 use crate::error::{LabError, Result};
@@ -70,6 +72,22 @@ impl Lab {
     /// a free one.
     pub fn listen_in_core(&self, port: u16) -> Result<TcpListener> {
         self.listener(&Place::Core, Type::STREAM, None, port, BACKLOG).map(Into::into)
+    }
+
+    /// Serves the Kubernetes API in the core. What the lab holds is in `store` only after [`Lab::publish`].
+    pub fn serve_api(&self, store: &Store, port: u16) -> Result<Running> {
+        Ok(apiserver::spawn(self.listen_in_core(port)?, store.clone())?)
+    }
+
+    /// Brings the objects of an API server up to date with the lab. What the lab no longer has is not deleted there.
+    pub fn publish(&self, store: &Store) -> Result<()> {
+        for object in self.objects() {
+            let name = |part: &Value| part.as_str().unwrap_or("?").to_owned();
+            let described = format!("{} {}", name(&object["kind"]), name(&object["metadata"]["name"]));
+            let refused = |err| LabError::Object { object: described, source: Box::new(err) };
+            store.apply(object).map_err(refused)?;
+        }
+        Ok(())
     }
 
     /// Makes a TCP port of the core reachable for this machine: returns the address on the loopback.

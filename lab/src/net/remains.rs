@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::net::netns::{self, RUN_NETNS};
+use crate::error::Result;
+use crate::net::netns::{self, Netns, RUN_NETNS};
 
 const PREFIX: &str = "plab-";
 
@@ -41,11 +43,13 @@ impl Remains {
         remains
     }
 
-    /// The name for a namespace of this lab, noted for removal.
-    pub(crate) fn name(&self, role: &str) -> String {
-        let name = format!("{}.{}", self.prefix, tidy(role));
-        lock(&self.names).push(name.clone());
-        name
+    /// Makes a namespace of this lab, noted for removal.
+    pub(crate) fn make(&self, role: &str) -> Result<Netns> {
+        let name = self.name(role);
+        // Held while it is made: a removal sees either nothing of it or all.
+        let mut names = lock(&self.names);
+        names.push(name.clone());
+        Netns::create(&name)
     }
 
     /// Removes one namespace now.
@@ -60,13 +64,18 @@ impl Remains {
         remove_all(&names);
         lock(&LIVING).retain(|lab| lab.prefix != self.prefix);
     }
+
+    fn name(&self, role: &str) -> String {
+        format!("{}.{}", self.prefix, tidy(role))
+    }
 }
 
-/// Removes every lab of this process.
-pub(crate) fn clean_all() {
-    let living = lock(&LIVING).clone();
-    for remains in living {
-        remains.clean();
+/// Removes every lab of this process for good: whoever is amid making something waits for the process to end.
+pub(crate) fn clean_all_before_exit() {
+    for remains in lock(&LIVING).iter() {
+        let names = lock(&remains.names);
+        remove_all(&names);
+        mem::forget(names);
     }
 }
 

@@ -1,8 +1,8 @@
 //! SIGINT and SIGTERM: labs are removed before the process ends.
 //!
-//! One thread for the life of the process owns both signals from the first lab on. Whoever waits in
-//! [`wait_for_end`] takes the next signal and ends in its own way; otherwise the labs are removed and the process
-//! exits with 128 + signal, as a shell expects.
+//! One thread for the life of the process owns both signals from the first lab on. Whoever holds an [`EndSignal`]
+//! takes the next signal and ends in its own way; otherwise the labs are removed and the process exits with
+//! 128 + signal, as a shell expects.
 
 use std::io;
 use std::process;
@@ -47,15 +47,33 @@ pub(crate) fn watch() -> io::Result<()> {
     Ok(())
 }
 
-/// Blocks until SIGINT or SIGTERM arrives; the labs stay and their owner removes them by dropping.
-pub(crate) fn wait_for_end() {
-    let mut state = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
-    state.waiting += 1;
-    let seen = state.signals;
-    while state.signals == seen {
-        state = WOKEN.wait(state).unwrap_or_else(PoisonError::into_inner);
+/// The claim of one who ends the process in order when a signal comes.
+#[derive(Debug)]
+pub struct EndSignal {
+    seen: usize,
+}
+
+impl EndSignal {
+    /// Signals from now on are the claimant's.
+    pub(crate) fn claim() -> Self {
+        let mut state = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting += 1;
+        Self { seen: state.signals }
     }
-    state.waiting -= 1;
+
+    /// Blocks until one comes, or has come since the claim.
+    pub fn wait(self) {
+        let mut state = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.signals == self.seen {
+            state = WOKEN.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for EndSignal {
+    fn drop(&mut self) {
+        WAITERS.lock().unwrap_or_else(PoisonError::into_inner).waiting -= 1;
+    }
 }
 
 fn on_signal(code: i32) {
@@ -66,6 +84,6 @@ fn on_signal(code: i32) {
         return;
     }
     drop(state);
-    remains::clean_all();
+    remains::clean_all_before_exit();
     process::exit(code);
 }

@@ -8,19 +8,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The binary under test.
-pub fn portolan() -> Command {
+pub(crate) fn portolan() -> Command {
     Command::new(env!("CARGO_BIN_EXE_portolan"))
 }
 
 /// The lab's objects in a file, for an agent without an API server.
-pub struct Manifests(PathBuf);
+pub(crate) struct Manifests(PathBuf);
 
 impl Manifests {
-    pub fn of(lab: &Lab) -> Self {
+    pub(crate) fn of(lab: &Lab) -> Self {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("portolan-{}-{number}.yaml", std::process::id()));
@@ -28,7 +28,7 @@ impl Manifests {
         Self(path)
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = portolan();
         command.args(["agent", "--output", "-", "--idle-timeout", "1", "--manifests"]).arg(&self.0);
         command
@@ -42,52 +42,52 @@ impl Drop for Manifests {
 }
 
 /// An agent alone on its node, ready.
-pub struct Agent {
+pub(crate) struct Agent {
     process: Process,
     _manifests: Manifests,
 }
 
 impl Agent {
-    pub fn start(lab: &Lab, node: &str) -> Self {
+    pub(crate) fn start(lab: &Lab, node: &str) -> Self {
         let manifests = Manifests::of(lab);
         let mut process = lab.spawn_in_node(node, manifests.command()).unwrap();
         process.wait_for_stderr(DEADLINE, |line| line == "ready").unwrap();
         Self { process, _manifests: manifests }
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.process.stderr().join("\n")
     }
 
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.process.is_running()
     }
 
     /// Waits until the log has said something.
-    pub fn wait_for_log(&mut self, words: &str) {
+    pub(crate) fn wait_for_log(&mut self, words: &str) {
         self.process.wait_for_stderr(DEADLINE, |line| line.contains(words)).unwrap();
     }
 
     /// Waits until as many flows were printed.
-    pub fn wait_for_flows(&self, count: usize) {
+    pub(crate) fn wait_for_flows(&self, count: usize) {
         eventually(|| self.process.stdout().len() >= count, || format!("{:#?}", self.process.stdout()));
     }
 
     /// Ends it with SIGTERM and takes all flows it printed.
-    pub fn stop(mut self) -> Vec<Flow> {
+    pub(crate) fn stop(mut self) -> Vec<Flow> {
         let status = self.process.terminate(DEADLINE).unwrap();
         assert_eq!(status.code(), Some(0), "the first SIGTERM ends with 0:\n{}", self.log());
         parse(&self.process.stdout())
     }
 }
 
-pub fn parse(lines: &[String]) -> Vec<Flow> {
+pub(crate) fn parse(lines: &[String]) -> Vec<Flow> {
     let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     lines.iter().map(parse).collect()
 }
 
 /// Waits for a predicate, not for a time.
-pub fn eventually(holds: impl Fn() -> bool, otherwise: impl Fn() -> String) {
+pub(crate) fn eventually(holds: impl Fn() -> bool, otherwise: impl Fn() -> String) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < DEADLINE, "not within {DEADLINE:?}: {}", otherwise());
@@ -96,7 +96,7 @@ pub fn eventually(holds: impl Fn() -> bool, otherwise: impl Fn() -> String) {
 }
 
 /// The flow of an attempt: exactly one.
-pub fn flow_of<'a>(flows: &'a [Flow], attempt: &Attempted) -> &'a Flow {
+pub(crate) fn flow_of<'a>(flows: &'a [Flow], attempt: &Attempted) -> &'a Flow {
     let found: Vec<&Flow> = flows.iter().filter(|flow| belongs(flow, attempt)).collect();
     assert_eq!(found.len(), 1, "{attempt:#?}\nhas the flows {found:#?}\namong {flows:#?}");
     found[0]
@@ -117,7 +117,7 @@ fn belongs(flow: &Flow, attempt: &Attempted) -> bool {
 }
 
 /// Every attempt has its one flow, and there is no flow beside.
-pub fn one_to_one(lab: &Lab, flows: &[Flow]) {
+pub(crate) fn one_to_one(lab: &Lab, flows: &[Flow]) {
     let attempts = lab.attempts();
     for attempt in &attempts {
         let flow = flow_of(flows, attempt);
@@ -138,12 +138,12 @@ pub fn one_to_one(lab: &Lab, flows: &[Flow]) {
 }
 
 /// A flow in few words: `outcome verdict`.
-pub fn told(flow: &Flow) -> (Outcome, Verdict) {
+pub(crate) fn told(flow: &Flow) -> (Outcome, Verdict) {
     (flow.outcome, flow.verdict)
 }
 
 /// The pod at an end, `namespace/name`.
-pub fn pod(end: &End) -> String {
+pub(crate) fn pod(end: &End) -> String {
     match end {
         End::Pod(pod) => format!("{}/{}", pod.namespace, pod.pod),
         other => format!("{other:?}"),
@@ -151,7 +151,7 @@ pub fn pod(end: &End) -> String {
 }
 
 /// The policies of a side, `namespace/name#rule`.
-pub fn policies(side: &portolan_policy::SideDecision) -> (SideVerdict, Vec<String>) {
+pub(crate) fn policies(side: &portolan_policy::SideDecision) -> (SideVerdict, Vec<String>) {
     let name = |policy: &PolicyRef| match policy.rule {
         Some(rule) => format!("{policy}#{rule}"),
         None => policy.to_string(),

@@ -82,3 +82,16 @@ fn without_privileges_it_says_each_thing_that_is_missing() {
         assert!(said.contains("is missing") && said.contains("run as root"), "{said}");
     }
 }
+
+#[test]
+fn a_demo_whose_programs_do_not_start_says_which() {
+    for (program, said) in [
+        ("/nonexistent/portolan", "cannot start /nonexistent/portolan"),
+        ("false", "portolan collector did not start"),
+    ] {
+        let output = Command::new(PROGRAM).args(["demo", "--portolan", program]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(said), "{stderr}");
+    }
+}

@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// node's view, so that a view that was not joined shows as one flow too many.
 const QUIET: Duration = Duration::from_secs(6);
 
+/// How often a customer comes while the demo is kept.
+const PACE: Duration = Duration::from_secs(2);
+
 /// What to show.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -125,7 +128,9 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool, DemoError> {
     if options.keep {
         let end = lab.claim_end();
         say(out, &programs.addresses(&options.portolan))?;
-        end.wait();
+        while !end.comes_within(PACE) {
+            traffic::welcome_customer(&lab)?;
+        }
     }
     drop((programs, servers));
     Ok(agree)
@@ -155,10 +160,6 @@ fn report(
 }
 
 fn say(out: &mut dyn Write, line: &str) -> Result<(), DemoError> {
-    let write = || -> io::Result<()> {
-        writeln!(out, "{line}")?;
-        out.flush()
-    };
-    let mut write = write;
-    write().map_err(|source| DemoError::Write { what: "to the terminal".to_owned(), source })
+    let written = writeln!(out, "{line}").and_then(|()| out.flush());
+    written.map_err(|source| DemoError::Write { what: "to the terminal".to_owned(), source })
 }

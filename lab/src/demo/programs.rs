@@ -23,6 +23,9 @@ const START: Duration = Duration::from_secs(20);
 /// What a program exits with when the machine lacks something (`EX_UNAVAILABLE`).
 const UNAVAILABLE: i32 = 69;
 
+/// After how much silence a datagram's conversation is over and told: the demo has no time to lose.
+const IDLE_SECONDS: &str = "2";
+
 /// More flows than the demo ever makes.
 const ALL: &str = "100000";
 
@@ -100,8 +103,8 @@ impl Programs {
         let Self { api_outside, collector_outside, .. } = self;
         let portolan = portolan.display();
         format!(
-            "\nIt goes on until Ctrl-C. In another terminal:\n  \
-             {portolan} observe --collector {collector_outside} --last 20\n  \
+            "\nCustomers keep coming until Ctrl-C. In another terminal:\n  \
+             {portolan} observe --collector {collector_outside} --last 20 --follow\n  \
              {portolan} status --collector {collector_outside}\n  \
              kubectl --server {api_outside} get pods,networkpolicies -A"
         )
@@ -123,6 +126,7 @@ fn start_agent(lab: &Lab, portolan: &Path, node: &str) -> Result<Process, DemoEr
     command.args(["agent", "--node-name", node]);
     command.args(["--api-server", &format!("http://{CORE_V4}:{API_PORT}")]);
     command.args(["--collector", &format!("http://{CORE_V4}:{COLLECTOR_PORT}")]);
+    command.args(["--idle-timeout", IDLE_SECONDS]).env_remove("KUBECONFIG");
     Ok(lab.spawn_in_node(node, command)?)
 }
 

@@ -151,6 +151,14 @@ pub(super) fn run(lab: &Lab) -> Result<Told> {
     Ok(told)
 }
 
+/// One more customer, of whom nothing is noted.
+pub(super) fn welcome_customer(lab: &Lab) -> Result<()> {
+    for step in acts::customer() {
+        dial(lab, &step)?;
+    }
+    Ok(())
+}
+
 impl Told {
     /// Makes one attempt and notes what should be said of it.
     fn take(&mut self, lab: &Lab, step: &Step<'_>) -> Result<()> {

@@ -6,8 +6,8 @@ mod servers;
 
 pub use self::clients::{Connection, End};
 pub use self::pods::PodInfo;
-pub use crate::net::signals::EndSignal;
 use self::pods::PodNet;
+pub use crate::net::signals::EndSignal;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -187,7 +187,8 @@ impl Lab {
         programs::ip_batch(&self.external, &line)
     }
 
-    /// Loads a raw ruleset into a node: the test's own firewall, an independent witness.
+    /// Loads a raw ruleset into a node: the test's own firewall, an independent witness. (Old versions of nft want
+    /// a line break or semicolon after the bracket that closes a chain.)
     pub fn node_nft(&self, node: &str, ruleset: &str) -> Result<()> {
         self.nft(node, ruleset)
     }
@@ -309,7 +310,6 @@ impl Lab {
     fn known_pod(&self, name: &str) -> Result<&Pod> {
         self.cluster.pods.get(name).ok_or_else(|| LabError::unknown("pod", name))
     }
-
 }
 
 impl Drop for Lab {

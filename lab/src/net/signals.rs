@@ -8,6 +8,7 @@ use std::io;
 use std::process;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,6 +68,13 @@ impl EndSignal {
         while state.signals == self.seen {
             state = WOKEN.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether one comes within `time`, or has come since the claim.
+    pub fn comes_within(&self, time: Duration) -> bool {
+        let state = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = WOKEN.wait_timeout_while(state, time, |state| state.signals == self.seen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.signals != self.seen
     }
 }
 

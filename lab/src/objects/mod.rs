@@ -86,7 +86,8 @@ fn pod(pod: &Pod, node: Option<&Node>) -> Value {
     let host_ips: Vec<IpAddr> = node.into_iter().flat_map(|node| node.addresses.both()).collect();
     let mut pod_spec = template_spec(spec);
     pod_spec["nodeName"] = json!(pod.node);
-    let ready = if spec.phase == "Running" { "True" } else { "False" };
+    let runs = spec.phase == "Running";
+    let ready = if runs { "True" } else { "False" };
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": metadata,
@@ -99,6 +100,8 @@ fn pod(pod: &Pod, node: Option<&Node>) -> Value {
             "hostIPs": host_ips.iter().map(|ip| json!({"ip": ip})).collect::<Vec<_>>(),
             "startTime": CREATED,
             "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": CREATED}],
+            "containerStatuses": [{"name": "main", "image": "lab", "imageID": "", "ready": runs, "started": runs,
+                                   "restartCount": 0}],
         },
     })
 }

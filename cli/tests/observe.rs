@@ -1,0 +1,277 @@
+//! The command against a collector in this process: what it prints, where, and how it ends.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+#[path = "../../collector/tests/support/mod.rs"]
+mod support;
+
+use portolan_collector::Config;
+use portolan_policy::{Evidence, Flow, Outcome, ServiceRef};
+use portolan_proto::Observation;
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Command, Output, Stdio},
+};
+use support::{
+    Collector,
+    build::{FlowExt as _, at, by_source, denied, external, flow, pod, view, web_to_db},
+};
+use tokio::task::spawn_blocking;
+
+fn portolan(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
+    command.args(arguments.split_whitespace()).env("TZ", "UTC").env_remove("PORTOLAN_COLLECTOR");
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// Runs to the end beside the collector.
+async fn output(mut command: Command) -> Output {
+    spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+async fn ask(collector: &Collector, arguments: &str) -> Output {
+    let mut command = portolan(arguments);
+    command.env("PORTOLAN_COLLECTOR", collector.url());
+    output(command).await
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn both_here(flow: Flow) -> Observation {
+    let witness =
+        portolan_proto::Witness { source_local: true, destination_local: true, ..Default::default() };
+    view(flow, 7, witness)
+}
+
+fn outward(port: u16) -> Observation {
+    let flow = flow(pod("shop/web-1", "10.0.1.1", "n1"), external("1.1.1.1"));
+    by_source(flow.source_port(port).started(at(i64::from(port))))
+}
+
+fn denied_through_service() -> Flow {
+    web_to_db()
+        .ended(Outcome::Dropped)
+        .because("NETFILTER_DROP")
+        .ingress(denied(&["shop/db", "shop/default-deny"]))
+        .change(|flow| {
+            let ip = "10.96.0.7".parse().unwrap();
+            let service = ServiceRef { namespace: "shop".to_owned(), name: "db".to_owned(), ip, port: 5432 };
+            flow.service = Some(service);
+            flow.reporter = portolan_policy::Reporter::Both;
+        })
+        .judged(Evidence::default())
+}
+
+async fn collector_with_two_flows() -> Collector {
+    let collector = Collector::start(Config::default()).await;
+    let allowed = web_to_db().started(at(1)).source_port(40001);
+    collector.agent("n1").await.tell(vec![both_here(allowed), both_here(denied_through_service())]).await;
+    collector
+}
+
+#[tokio::test]
+async fn lines_for_people() {
+    let collector = collector_with_two_flows().await;
+    let answer = ask(&collector, "observe").await;
+    assert_eq!(answer.status.code(), Some(0), "{}", text(&answer.stderr));
+    let expected = "\
+2026-01-02 12:31:07.412 shop/web-1 → shop/db-0:5432/TCP via shop/db:5432  dropped  DENIED  \
+ingress: isolated by shop/db, shop/default-deny; none admits it (NETFILTER_DROP)
+2026-01-02 12:31:07.413 shop/web-1 → shop/db-0:5432/TCP  established  ALLOWED
+";
+    assert_eq!(text(&answer.stdout), expected);
+    assert_eq!(text(&answer.stderr), "");
+    let colourful = ask(&collector, "observe --color always --last 1").await;
+    assert!(text(&colourful.stdout).contains("\x1b[32mALLOWED\x1b[0m"), "{}", text(&colourful.stdout));
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn lines_for_machines_are_the_contract() {
+    let collector = collector_with_two_flows().await;
+    let answer = ask(&collector, "observe -o jsonl --verdict denied").await;
+    let flow = denied_through_service();
+    assert_eq!(text(&answer.stdout), format!("{}\n", serde_json::to_string(&flow).unwrap()));
+    let back: Flow = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!((back.verdict, back.drop_reason), (flow.verdict, flow.drop_reason));
+    assert!(!text(&answer.stdout).contains("labels"), "labels are for filters only");
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn flags_become_filters() {
+    let collector = collector_with_two_flows().await;
+    let cases = [
+        ("-n shop", 2),
+        ("-n shop,other --protocol tcp", 2),
+        ("-n other", 0),
+        ("-l app=db", 2),
+        ("-l app=db --from-label app=db", 0),
+        ("--from-pod shop/web-1 --to-workload Deployment/db", 2),
+        ("--policy shop/default-deny", 1),
+        ("--outcome established", 1),
+        ("--port 40001", 1),
+        ("--node n2 --until 2026-01-02T12:31:07.413Z", 1),
+        ("--since 2026-01-02T12:31:07.413Z", 1),
+        ("--since 1m", 0),
+        ("--last 1", 1),
+    ];
+    for (flags, expected) in cases {
+        let answer = ask(&collector, &format!("observe {flags}")).await;
+        assert_eq!(answer.status.code(), Some(0), "{flags}: {}", text(&answer.stderr));
+        assert_eq!(text(&answer.stdout).lines().count(), expected, "{flags}");
+    }
+    collector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn following_prints_at_once_and_ends_well_on_a_signal() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    let mut child = portolan(&format!("observe -f --collector {}", collector.url()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    collector.until(|status| status.subscribers == 1).await;
+    for port in 1..=3 {
+        agent.tell(vec![outward(port)]).await;
+        let line = lines.next().unwrap().unwrap();
+        assert!(line.contains("shop/web-1 → 1.1.1.1:5432/TCP  established  ALLOWED"), "{line}");
+    }
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    collector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_away_is_no_failure() {
+    let collector = Collector::start(Config::default()).await;
+    // More than a pipe holds.
+    collector.agent("n1").await.tell((1..=4000).map(outward).collect()).await;
+    let mut command = portolan(&format!("observe --collector {}", collector.url()));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert!(line.ends_with("ALLOWED\n"), "{line}");
+    drop(reader);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "");
+    collector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_and_that_the_collector_went_is_said() {
+    let collector = Collector::start(Config { subscriber_queue: 8, ..Config::default() }).await;
+    let url = collector.url();
+    let mut agent = collector.agent("n1").await;
+    let mut command = portolan(&format!("observe -f -o jsonl --collector {url}"));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    collector.until(|status| status.subscribers == 1).await;
+    // One batch is applied in one go, so nobody can read in between.
+    agent.tell((1..=1000).map(outward).collect()).await;
+    let line = said.next().unwrap().unwrap();
+    let missed = line.strip_prefix("portolan: missed ").and_then(|line| line.split(' ').next());
+    assert!(missed.unwrap().parse::<u64>().unwrap() > 0, "{line}");
+    collector.stop().await;
+    let line = said.find(|line| !line.as_ref().unwrap().contains("missed")).unwrap().unwrap();
+    assert_eq!(line, format!("portolan: the collector at {url}/ is gone: the collector is stopping"));
+    assert_eq!(child.wait().unwrap().code(), Some(69));
+}
+
+#[tokio::test]
+async fn a_collector_that_is_not_there_is_an_error_with_a_mend() {
+    for verb in ["observe", "status"] {
+        // A port that was free a moment ago.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let answer = output(portolan(&format!("{verb} --collector http://{free}"))).await;
+        assert_eq!(answer.status.code(), Some(69));
+        let said = text(&answer.stderr);
+        assert!(
+            said.starts_with(&format!("portolan: cannot reach the collector at http://{free}/: ")),
+            "{said}"
+        );
+        assert!(said.contains("refused") && said.contains("PORTOLAN_COLLECTOR"), "{said}");
+        assert_eq!(text(&answer.stdout), "");
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_is_exit_code_two() {
+    let collector = Collector::start(Config::default()).await;
+    let url = collector.url();
+    let cases = [
+        ("observe --verdict maybe", "maybe"),
+        ("observe --protocol QUIC", "QUIC"),
+        ("observe --since soon", "5m or 1h30m"),
+        ("observe --collector https://collector:4245", "begins with http://"),
+        ("collector --join-window soon", "5s or 1m30s"),
+        (&format!("observe --collector {url} -l app("), "field `labels`: `app(` has a parenthesis"),
+        (&format!("observe --collector {url} --pod a/b/c"), "field `pods`: `a/b/c` is neither"),
+    ];
+    for (arguments, named) in cases {
+        let answer = output(portolan(arguments)).await;
+        assert_eq!(answer.status.code(), Some(2), "{arguments}");
+        assert!(text(&answer.stderr).contains(named), "{arguments}: {}", text(&answer.stderr));
+    }
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn status_for_people_and_for_machines() {
+    let collector = collector_with_two_flows().await;
+    let answer = ask(&collector, "status").await;
+    assert_eq!(answer.status.code(), Some(0));
+    let told = text(&answer.stdout);
+    for part in ["2 made, 2 kept of at most 100000", "allowed 1, denied 1", "0 waiting, 0 late"] {
+        assert!(told.contains(part), "{part} in:\n{told}");
+    }
+    let node = told.lines().find(|line| line.starts_with("n1 ")).unwrap();
+    assert_eq!(node.split_whitespace().last(), Some("0"), "nothing lost: {node}");
+
+    let answer = ask(&collector, "status -o json").await;
+    let report: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(report["flows"]["total"], 2);
+    assert_eq!(report["verdicts"]["denied"], 1);
+    assert_eq!(report["nodes"][0]["node"], "n1");
+    assert_eq!(report["nodes"][0]["sequence"], 1);
+    assert_eq!(report["nodes"][0]["cluster"], "test");
+    collector.stop().await;
+}
+
+/// The address that a `collector` process says it listens on for gRPC.
+fn address(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> String {
+    let line = lines.map(Result::unwrap).find(|line| line.contains("listening for gRPC")).unwrap();
+    line.split("address=").nth(1).unwrap().trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_collector_verb_serves_until_it_is_told_to_stop() {
+    let any = "--listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0";
+    let mut child = portolan(&format!("collector {any} --keep 5")).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address = address(&mut said);
+
+    let answer = output(portolan(&format!("status -o json --collector {address}"))).await;
+    let report: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(report["flows"]["capacity"], 5);
+
+    let second =
+        output(portolan(&format!("collector --listen {address} --metrics-listen 127.0.0.1:0"))).await;
+    assert_eq!(second.status.code(), Some(69));
+    assert!(text(&second.stderr).contains(&address), "{}", text(&second.stderr));
+
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -1,6 +1,8 @@
 //! What stands between a request and the state: shape checks, defaults, validation, system fields.
 //!
-//!     object -> check_identity -> strict -> keep what the writer may not touch -> defaults -> validate -> owners
+//! ```text
+//! object -> check_identity -> strict -> keep what the writer may not touch -> defaults -> validate -> owners
+//! ```
 //!
 //! Pure functions of the live object, the new one and the options.
 

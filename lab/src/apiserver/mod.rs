@@ -13,7 +13,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `kinds` | the table of kinds; everything else asks it |
-//! | `store`, `history` | objects, revisions, the bounded log of changes; pure |
+//! | `store`, `history`, `namespaces` | objects, revisions, the bounded log of changes; pure |
 //! | `admission`, `strict`, `defaults`, `validate`, `meta` | what a write must pass |
 //! | `patch`, `managed`, `fields`, `shape` | merge patches and server-side apply |
 //! | `handle` | [`Store`]: the locks and the clock |
@@ -47,6 +47,7 @@ mod history;
 mod kinds;
 mod managed;
 mod meta;
+mod namespaces;
 mod openapi;
 mod patch;
 mod read;

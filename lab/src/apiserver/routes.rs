@@ -1,6 +1,8 @@
 //! HTTP requests to calls of the store, and back.
 //!
-//!     path -> discovery | OpenAPI | resource -> faults -> {read, write} -> response
+//! ```text
+//! path -> discovery | OpenAPI | resource -> faults -> {read, write} -> response
+//! ```
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};

@@ -2,7 +2,9 @@
 //!
 //! A pure core: no I/O, no clock, no locks. Time comes with each write.
 //!
-//!     request -> Core::{create, update, patch, delete} -> admission -> commit -> history
+//! ```text
+//! request -> Core::{create, update, patch, delete} -> admission -> commit -> history
+//! ```
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,7 +116,7 @@ impl Core {
         self.swallowed_deletes = count;
     }
 
-    fn of(&self, kind: KindRef) -> &BTreeMap<Key, Arc<Value>> {
+    pub(super) fn of(&self, kind: KindRef) -> &BTreeMap<Key, Arc<Value>> {
         &self.objects[kind.index()]
     }
 
@@ -278,22 +280,6 @@ impl Core {
         Ok(Written { object, created, warnings })
     }
 
-    fn require_namespace(&self, kind: KindRef, key: &Key) -> Result<(), ApiError> {
-        let Some(namespaces) = KindRef::by_path("", "v1", "namespaces").filter(|_| kind.namespaced) else {
-            return Ok(());
-        };
-        let namespace = self.get(namespaces, &Key::new("", &key.namespace))?;
-        if meta::is_terminating(&namespace) {
-            return Err(ApiError::forbidden(format!(
-                "{} \"{}\" is forbidden: unable to create new content in namespace {} because it is being terminated",
-                kind.qualified_plural(),
-                key.name,
-                key.namespace
-            )));
-        }
-        Ok(())
-    }
-
     /// Files an object as it is, without any check, under any key.
     pub(super) fn insert_raw(&mut self, kind: KindRef, key: Key, object: Value) -> Arc<Value> {
         self.commit(kind, key, object)
@@ -332,25 +318,6 @@ impl Core {
         Ok(self.remove(kind, key).unwrap_or(live))
     }
 
-    fn empty_namespace(&mut self, namespace: &str, now: Timestamp) {
-        for (kind, key) in self.content(namespace) {
-            // Nothing here is conditional, so the only refusal is that it has gone already.
-            drop(self.delete(kind, &key, &Preconditions::default(), now, false));
-        }
-    }
-
-    fn content(&self, namespace: &str) -> Vec<(KindRef, Key)> {
-        KindRef::all()
-            .filter(|kind| kind.namespaced)
-            .flat_map(|kind| self.of(kind).keys().map(move |key| (kind, key.clone())))
-            .filter(|(_, key)| key.namespace == namespace)
-            .collect()
-    }
-
-    fn has_content(&self, namespace: &str) -> bool {
-        !self.content(namespace).is_empty()
-    }
-
     fn mark_terminating(
         &mut self,
         kind: KindRef,
@@ -367,7 +334,7 @@ impl Core {
     }
 
     /// Takes an object out for good. Its namespace follows when it was only waiting for that.
-    fn remove(&mut self, kind: KindRef, key: &Key) -> Option<Arc<Value>> {
+    pub(super) fn remove(&mut self, kind: KindRef, key: &Key) -> Option<Arc<Value>> {
         let before = self.objects[kind.index()].remove(key)?;
         self.revision += 1;
         if self.swallowed_deletes > 0 {
@@ -380,17 +347,6 @@ impl Core {
             self.finish_namespace(&key.namespace);
         }
         Some(before)
-    }
-
-    fn finish_namespace(&mut self, name: &str) {
-        let Some(namespaces) = KindRef::by_path("", "v1", "namespaces") else { return };
-        let key = Key::new("", name);
-        let waiting = self
-            .find(namespaces, &key)
-            .is_some_and(|namespace| meta::is_terminating(&namespace) && !meta::has_finalizers(&namespace));
-        if waiting && !self.has_content(name) {
-            self.remove(namespaces, &key);
-        }
     }
 
     /// Puts a fault into the log, for the watches of the kind that are open now.

@@ -1,6 +1,8 @@
 //! One watch: from a position in the log of changes to JSON lines on the wire.
 //!
-//!     history -> transition (ADDED | MODIFIED | DELETED under a filter) -> line -> response body
+//! ```text
+//! history -> transition (ADDED | MODIFIED | DELETED under a filter) -> line -> response body
+//! ```
 //!
 //! A watch keeps no queue of its own: it reads the log at its own pace and is told when it fell too far behind.
 

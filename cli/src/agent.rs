@@ -2,8 +2,8 @@
 
 use crate::manifests;
 use anyhow::{Context as _, bail};
-use clap::Args;
-use portolan_agent::{Config, Output, Source, connections::Limits};
+use clap::{Args, ValueEnum};
+use portolan_agent::{Config, Output, Source, capture::AttachMode, connections::Limits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -40,9 +40,30 @@ pub(crate) struct AgentArgs {
     /// Serve Prometheus metrics here.
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<SocketAddr>,
+    /// How to hang on the pod interfaces: tcx where the kernel has it (6.6), clsact below.
+    #[arg(long, value_enum, default_value_t = Attach::Auto)]
+    attach: Attach,
     /// A UDP or ICMP conversation is over after this many seconds of silence.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     idle_timeout: u64,
+}
+
+/// How programs hang on an interface.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Attach {
+    Auto,
+    Tcx,
+    Clsact,
+}
+
+impl From<Attach> for AttachMode {
+    fn from(attach: Attach) -> Self {
+        match attach {
+            Attach::Auto => Self::Auto,
+            Attach::Tcx => Self::Tcx,
+            Attach::Clsact => Self::Clsact,
+        }
+    }
 }
 
 /// Runs the agent until SIGINT or SIGTERM.
@@ -50,6 +71,7 @@ pub(crate) async fn run(args: AgentArgs, stop: CancellationToken) -> anyhow::Res
     let config = Config {
         source: source(&args).await?,
         output: output(&args)?,
+        attach: args.attach.into(),
         node: args.node_name,
         limits: Limits { idle: Duration::from_secs(args.idle_timeout), ..Limits::default() },
         metrics: listen(args.metrics_listen).await?,

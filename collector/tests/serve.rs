@@ -225,7 +225,7 @@ async fn times_and_counts_select_over_the_wire() {
         ("since", v1::ObserveRequest { since: time(2), ..all() }, &[2, 3, 4]),
         ("until", v1::ObserveRequest { until: time(2), ..all() }, &[1]),
         ("both", v1::ObserveRequest { since: time(2), until: time(4), ..all() }, &[2, 3]),
-        ("last", last(2), &[2, 4]),
+        ("last", last(2), &[3, 4]),
         ("last of since", v1::ObserveRequest { since: time(3), ..last(1) }, &[4]),
     ];
     for (name, request, expected) in cases {

@@ -47,7 +47,7 @@ pub(super) struct Wanted {
     /// Flows that began before this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Moment>,
-    /// The newest N of the kept flows
+    /// Of the kept flows, the N that began last
     #[arg(long, value_name = "N")]
     last: Option<u64>,
     /// Go on with new flows; without --since or --last only those

@@ -63,14 +63,13 @@ impl v1::flows_server::Flows for FlowsService {
     }
 }
 
-/// The kept flows that are wanted, the newest `last` of them, in the order they began.
+/// The kept flows that are wanted in the order they began, the `last` of them.
 fn select(kept: Vec<Arc<Flow>>, wanted: &Wanted, last: Option<u64>) -> Vec<Arc<Flow>> {
-    let most = last.map_or(usize::MAX, |last| usize::try_from(last).unwrap_or(usize::MAX));
-    let newest = kept.into_iter().rev().filter(|flow| wanted.matches(flow)).take(most);
-    let mut flows: Vec<_> = newest.collect();
-    flows.reverse();
+    let mut flows: Vec<_> = kept.into_iter().filter(|flow| wanted.matches(flow)).collect();
     flows.sort_by_key(|flow| flow.time);
-    flows
+    let most = last.map_or(usize::MAX, |last| usize::try_from(last).unwrap_or(usize::MAX));
+    let surplus = flows.len().saturating_sub(most);
+    flows.split_off(surplus)
 }
 
 /// The queue, until the time given has passed.

@@ -7,8 +7,8 @@
 use crate::{
     attribute::Attributor,
     capture::{
-        Captured, Command, Conntrack, DeviceChange, Devices, DevicesError, ProbeOff, Probes, ProbesError,
-        Worker, chain,
+        AttachMode, Captured, Command, Conntrack, DeviceChange, Devices, DevicesError, ProbeOff, Probes,
+        ProbesError, Worker, chain,
     },
     clock::Clock,
     cluster::{self, News},
@@ -72,6 +72,8 @@ pub struct Config {
     pub source: Source,
     /// Where flows go.
     pub output: Output,
+    /// How programs hang on the pod interfaces.
+    pub attach: AttachMode,
     /// When attempts are closed.
     pub limits: Limits,
     /// Where metrics are served.
@@ -121,7 +123,7 @@ const BUSY: Duration = Duration::from_millis(5);
 
 /// Runs the agent in the network namespace that it was started in, until told to stop.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
-    let Config { node, source, output, limits, metrics: metrics_listener, health, ready } = config;
+    let Config { node, source, output, attach, limits, metrics: metrics_listener, health, ready } = config;
     let metrics = Arc::new(Metrics::default());
     let tasks = TaskTracker::new();
     let (reporter, _) = tonic_health::server::health_reporter();
@@ -131,7 +133,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let netns = std::fs::metadata("/proc/self/ns/net").map_err(AgentError::Netns)?.ino() as u32;
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
     let reasons = Reasons::new(types.enumerators("skb_drop_reason"));
-    let (probes, off) = Probes::load(&Layout::resolve(&types, &reasons, netns))?;
+    let (probes, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach)?;
     drop(types);
     report_off(&off);
     let devices = Devices::open()?;

@@ -7,5 +7,5 @@ mod worker;
 
 pub use conntrack::Conntrack;
 pub use devices::{DeviceChange, Devices, DevicesError};
-pub use probes::{Cost, ProbeOff, Probes, ProbesError, chain};
+pub use probes::{AttachMode, Cost, ProbeOff, Probes, ProbesError, chain};
 pub use worker::{Captured, Command, Worker};

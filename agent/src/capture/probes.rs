@@ -13,7 +13,7 @@ use aya::{
     maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
     programs::{
         BtfTracePoint, LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-        tc::{NlOptions, SchedClassifierLinkId, TcAttachOptions, qdisc_add_clsact},
+        tc::{NlOptions, SchedClassifierLinkId, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program},
     },
     util::KernelVersion,
 };
@@ -57,6 +57,18 @@ pub enum ProbesError {
         #[source]
         error: ProgramError,
     },
+}
+
+/// How programs hang on a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttachMode {
+    /// tcx where the kernel has it, clsact below.
+    #[default]
+    Auto,
+    /// tcx: a link that goes with the agent, whatever ends it.
+    Tcx,
+    /// A clsact qdisc and filters.
+    Clsact,
 }
 
 /// A probe that is off, and what is lost without it.
@@ -125,7 +137,7 @@ const TCX_SINCE: KernelVersion = KernelVersion::new(6, 6, 0);
 
 impl Probes {
     /// Loads what this kernel can load.
-    pub fn load(layout: &Layout) -> Result<(Self, Vec<ProbeOff>), ProbesError> {
+    pub fn load(layout: &Layout, attachment: AttachMode) -> Result<(Self, Vec<ProbeOff>), ProbesError> {
         if OBJECT.is_empty() {
             return Err(ProbesError::NotBuilt);
         }
@@ -146,7 +158,11 @@ impl Probes {
             conversations: take_map(&mut ebpf, "CONVERSATIONS")?,
             ebpf,
             devices: Map::new(),
-            tcx: KernelVersion::current().is_ok_and(|version| version >= TCX_SINCE),
+            tcx: match attachment {
+                AttachMode::Auto => KernelVersion::current().is_ok_and(|version| version >= TCX_SINCE),
+                AttachMode::Tcx => true,
+                AttachMode::Clsact => false,
+            },
         };
         Ok((probes, off))
     }
@@ -158,8 +174,7 @@ impl Probes {
             return Ok(false);
         }
         if !self.tcx {
-            // It may be there already; what matters is whether attaching works.
-            drop(qdisc_add_clsact(name));
+            prepare_clsact(name);
         }
         let from_pod = self.attach_one(FROM_POD, name, TcAttachType::Ingress, LinkOrder::first())?;
         match self.attach_one(TO_POD, name, TcAttachType::Egress, LinkOrder::last()) {
@@ -278,6 +293,15 @@ fn octets(ip: IpAddr) -> [u8; 16] {
             [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
         }
         IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+/// Makes a device ready for filters. A qdisc may be there already, and filters too: those of an agent
+/// that was killed. What matters is whether attaching works.
+fn prepare_clsact(device: &str) {
+    drop(qdisc_add_clsact(device));
+    for (direction, program) in [(TcAttachType::Ingress, FROM_POD), (TcAttachType::Egress, TO_POD)] {
+        drop(qdisc_detach_program(device, direction, program));
     }
 }
 

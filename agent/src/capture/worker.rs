@@ -148,7 +148,7 @@ impl Worker {
     fn gone(&mut self, ifindex: u32) {
         let mut over = self.drain();
         self.probes.detach(ifindex);
-        self.connections.device_gone(ifindex, &mut over);
+        self.connections.device_gone(ifindex, &mut self.probes, &mut over);
         self.metrics.devices.set(self.probes.devices() as i64);
         self.send(over);
     }

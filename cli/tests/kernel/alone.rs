@@ -258,3 +258,27 @@ fn many_short_connections_are_as_many_flows() {
     assert!(flows.iter().all(|flow| told(flow) == (Outcome::Established, Verdict::Allowed)));
     assert!(flows.iter().all(|flow| flow.lost == 0));
 }
+
+#[test]
+fn without_tcx_the_programs_hang_in_clsact_and_leave_nothing_behind() {
+    let lab = shop("clsact");
+    let web = lab.pod_info("shop/web").unwrap();
+    let _server = lab.serve_tcp("shop/web", 8080).unwrap();
+    let filters = || {
+        let veth = web.veth.as_deref().unwrap();
+        let list = |direction| lab.run("n1", "tc", &["filter", "show", "dev", veth, direction]).unwrap();
+        let all = list("ingress") + &list("egress");
+        all.lines().filter(|line| line.contains("_pod")).count()
+    };
+    Agent::start_with(&lab, "n1", &["--attach", "clsact"]).kill();
+    assert_eq!(filters(), 2, "a killed agent cannot clean up");
+    let agent = Agent::start_with(&lab, "n1", &["--attach", "clsact"]);
+    assert_eq!(filters(), 2, "its successor takes its place");
+    let through = lab.connect_tcp("shop/client", web.v4(), 8080, SECOND).unwrap();
+    let dropped = lab.connect_tcp("shop/client", web.v4(), 9000, SECOND).unwrap();
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+    assert_eq!(told(flow_of(&flows, &through)), (Outcome::Established, Verdict::Allowed));
+    assert_eq!(told(flow_of(&flows, &dropped)), (Outcome::Dropped, Verdict::Denied));
+    assert_eq!(filters(), 0, "an agent that ends takes its filters along");
+}

@@ -1,5 +1,6 @@
 //! A lab with agents, and flows to be matched with attempts.
 
+use nix::sys::signal::Signal;
 use portolan_lab::{Attempted, Lab, Process, Protocol as LabProtocol, Seen};
 use portolan_policy::{End, Flow, Outcome, PolicyRef, Protocol, SideVerdict, Verdict};
 use std::{
@@ -49,8 +50,14 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start(lab: &Lab, node: &str) -> Self {
+        Self::start_with(lab, node, &[])
+    }
+
+    pub(crate) fn start_with(lab: &Lab, node: &str, args: &[&str]) -> Self {
         let manifests = Manifests::of(lab);
-        let mut process = lab.spawn_in_node(node, manifests.command()).unwrap();
+        let mut command = manifests.command();
+        command.args(args);
+        let mut process = lab.spawn_in_node(node, command).unwrap();
         process.wait_for_stderr(DEADLINE, |line| line == "ready").unwrap();
         Self { process, _manifests: manifests }
     }
@@ -61,6 +68,12 @@ impl Agent {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+
+    /// Ends it as nothing should be ended.
+    pub(crate) fn kill(mut self) {
+        self.process.signal(Signal::SIGKILL).unwrap();
+        self.process.wait(DEADLINE).unwrap();
     }
 
     /// Waits until the log has said something.

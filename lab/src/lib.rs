@@ -28,6 +28,7 @@
 
 pub mod apiserver;
 pub mod attempts;
+pub mod bench;
 mod client;
 mod cluster;
 pub mod demo;

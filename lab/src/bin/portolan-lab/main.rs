@@ -1,5 +1,6 @@
 //! `portolan-lab`: a cluster of network namespaces on this machine, and the demo in it.
 
+mod bench;
 mod up;
 
 use std::io::{self, Write};
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use portolan_lab::LabError;
+use portolan_lab::bench::BenchError;
 use portolan_lab::demo::{self, DemoError};
 
 /// The machine lacks something: sysexits' `EX_UNAVAILABLE`.
@@ -25,6 +27,8 @@ struct Arguments {
 enum Verb {
     /// Show Portolan on a shop over two nodes: real traffic, a real firewall, flows compared with what clients saw.
     Demo(Demo),
+    /// Measure what the probes cost: the same traffic without and with an agent, in one run.
+    Bench(bench::Bench),
     /// Make an empty cluster with an API server and leave it standing until Ctrl-C.
     Up(up::Up),
 }
@@ -67,11 +71,13 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
             let options = demo::Options { portolan, jsonl, keep };
             Ok(demo::run(&options, &mut io::stdout())?)
         }
+        Verb::Bench(bench) => bench::run(bench),
         Verb::Up(up) => up::run(&up, &mut io::stdout()).map(|()| true),
     }
 }
 
 fn is_unavailable(err: &anyhow::Error) -> bool {
     err.downcast_ref::<DemoError>().is_some_and(DemoError::is_unavailable)
+        || err.downcast_ref::<BenchError>().is_some_and(BenchError::is_unavailable)
         || matches!(err.downcast_ref::<LabError>(), Some(LabError::Missing { .. }))
 }

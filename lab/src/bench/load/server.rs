@@ -1,0 +1,124 @@
+//! The other side of each workload.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::ready::Ready;
+use super::{MESSAGE, Workload};
+
+const BACKLOG: i32 = 4096;
+/// Room for what comes while the sink does not run.
+const SINK_BUFFER: usize = 16 << 20;
+const PATIENCE: Duration = Duration::from_millis(20);
+/// The number of the listener among the sockets.
+const LISTENER: usize = usize::MAX;
+
+/// A server that is bound and does not serve yet.
+pub(super) enum Server {
+    /// Sends back what comes, and closes after its client.
+    Echo(TcpListener),
+    /// Takes datagrams.
+    Sink(UdpSocket),
+}
+
+/// Binds the server of a workload.
+pub(super) fn bind(workload: Workload, address: SocketAddr) -> io::Result<Server> {
+    if workload == Workload::Flood {
+        let socket = UdpSocket::bind(address)?;
+        setsockopt(&socket, sockopt::RcvBufForce, &SINK_BUFFER)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        return Ok(Server::Sink(socket));
+    }
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(Server::Echo(socket.into()))
+}
+
+impl Server {
+    /// Serves until the run is over and its last datagram is counted in `received`.
+    pub(super) fn serve(self, over: &AtomicBool, received: &AtomicU64) -> io::Result<()> {
+        match self {
+            Self::Echo(listener) => echo(&listener, over),
+            Self::Sink(socket) => sink(&socket, over, received),
+        }
+    }
+}
+
+fn echo(listener: &TcpListener, over: &AtomicBool) -> io::Result<()> {
+    let mut ready = Ready::new()?;
+    ready.watch(listener, LISTENER)?;
+    let mut streams: Vec<Option<TcpStream>> = Vec::new();
+    let mut free = Vec::new();
+    while !over.load(Ordering::Relaxed) || free.len() < streams.len() {
+        for (number, finished) in ready.wait()? {
+            if number == LISTENER {
+                accept_all(listener, &ready, &mut streams, &mut free)?;
+            } else if let Some(stream) = &mut streams[number]
+                && send_back(stream, finished)?
+            {
+                streams[number] = None;
+                free.push(number);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn accept_all(
+    listener: &TcpListener,
+    ready: &Ready,
+    streams: &mut Vec<Option<TcpStream>>,
+    free: &mut Vec<usize>,
+) -> io::Result<()> {
+    loop {
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(err) if err.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(err) => return Err(err),
+        };
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let number = free.pop().unwrap_or_else(|| {
+            streams.push(None);
+            streams.len() - 1
+        });
+        ready.watch(&stream, number)?;
+        streams[number] = Some(stream);
+    }
+}
+
+/// Sends back what is there; true when the client has closed.
+fn send_back(stream: &mut TcpStream, finished: bool) -> io::Result<bool> {
+    let mut buffer = [0; 2 * MESSAGE];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(count) => stream.write_all(&buffer[..count])?,
+            Err(err) if err.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(err) => return Err(err),
+        }
+        if !finished {
+            return Ok(false);
+        }
+    }
+}
+
+fn sink(socket: &UdpSocket, over: &AtomicBool, received: &AtomicU64) -> io::Result<()> {
+    let mut buffer = [0; MESSAGE];
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(_) => received.fetch_add(1, Ordering::Relaxed),
+            Err(err) if err.kind() == ErrorKind::WouldBlock && over.load(Ordering::Relaxed) => return Ok(()),
+            Err(err) if err.kind() == ErrorKind::WouldBlock => 0,
+            Err(err) => return Err(err),
+        };
+    }
+}

@@ -1,0 +1,212 @@
+//! The figures as Markdown. Pure, but for the description of the machine.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use super::Options;
+use super::figures::{Spread, grouped};
+use super::load::Workload;
+use super::probes::{Costs, Measured};
+use super::rounds::{Check, Pair, Rounds, Sample};
+
+/// What stands where there is no figure.
+const NONE: &str = "–";
+
+/// All tables.
+pub(super) fn render(options: &Options, rounds: &Rounds, costs: &Measured, took: Duration) -> String {
+    let sections = [
+        heading(options, rounds, took),
+        throughput(rounds),
+        agent(rounds),
+        probes(costs),
+        statistics(rounds, costs),
+        check(rounds.check()),
+    ];
+    sections.join("\n")
+}
+
+fn heading(options: &Options, rounds: &Rounds, took: Duration) -> String {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!(
+        "## What the probes cost\n\n{processors} processors, kernel {}. {} rounds of {:.1} s for each workload, \
+         alternately without and with an agent; {:.0} s in all. A figure is the median of the undisturbed rounds, with \
+         the quartiles.\n",
+        kernel.trim(),
+        rounds.made(),
+        options.length.as_secs_f64(),
+        took.as_secs_f64(),
+    )
+}
+
+fn throughput(rounds: &Rounds) -> String {
+    let mut table = String::from(
+        "| workload | without agent, per s | with agent, per s | ratio | p99 µs, without → with | node CPU µs per \
+         operation, without → with | rounds kept |\n|---|---|---|---|---|---|---|\n",
+    );
+    for workload in Workload::ALL {
+        let pairs = rounds.pairs(workload);
+        let median = |figure: &dyn Fn(&Pair) -> Option<f64>| {
+            Spread::of(pairs.iter().filter_map(figure)).map(|spread| spread.median)
+        };
+        let rate = |sample: fn(&Pair) -> &Sample| {
+            median(&|pair| Some(sample(pair).run.rate())).map_or(NONE.to_owned(), grouped)
+        };
+        let arrow = |figure: fn(&Sample) -> Option<f64>, decimals: usize| match (
+            median(&|pair| figure(&pair.without)),
+            median(&|pair| figure(&pair.with)),
+        ) {
+            (Some(without), Some(with)) => format!("{without:.decimals$} → {with:.decimals$}"),
+            _ => NONE.to_owned(),
+        };
+        let ratio = Spread::of(pairs.iter().map(Pair::ratio));
+        writeln!(
+            table,
+            "| {} ({}s) | {} | {} | {} | {} | {} | {} of {} |",
+            workload.name(),
+            workload.operation(),
+            rate(|pair| &pair.without),
+            rate(|pair| &pair.with),
+            ratio.map_or(NONE.to_owned(), |ratio| format!("{ratio:.3}")),
+            arrow(|sample| sample.run.p99.map(|p99| p99.as_secs_f64() * 1e6), 0),
+            arrow(|sample| Some(sample.cost() * 1e6), 2),
+            pairs.len(),
+            rounds.made(),
+        )
+        .expect("a string takes any text");
+    }
+    table
+}
+
+/// What the agent's own process takes, from the churn: one flow for every connection.
+fn agent(rounds: &Rounds) -> String {
+    let shares: Vec<_> = rounds.pairs(Workload::Churn).iter().filter_map(|pair| pair.with.agent).collect();
+    let per_flow = |time: Duration, flows: u64| (flows > 0).then(|| time.as_secs_f64() * 1e6 / flows as f64);
+    let user = Spread::of(shares.iter().filter_map(|share| per_flow(share.times.user, share.flows)));
+    let system = Spread::of(shares.iter().filter_map(|share| per_flow(share.times.system, share.flows)));
+    let megabytes =
+        |which: usize| Spread::of(shares.iter().map(|share| share.memory[which] as f64 / f64::from(1 << 20)));
+    let show = |spread: Option<Spread>, unit: &str| {
+        spread.map_or(NONE.to_owned(), |spread| format!("{spread:.1} {unit}"))
+    };
+    format!(
+        "| the agent's process, in churn | |\n|---|---|\n| user CPU per flow | {} |\n| kernel CPU per flow | {} |\n\
+         | resident memory after churn | {} |\n| resident memory at the most | {} |\n",
+        show(user, "µs"),
+        show(system, "µs"),
+        show(megabytes(0), "MiB"),
+        show(megabytes(1), "MiB"),
+    )
+}
+
+fn probes(Measured { workloads, floor }: &Measured) -> String {
+    let mut table = String::from("| probe |");
+    for costs in workloads {
+        write!(table, " {}: ns per run | runs per {} |", costs.workload.name(), costs.workload.operation())
+            .expect("a string takes any text");
+    }
+    table.push_str("\n|---|");
+    table.push_str(&"---|---|".repeat(workloads.len()));
+    table.push('\n');
+    let names: BTreeSet<&String> = workloads.iter().flat_map(|costs| costs.probes.keys()).collect();
+    for name in names {
+        write!(table, "| `{name}` |").expect("a string takes any text");
+        for costs in workloads {
+            table.push_str(&cells(costs, name));
+        }
+        table.push('\n');
+    }
+    table.push_str("| all, ns per operation |");
+    for costs in workloads {
+        let (gross, net) = per_operation(costs, floor.counted);
+        write!(table, " {gross:.0}, without the floor {net:.0} | |").expect("a string takes any text");
+    }
+    table.push('\n');
+    table
+}
+
+fn cells(costs: &Costs, probe: &str) -> String {
+    match costs.probes.get(probe) {
+        Some(cost) if cost.runs > 0.0 => {
+            format!(" {:.0} | {:.2} |", cost.nanos_per_run(), cost.runs / costs.operations as f64)
+        }
+        _ => format!(" {NONE} | {NONE} |"),
+    }
+}
+
+/// Nanoseconds of all probes for one operation: as counted, and without what the statistics count for nothing.
+fn per_operation(costs: &Costs, floor: f64) -> (f64, f64) {
+    let operations = costs.operations as f64;
+    let nanos: f64 = costs.probes.values().map(|cost| cost.seconds * 1e9).sum();
+    let runs: f64 = costs.probes.values().map(|cost| cost.runs).sum();
+    (nanos / operations, (nanos - runs * floor) / operations)
+}
+
+/// What the statistics do to what they measure.
+fn statistics(rounds: &Rounds, Measured { floor, workloads }: &Measured) -> String {
+    let mut slowed = Vec::new();
+    for costs in workloads {
+        let pairs = rounds.pairs(costs.workload);
+        if let Some(usual) = Spread::of(pairs.iter().map(|pair| pair.with.run.rate())) {
+            slowed.push(format!("{} {:.3}", costs.workload.name(), costs.rate / usual.median));
+        }
+    }
+    let slowed = if slowed.is_empty() { NONE.to_owned() } else { slowed.join(", ") };
+    format!(
+        "The statistics were on in this one round only. For a program that does nothing they count {:.0} ns per run and \
+         add {:.0} ns to it; throughput with them against the rounds without them: {slowed}. The tracepoints run for the \
+         whole machine, whoever causes it.\n",
+        floor.counted, floor.added,
+    )
+}
+
+fn check(check: Check) -> String {
+    let word = if check.holds() { "Complete" } else { "NOT COMPLETE" };
+    format!(
+        "{word}: {} attempts by clients, {} in flows, {} records counted as lost, {} flows of others.",
+        grouped(check.attempts as f64),
+        grouped(check.flows.attempts as f64),
+        grouped(check.flows.lost as f64),
+        grouped(check.flows.foreign as f64),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::bpf::Floor;
+    use super::super::probes::Cost;
+    use super::*;
+
+    #[test]
+    fn the_probes_of_an_operation_are_summed_with_and_without_the_floor() {
+        let cost = |runs, seconds| Cost { runs, seconds };
+        let probes = BTreeMap::from([
+            ("from_pod".to_owned(), cost(400.0, 40e-6)),
+            ("kfree_skb".to_owned(), cost(100.0, 5e-6)),
+        ]);
+        let costs = Costs { workload: Workload::Churn, operations: 100, rate: 1.0, probes };
+        let (gross, net) = per_operation(&costs, 40.0);
+        assert!((gross - 450.0).abs() < 1e-6);
+        assert!((net - 250.0).abs() < 1e-6);
+        let floor = Floor { counted: 40.0, added: 60.0 };
+        let table = super::probes(&Measured { floor, workloads: vec![costs] });
+        assert!(table.contains("| `from_pod` | 100 | 4.00 |"), "{table}");
+        assert!(table.contains("450, without the floor 250"), "{table}");
+    }
+
+    #[test]
+    fn rounds_that_were_all_disturbed_leave_a_table_without_figures() {
+        let table = throughput(&Rounds::default());
+        assert!(table.contains("| churn (connections) | – | – | – | – | – | 0 of 0 |"), "{table}");
+    }
+
+    #[test]
+    fn an_attempt_that_is_missing_is_told() {
+        assert!(check(Check { attempts: 3, ..Check::default() }).starts_with("NOT COMPLETE: 3 attempts"));
+    }
+}

@@ -1,0 +1,221 @@
+//! Rounds: each workload once without and once with an agent, who goes first alternating.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::agent::{Agent, Flows};
+use super::cpu::Times;
+use super::load::{self, Run, Workload};
+use super::scene::Scene;
+use super::{BenchError, Options};
+
+/// Of the node's processor time, what others may take before a pair is dropped.
+const DISTURBED: f64 = 0.02;
+
+/// What the agent took for one run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    /// Processor time from the begin of the run until all was worked off.
+    pub(super) times: Times,
+    /// The part of it that came after the end of the run.
+    pub(super) after: Duration,
+    /// Flows that it made.
+    pub(super) flows: u64,
+    /// Resident memory in bytes, now and at the most so far.
+    pub(super) memory: [u64; 2],
+}
+
+/// One run, watched or not.
+#[derive(Debug, Clone)]
+pub(super) struct Sample {
+    pub(super) run: Run,
+    pub(super) agent: Option<Share>,
+}
+
+impl Sample {
+    /// Processor time of the node for one operation, the agent's included.
+    pub(super) fn cost(&self) -> f64 {
+        let after = self.agent.map_or(Duration::ZERO, |agent| agent.after);
+        let busy = self.run.usage.busy.saturating_sub(self.foreign()) + after;
+        busy.as_secs_f64() / self.run.operations as f64
+    }
+
+    /// Time in the code of programs that are no part of the measurement.
+    fn foreign(&self) -> Duration {
+        let agent = self.agent.map_or(Duration::ZERO, |agent| agent.times.user);
+        self.run.usage.others.saturating_sub(agent)
+    }
+
+    fn is_disturbed(&self) -> bool {
+        let usage = self.run.usage;
+        usage.share(self.foreign()) > DISTURBED || usage.share(usage.stolen) > DISTURBED
+    }
+}
+
+/// The same workload without and with the agent, one soon after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Pair {
+    pub(super) without: Sample,
+    pub(super) with: Sample,
+}
+
+impl Pair {
+    /// Throughput with the agent, as a part of that without.
+    pub(super) fn ratio(&self) -> f64 {
+        self.with.run.rate() / self.without.run.rate()
+    }
+}
+
+/// Attempts of clients against what agents printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Check {
+    /// Attempts of the clients.
+    pub(super) attempts: u64,
+    /// What the agents printed.
+    pub(super) flows: Flows,
+}
+
+impl Check {
+    /// Every attempt is in a flow, or there are lost records that account for it; and there is nothing else.
+    pub(super) const fn holds(&self) -> bool {
+        let Flows { attempts, lost, foreign } = self.flows;
+        foreign == 0 && attempts <= self.attempts && self.attempts <= attempts + lost
+    }
+}
+
+/// All rounds so far.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    made: usize,
+    pairs: HashMap<Workload, Vec<Pair>>,
+    check: Check,
+}
+
+impl Rounds {
+    /// Plays one more round and keeps its undisturbed pairs.
+    pub(super) fn add(&mut self, scene: &Scene, options: &Options) -> Result<(), BenchError> {
+        let agent_first = self.made % 2 == 1;
+        let (without, with) = if agent_first {
+            let with = self.with_agent(scene, options)?;
+            (without_agent(scene, options)?, with)
+        } else {
+            (without_agent(scene, options)?, self.with_agent(scene, options)?)
+        };
+        self.made += 1;
+        for ((workload, without), with) in Workload::ALL.into_iter().zip(without).zip(with) {
+            if !without.is_disturbed() && !with.is_disturbed() {
+                self.pairs.entry(workload).or_default().push(Pair { without, with });
+            }
+        }
+        Ok(())
+    }
+
+    fn with_agent(&mut self, scene: &Scene, options: &Options) -> Result<Vec<Sample>, BenchError> {
+        let agent = Agent::start(scene, &options.portolan)?;
+        let mut flows = agent.settle()?;
+        let mut samples = Vec::new();
+        for workload in Workload::ALL {
+            let before = agent.times()?;
+            let run = load::run(scene, workload, options.length)?;
+            let at_end = agent.times()?;
+            let made = agent.settle()?;
+            let settled = agent.times()?;
+            let share = Share {
+                times: settled.since(before),
+                after: settled.since(at_end).total(),
+                flows: made - flows,
+                memory: agent.memory()?,
+            };
+            flows = made;
+            self.check.attempts += run.attempts;
+            samples.push(Sample { run, agent: Some(share) });
+        }
+        let Flows { attempts, lost, foreign } = agent.stop()?;
+        self.check.flows.attempts += attempts;
+        self.check.flows.lost += lost;
+        self.check.flows.foreign += foreign;
+        Ok(samples)
+    }
+
+    /// The pairs of a workload that are kept.
+    pub(super) fn pairs(&self, workload: Workload) -> &[Pair] {
+        self.pairs.get(&workload).map_or(&[], Vec::as_slice)
+    }
+
+    /// Rounds that every workload has.
+    pub(super) fn kept(&self) -> usize {
+        Workload::ALL.iter().map(|workload| self.pairs(*workload).len()).min().unwrap_or(0)
+    }
+
+    /// Rounds played.
+    pub(super) const fn made(&self) -> usize {
+        self.made
+    }
+
+    /// Whether the agents missed anything.
+    pub(super) const fn check(&self) -> Check {
+        self.check
+    }
+
+    /// Where we are, in a line.
+    pub(super) fn progress(&self) -> String {
+        let of = |workload: Workload| format!("{} {}", workload.name(), self.pairs(workload).len());
+        let kept: Vec<String> = Workload::ALL.into_iter().map(of).collect();
+        format!("Round {}; undisturbed so far: {}.", self.made, kept.join(", "))
+    }
+}
+
+fn without_agent(scene: &Scene, options: &Options) -> Result<Vec<Sample>, BenchError> {
+    let run = |workload| Ok(Sample { run: load::run(scene, workload, options.length)?, agent: None });
+    Workload::ALL.into_iter().map(run).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::cpu::Usage;
+    use super::*;
+
+    pub(in crate::bench) fn sample(operations: u64, others: u64, agent: Option<Share>) -> Sample {
+        let usage = Usage {
+            capacity: Duration::from_secs(4),
+            busy: Duration::from_secs(2),
+            others: Duration::from_millis(others),
+            stolen: Duration::ZERO,
+        };
+        let elapsed = Duration::from_secs(2);
+        Sample { run: Run { attempts: 1, operations, elapsed, p99: None, usage }, agent }
+    }
+
+    #[test]
+    fn the_agents_own_time_is_no_disturbance_and_counts_as_cost() {
+        let user = Duration::from_millis(300);
+        let share = Share {
+            times: Times { user, system: Duration::ZERO },
+            after: Duration::from_millis(100),
+            ..Share::default()
+        };
+        let watched = sample(1000, 300, Some(share));
+        assert!(!watched.is_disturbed());
+        assert!((watched.cost() - 2.1e-3).abs() < 1e-9);
+        assert!(sample(1000, 300, None).is_disturbed());
+        assert!((sample(1000, 300, None).cost() - 1.7e-3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_check_holds_when_every_attempt_is_told_or_counted_as_lost() {
+        let check = |attempts, flows, lost, foreign| {
+            Check { attempts, flows: Flows { attempts: flows, lost, foreign } }.holds()
+        };
+        assert!(check(10, 10, 0, 0));
+        assert!(check(10, 8, 5, 0));
+        assert!(!check(10, 9, 0, 0), "one is missing");
+        assert!(!check(10, 11, 0, 0), "one is told twice");
+        assert!(!check(10, 10, 0, 1), "one is made up");
+    }
+
+    #[test]
+    fn a_ratio_compares_rates() {
+        let pair = Pair { without: sample(1000, 0, None), with: sample(900, 0, None) };
+        assert!((pair.ratio() - 0.9).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,106 @@
+//! Where the benchmark takes place: one node with two pods, routed as a network plugin without overlay does it.
+//!
+//! No service and no firewall: the shorter the way of a packet, the more a probe on it shows.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use super::BenchError;
+use crate::lab::Lab;
+use crate::spec::PodSpec;
+
+pub(super) const NODE: &str = "n1";
+pub(super) const CLIENT: &str = "bench/client";
+pub(super) const SERVER: &str = "bench/server";
+/// Where the agent serves metrics, inside its node.
+pub(super) const METRICS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9464);
+
+/// Policies that admit the traffic, so that a decision costs what it costs.
+const POLICIES: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: server, namespace: bench}
+spec:
+  podSelector: {matchLabels: {app: server}}
+  policyTypes: [Ingress]
+  ingress:
+    - from: [{podSelector: {matchLabels: {app: client}}}]
+      ports: [{port: 8080, protocol: TCP}, {port: 8080, protocol: UDP}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: client, namespace: bench}
+spec:
+  podSelector: {matchLabels: {app: client}}
+  policyTypes: [Egress]
+  egress:
+    - to: [{podSelector: {matchLabels: {app: server}}}]
+";
+
+/// Enough ports for a connection to find one whose last use is more than a second ago.
+const CLIENT_SYSCTLS: [(&str, &str); 2] =
+    [("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535"), ("/proc/sys/net/ipv4/tcp_tw_reuse", "1")];
+
+/// A standing cluster and a folder for files.
+#[derive(Debug)]
+pub(super) struct Scene {
+    pub(super) lab: Lab,
+    /// The address of the server.
+    pub(super) server: IpAddr,
+    folder: Folder,
+}
+
+impl Scene {
+    /// Makes it.
+    pub(super) fn build() -> Result<Self, BenchError> {
+        let folder = Folder::create()?;
+        let mut lab = Lab::new("bench")?;
+        lab.node(NODE)?;
+        lab.pod(PodSpec::new(CLIENT).node(NODE).label("app", "client"))?;
+        let server = lab.pod(PodSpec::new(SERVER).node(NODE).label("app", "server"))?.v4();
+        lab.add_policy_yaml(POLICIES)?;
+        lab.within(CLIENT, || {
+            CLIENT_SYSCTLS.iter().try_for_each(|(path, value)| write(Path::new(path), value))
+        })??;
+        write(&folder.0.join("cluster.yaml"), &lab.manifests()?)?;
+        Ok(Self { lab, server, folder })
+    }
+
+    /// The cluster's objects.
+    pub(super) fn manifests(&self) -> PathBuf {
+        self.folder.0.join("cluster.yaml")
+    }
+
+    /// Where an agent writes its flows.
+    pub(super) fn flows(&self) -> PathBuf {
+        self.folder.0.join("flows.jsonl")
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), BenchError> {
+    fs::write(path, text).map_err(|source| BenchError::Write { what: path.display().to_string(), source })
+}
+
+/// A folder of its own in memory where the machine has that: a disk that is busy writing flows would be measured too.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn create() -> Result<Self, BenchError> {
+        const MEMORY: &str = "/dev/shm";
+        let parent = if Path::new(MEMORY).is_dir() { PathBuf::from(MEMORY) } else { std::env::temp_dir() };
+        let path = parent.join(format!("portolan-bench-{}", std::process::id()));
+        fs::create_dir(&path)
+            .map_err(|source| BenchError::Write { what: path.display().to_string(), source })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(err) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %err, "Folder not removed.");
+        }
+    }
+}

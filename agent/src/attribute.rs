@@ -1,6 +1,8 @@
 //! From attempts to flows: who it was, what the policies say, and so the verdict. Pure.
 //!
-//!     attempt + history -> ends, service, decision, conclusion -> observation
+//! ```text
+//! attempt + history -> ends, service, decision, conclusion -> observation
+//! ```
 
 use crate::{
     clock::Clock,

@@ -44,8 +44,15 @@ pub struct Translation {
     pub original: FiveTuple,
     /// The same direction, as the destination sees it.
     pub translated: FiveTuple,
-    /// Whether the packet itself is an answer.
+    /// Whether a packet of the event's tuple is an answer.
     pub is_reply: bool,
+}
+
+impl Translation {
+    /// The same connection, spoken of by a packet of the other direction.
+    const fn turned(self) -> Self {
+        Self { is_reply: !self.is_reply, ..self }
+    }
 }
 
 /// Which way a packet crossed a device, seen from the node.
@@ -183,7 +190,11 @@ fn sighting(event: &raw::Event) -> Option<Event> {
         crossing,
         ifindex: event.ifindex,
         tuple: five_tuple(event.protocol, event.family, &event.tuple)?,
-        translation: translation(event),
+        translation: match what {
+            // The error goes against the packet that it is about, and the tuple is that packet's.
+            What::Unreachable { .. } => translation(event).map(Translation::turned),
+            _ => translation(event),
+        },
         payload: event.payload,
     }))
 }
@@ -244,9 +255,9 @@ fn translation(event: &raw::Event) -> Option<Translation> {
     let mut translated = read(&event.reply)?.reversed();
     if !original.protocol.has_ports() {
         // Conntrack keeps the echo identifier as source port, and type and code as the other one.
+        // Source NAT may choose another identifier.
         original.destination.port = original.source.port;
-        translated.source.port = original.source.port;
-        translated.destination.port = original.source.port;
+        translated.source.port = translated.destination.port;
     }
     Some(Translation { original, translated, is_reply: event.conntrack_info >= FIRST_REPLY_INFO })
 }

@@ -80,6 +80,8 @@ impl History {
         if same_pod {
             return Ok(());
         }
+        // The clock may be set back; versions stay in the order that they came in.
+        let now = self.versions.back().map_or(now, |(last, _)| now.max(*last));
         if let Some(scope) = scope {
             self.changes.insert(scope, now);
         }

@@ -1,31 +1,31 @@
 //! The agent from start to end: what is wired to what.
 //!
-//!     probes -> worker thread -> attempts -> attribution -> sink
+//! ```text
+//! probes -> worker thread -> attempts -> attribution -> sink
+//! ```
 //!     netlink -> devices -> worker            ^
 //!     Kubernetes or objects -> changes -> history
 
 use crate::{
     attribute::Attributor,
-    capture::{
-        AttachMode, Captured, Command, Conntrack, DeviceChange, Devices, DevicesError, ProbeOff, Probes,
-        ProbesError, Worker, chain,
-    },
+    capture::{Captured, Command, Conntrack, DeviceChange, Devices, ProbeOff, Probes, Worker, chain},
     clock::Clock,
     cluster::{self, News},
-    connections::{Attempt, Connections, Limits},
+    config::{AgentError, Config, Output, Source},
+    connections::{Attempt, Connections},
     history::{Change, History},
-    kernel::{KernelTypes, Layout, TypesError},
+    kernel::{KernelTypes, Layout},
     metrics::{ByKind, ByVerdict, Cause, Metrics},
     reasons::Reasons,
     serve,
     sink::{Sink, SinkError},
     stream::{Identity, Loss, Uplink},
+    whereabouts::own_node,
 };
 use jiff::Timestamp;
-use portolan_policy::{Cluster, Object, ObjectKind, Owner};
+use portolan_policy::{ObjectKind, Owner};
 use std::{
     collections::BTreeSet,
-    io::Write,
     net::IpAddr,
     os::unix::fs::MetadataExt as _,
     path::Path,
@@ -42,76 +42,6 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
-
-/// Where the cluster state comes from.
-pub enum Source {
-    /// Objects that were read from files.
-    Objects(Vec<Object>),
-    /// A Kubernetes API server.
-    Kubernetes(Box<kube::Config>),
-}
-
-/// Where flows go.
-pub enum Output {
-    /// JSON lines.
-    Lines(Box<dyn Write + Send>),
-    /// A collector.
-    Collector {
-        /// Its endpoint.
-        endpoint: Box<tonic::transport::Endpoint>,
-        /// The cluster's name in its records.
-        cluster: String,
-    },
-}
-
-/// All that an agent needs.
-pub struct Config {
-    /// The node's name; found out from the cluster state when absent.
-    pub node: Option<String>,
-    /// Where the cluster state comes from.
-    pub source: Source,
-    /// Where flows go.
-    pub output: Output,
-    /// How programs hang on the pod interfaces.
-    pub attach: AttachMode,
-    /// When attempts are closed.
-    pub limits: Limits,
-    /// Where metrics are served.
-    pub metrics: Option<TcpListener>,
-    /// Where gRPC health is served.
-    pub health: Option<TcpListener>,
-    /// Called once, when the agent has attached and has its cluster state.
-    pub ready: Box<dyn FnOnce() + Send>,
-}
-
-/// The agent cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The network namespace that we are in cannot be told.
-    #[error("cannot read /proc/self/ns/net to tell the network namespace")]
-    Netns(#[source] std::io::Error),
-    /// The kernel does not show its types.
-    #[error(transparent)]
-    Types(#[from] TypesError),
-    /// The probes cannot be loaded.
-    #[error("cannot load the probes")]
-    Probes(#[from] ProbesError),
-    /// Netlink cannot be used.
-    #[error("cannot watch the pod interfaces")]
-    Devices(#[from] DevicesError),
-    /// There is no Kubernetes client with this configuration.
-    #[error("cannot make a Kubernetes client")]
-    Kubernetes(#[source] Box<kube::Error>),
-    /// No thread can be started.
-    #[error("cannot start the capture thread")]
-    Thread(#[source] std::io::Error),
-    /// The capture thread ended before it was told to.
-    #[error("the capture thread ended by itself")]
-    CaptureEnded,
-    /// Flows cannot be passed on.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-}
 
 /// Attempts that wait for attribution.
 const ATTEMPT_QUEUE: usize = 65_536;
@@ -292,16 +222,7 @@ impl Agent {
 
     /// The state is complete: from here on, attempts have an owner and a verdict.
     async fn begin(&mut self) -> Attributing {
-        self.node = self.node.take().or_else(|| own_node(self.history.latest(), &self.addresses));
-        if let Some(node) = &self.node {
-            info!(node, "This is the node.");
-        } else {
-            warn!(
-                addresses = ?self.addresses,
-                "No Node object has an address of this network namespace: no pod counts as local. \
-                 Give the node's name with --node-name."
-            );
-        }
+        self.find_node().await;
         self.tell_addresses();
         self.history.begin();
         let output = self.output.take().expect("begin is called once");
@@ -313,6 +234,28 @@ impl Agent {
         Attributing {
             attributor: Attributor { node: self.node.clone(), reasons: self.reasons.clone() },
             sink,
+        }
+    }
+
+    /// The name that was given, or else the one that the cluster state tells.
+    async fn find_node(&mut self) {
+        if let Some(node) = &self.node {
+            info!(node, "This is the node, as was said.");
+            return;
+        }
+        let routes = self.devices.routes().await.unwrap_or_else(|error| {
+            warn!(error = %chain(&error), "The routes cannot be listed.");
+            Vec::new()
+        });
+        if let Some((node, known)) = own_node(self.history.latest(), &self.addresses, &routes) {
+            info!(node, because = known.as_str(), "This is the node.");
+            self.node = Some(node);
+        } else {
+            warn!(
+                addresses = ?self.addresses,
+                "No Node object has an address of this network namespace, and no pod hangs on it: no pod \
+                 counts as local. Give the node's name with --node-name."
+            );
         }
     }
 
@@ -449,13 +392,6 @@ fn open_conntrack() -> Option<Conntrack> {
             None
         }
     }
-}
-
-/// The node that has one of these addresses.
-fn own_node(cluster: &Cluster, addresses: &BTreeSet<IpAddr>) -> Option<String> {
-    let mut nodes = cluster.nodes();
-    let (name, _) = nodes.find(|(_, known)| known.iter().any(|ip| addresses.contains(ip)))?;
-    Some(name.to_owned())
 }
 
 /// A random UUID from the kernel: one for every run of the agent.

@@ -1,6 +1,6 @@
 //! One attempt and the evidence about it.
 
-use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, What};
+use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
 use std::net::IpAddr;
 
 /// Where in the node a packet was dropped.
@@ -116,12 +116,21 @@ pub struct Attempt {
     pub packets_seen: u64,
     /// Payload bytes that were seen one by one.
     pub bytes_seen: u64,
+    /// The tuples of its packets, all in the initiator's direction.
+    pub(super) known_as: Vec<FiveTuple>,
+    /// The devices that count it as a conversation, and the tuples that they do so under.
+    pub(super) conversations: Vec<(u32, FiveTuple)>,
+    /// The initiator or a socket that was open came to its end: the handshake was completed, even
+    /// where none of its answers was seen.
+    pub(super) completed: bool,
+    /// When it stands in the queue to be looked at.
+    pub(super) queued: Nanos,
     pub(super) tries_left: u32,
     pub(super) tries_arrived: u32,
     pub(super) tries_dropped: u32,
     pub(super) finished: [bool; 2],
+    pub(super) socket_closed: bool,
     pub(super) gave_up: bool,
-    pub(super) sockets_closed: u8,
     pub(super) reported: bool,
 }
 
@@ -145,12 +154,16 @@ impl Attempt {
             accounts: None,
             packets_seen: 0,
             bytes_seen: 0,
+            known_as: Vec::new(),
+            conversations: Vec::new(),
+            completed: false,
+            queued: Nanos::MAX,
             tries_left: 0,
             tries_arrived: 0,
             tries_dropped: 0,
             finished: [false; 2],
+            socket_closed: false,
             gave_up: false,
-            sockets_closed: 0,
             reported: false,
         }
     }
@@ -187,49 +200,80 @@ impl Attempt {
 
     /// Whether any evidence says that the destination answered.
     pub(super) const fn is_answered(&self) -> bool {
-        self.answer_sent.is_some() || self.answer_received.is_some()
+        self.answer_sent.is_some() || self.answer_received.is_some() || self.completed
     }
 
-    /// Takes in a packet that belongs to this attempt.
+    /// Whether one side has finished and the other has not.
+    pub(super) const fn is_half_closed(&self) -> bool {
+        self.finished[0] != self.finished[1]
+    }
+
+    /// Takes in a packet that belongs to this attempt. Whether it is an opening or an answer of a
+    /// conversation is for its direction to say: a device may have met another packet first.
     pub(super) fn sight(&mut self, sighting: &Sighting, forward: bool) {
-        self.last = self.last.max(sighting.at);
-        if let Some(translation) = sighting.translation {
-            self.translated = Some(translation.translated);
+        self.evidence(sighting.at, sighting.translation);
+        if matches!(sighting.what, What::First | What::Answer) {
+            let there = if forward { sighting.tuple } else { sighting.tuple.reversed() };
+            self.counted_on(sighting.ifindex, there);
         }
-        let seen = Seen { at: sighting.at, ifindex: sighting.ifindex };
-        match (sighting.what, sighting.crossing) {
-            (What::Syn(_) | What::First, Crossing::FromDevice) => {
-                self.tries_left += 1;
-                self.left.get_or_insert(seen);
+        match (sighting.what, forward) {
+            (What::Syn(_) | What::First | What::Answer, true) => self.opened(sighting),
+            (What::SynAck | What::First | What::Answer, false) => self.answered(sighting),
+            (What::Reset, false) => match sighting.crossing {
+                Crossing::FromDevice => self.reset_sent = true,
+                Crossing::ToDevice => self.reset_received = true,
+            },
+            (What::Reset, true) => self.finished = [true; 2],
+            (What::Fin, _) => {
+                self.finished[usize::from(!forward)] = true;
+                self.completed = true;
             }
-            (What::Syn(_) | What::First, Crossing::ToDevice) => {
-                self.tries_arrived += 1;
-                self.arrived.get_or_insert(seen);
-            }
-            (What::SynAck | What::Answer, Crossing::FromDevice) => {
-                self.answer_sent.get_or_insert(seen);
-            }
-            (What::SynAck | What::Answer, Crossing::ToDevice) => {
-                self.answer_received.get_or_insert(seen);
-            }
-            (What::Reset, Crossing::FromDevice) if !forward => self.reset_sent = true,
-            (What::Reset, Crossing::ToDevice) if !forward => self.reset_received = true,
-            (What::Reset, _) => self.finished = [true; 2],
-            (What::Fin, _) => self.finished[usize::from(!forward)] = true,
-            (What::Unreachable { by }, crossing) => {
-                let from_destination_device = crossing == Crossing::FromDevice;
+            (What::Unreachable { by }, true) => {
+                let from_destination_device = sighting.crossing == Crossing::FromDevice;
                 let known = self.unreachable.get_or_insert(UnreachableSeen { by, from_destination_device });
                 known.from_destination_device |= from_destination_device;
             }
+            // An error about an answer, because the initiator had gone, is no word about the opening.
+            (What::Syn(_) | What::Unreachable { .. }, false) | (What::SynAck, true) => {}
         }
+    }
+
+    fn counted_on(&mut self, ifindex: u32, tuple: FiveTuple) {
+        if !self.conversations.contains(&(ifindex, tuple)) {
+            self.conversations.push((ifindex, tuple));
+        }
+    }
+
+    fn evidence(&mut self, at: Nanos, translation: Option<Translation>) {
+        self.started = self.started.min(at);
+        self.last = self.last.max(at);
+        if let Some(translation) = translation {
+            self.translated = Some(translation.translated);
+        }
+    }
+
+    fn opened(&mut self, sighting: &Sighting) {
+        let (tries, place) = match sighting.crossing {
+            Crossing::FromDevice => (&mut self.tries_left, &mut self.left),
+            Crossing::ToDevice => (&mut self.tries_arrived, &mut self.arrived),
+        };
+        *tries += 1;
+        place.get_or_insert(seen(sighting));
+    }
+
+    fn answered(&mut self, sighting: &Sighting) {
+        let place = match sighting.crossing {
+            Crossing::FromDevice => &mut self.answer_sent,
+            // Whoever has given up takes no answer any more.
+            Crossing::ToDevice if self.gave_up => return,
+            Crossing::ToDevice => &mut self.answer_received,
+        };
+        place.get_or_insert(seen(sighting));
     }
 
     /// Takes in a drop that belongs to this attempt.
     pub(super) fn drop_seen(&mut self, drop: &Drop, forward: bool, in_node: bool) {
-        self.last = self.last.max(drop.at);
-        if let Some(translation) = drop.translation {
-            self.translated = Some(translation.translated);
-        }
+        self.evidence(drop.at, drop.translation);
         if forward {
             self.tries_dropped += 1;
         }
@@ -241,11 +285,13 @@ impl Attempt {
         });
     }
 
+    /// Behind which end's device a drop happened. One of an opening that never showed itself outside
+    /// can only be the source's.
     fn pod_place(&self, ifindex: u32, forward: bool) -> Place {
         let is = |seen: Option<Seen>| seen.is_some_and(|seen| seen.ifindex == ifindex);
         if is(self.arrived) {
             Place::DestinationPod
-        } else if is(self.left) || (forward && self.arrived.is_none()) {
+        } else if is(self.left) || (forward && self.left.is_none()) {
             Place::SourcePod
         } else {
             Place::DestinationPod
@@ -253,10 +299,11 @@ impl Attempt {
     }
 
     /// Takes in the end of one of its sockets.
-    pub(super) fn socket_closed(&mut self, end: &SocketEnd) {
+    pub(super) fn socket_end(&mut self, end: &SocketEnd) {
         self.last = self.last.max(end.at);
-        self.sockets_closed += 1;
+        self.socket_closed = true;
         self.gave_up |= end.gave_up;
+        self.completed |= !end.gave_up;
         if end.gave_up && end.bytes == 0 && !self.is_answered() {
             return;
         }
@@ -264,12 +311,13 @@ impl Attempt {
         self.accounts = Some((packets.max(end.packets), bytes.max(end.bytes)));
     }
 
-    /// Whether nothing more is to be expected of a TCP connection.
+    /// Whether nothing more is to be expected of a TCP connection. A socket closes after it has seen
+    /// both ends finish, or when it waits no longer: its peer may be gone without a word.
     pub(super) const fn is_over(&self) -> bool {
-        self.reset_sent
-            || self.reset_received
-            || self.gave_up
-            || (self.finished[0] && self.finished[1])
-            || self.sockets_closed >= 2
+        self.reset_sent || self.reset_received || self.socket_closed || (self.finished[0] && self.finished[1])
     }
+}
+
+const fn seen(sighting: &Sighting) -> Seen {
+    Seen { at: sighting.at, ifindex: sighting.ifindex }
 }

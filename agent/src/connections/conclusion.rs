@@ -72,10 +72,11 @@ impl Weighed<'_> {
         }
     }
 
-    /// The initiator got an answer; where its device is not here, that one was sent must do.
+    /// The handshake was completed, or the initiator got an answer; where its device is not here, that
+    /// one was sent must do.
     fn is_established(&self) -> bool {
         let Self { attempt, locality, drop, reasons: _ } = self;
-        if attempt.answer_received.is_some() && locality.source {
+        if attempt.completed || (attempt.answer_received.is_some() && locality.source) {
             return true;
         }
         let lost_on_the_way =
@@ -89,8 +90,11 @@ impl Weighed<'_> {
         let Self { attempt, locality, drop, reasons } = self;
         let reset = attempt.reset_sent && locality.destination;
         let unreachable = attempt.unreachable.is_some_and(|seen| {
-            let names = [attempt.original.destination.ip, attempt.effective().destination.ip];
-            names.contains(&seen.by) || (seen.from_destination_device && locality.destination)
+            // A firewall's word goes out in the name of the service, or of the pod on a bridge: where
+            // it dropped the opening, the name is no witness.
+            let in_its_name = !drop.is_some_and(|(place, drop)| place == Place::Node && !drop.of_answer)
+                && [attempt.original.destination.ip, attempt.effective().destination.ip].contains(&seen.by);
+            in_its_name || (seen.from_destination_device && locality.destination)
         });
         let no_socket = drop.is_some_and(|(place, drop)| {
             place == Place::DestinationPod && !drop.of_answer && reasons.name(drop.reason) == "NO_SOCKET"

@@ -3,12 +3,20 @@
 //! Owns the attempts that are under way on this node. Does no I/O and reads no clock; the counters
 //! of conversations, which live in the kernel, come in through [`ConversationCounters`].
 //!
-//!     events -> Connections -> attempts that are over
+//! ```text
+//! events -> Connections -> attempts that are over
+//! ```
 
 mod attempt;
 mod conclusion;
+mod conversations;
+mod deadline;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use attempt::{Attempt, DropSeen, Drops, Place};
 pub use conclusion::{Conclusion, Locality, conclude};
-pub use table::{Connections, ConversationCounters, Counters, Limits};
+pub use conversations::{ConversationCounters, Counters};
+pub use deadline::Limits;
+pub use table::Connections;

@@ -1,63 +1,16 @@
 //! The attempts under way, found by their tuples, closed by their evidence.
 
-use super::attempt::Attempt;
-use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, What};
+use super::{
+    attempt::Attempt,
+    conversations::{self, ConversationCounters, Strays},
+    deadline::Limits,
+};
+use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
 use portolan_policy::Protocol;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
-    time::Duration,
 };
-
-/// When attempts are closed, and how many may be open.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// A UDP or ICMP conversation is over when it was silent for this long.
-    pub idle: Duration,
-    /// After the last evidence, wait this long for evidence from elsewhere in the node.
-    pub linger: Duration,
-    /// A dropped opening may still get through on a later try: this long.
-    pub dropped: Duration,
-    /// An opening without an answer is reported after this long.
-    pub no_reply: Duration,
-    /// A reported attempt is remembered this long after its last packet, so that later tries of the
-    /// same opening are not taken for new ones.
-    pub memory: Duration,
-    /// Attempts that may be open at once.
-    pub attempts: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            idle: Duration::from_secs(10),
-            linger: Duration::from_millis(150),
-            dropped: Duration::from_millis(3500),
-            no_reply: Duration::from_secs(8),
-            memory: Duration::from_secs(130),
-            attempts: 262_144,
-        }
-    }
-}
-
-/// What the kernel counted of a conversation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Packets, both directions.
-    pub packets: u64,
-    /// Payload bytes, both directions.
-    pub bytes: u64,
-    /// When the last packet was seen.
-    pub last: Nanos,
-}
-
-/// The conversation counters of the kernel.
-pub trait ConversationCounters {
-    /// Reads the counters of a conversation on a device.
-    fn read(&mut self, ifindex: u32, tuple: &FiveTuple) -> Option<Counters>;
-    /// Forgets a conversation, so that its next packet opens a new one.
-    fn forget(&mut self, ifindex: u32, tuple: &FiveTuple);
-}
 
 type Id = u64;
 
@@ -70,7 +23,22 @@ pub struct Connections {
     attempts: HashMap<Id, Attempt>,
     by_tuple: HashMap<FiveTuple, Id>,
     due: BinaryHeap<Reverse<(Nanos, Id)>>,
+    strays: Strays,
     evicted: u64,
+}
+
+/// What is known of the tuple of a packet.
+#[derive(Clone, Copy)]
+enum Found {
+    /// Nothing.
+    Nothing,
+    /// An attempt, and whether the packet goes its way.
+    Attempt(Id, bool),
+    /// An attempt whose opening went the way that this packet goes, which conntrack says is the way
+    /// of the answers.
+    Mistaken(Id),
+    /// An attempt in the other direction, which conntrack says is another connection.
+    Opposite(Id),
 }
 
 impl Connections {
@@ -83,6 +51,7 @@ impl Connections {
             attempts: HashMap::new(),
             by_tuple: HashMap::new(),
             due: BinaryHeap::new(),
+            strays: Strays::default(),
             evicted: 0,
         }
     }
@@ -113,67 +82,107 @@ impl Connections {
 
     fn on_sighting(&mut self, sighting: &Sighting, over: &mut Vec<Attempt>) {
         let found = self.find(&sighting.tuple, sighting.translation.as_ref());
-        let (id, forward) = match (sighting.what, found) {
-            (What::Syn(sequence), found) => {
-                let Some(id) = self.opening(found, sighting, sequence, over) else { return };
-                (id, true)
-            }
-            (What::First, Some((id, true))) => (id, true),
-            (What::First, _) => {
-                let Some(id) = self.open(original(sighting), 0, sighting.at) else { return };
-                (id, true)
-            }
-            (_, Some(found)) => found,
+        let belongs = match sighting.what {
+            What::Syn(sequence) => self.connection_opening(found, sighting, sequence, over),
+            What::First | What::Answer => self.datagram(found, sighting),
             // The middle or the end of something that began before us is no attempt.
-            (_, None) => return,
+            What::SynAck | What::Fin | What::Reset | What::Unreachable { .. } => match found {
+                Found::Attempt(id, forward) => Some((id, forward)),
+                Found::Nothing | Found::Mistaken(_) | Found::Opposite(_) => None,
+            },
         };
+        let Some((id, forward)) = belongs else { return };
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.sight(sighting, forward);
-        self.alias(id, sighting.tuple, sighting.translation.map(|t| t.translated), forward);
-        self.schedule(id);
+        self.name(id, sighting.tuple, sighting.translation, forward);
+        self.look_again(id);
     }
 
     /// A SYN opens an attempt unless it is another try, or another sighting, of one that is open.
-    fn opening(
+    fn connection_opening(
         &mut self,
-        found: Option<(Id, bool)>,
+        found: Found,
         sighting: &Sighting,
         sequence: u32,
         over: &mut Vec<Attempt>,
-    ) -> Option<Id> {
-        if let Some((id, forward)) = found {
-            let attempt = self.attempts.get(&id)?;
-            if forward && attempt.sequence == sequence {
-                return Some(id);
-            }
+    ) -> Option<(Id, bool)> {
+        match found {
+            Found::Attempt(id, true) if self.sequence_of(id) == Some(sequence) => return Some((id, true)),
             // The tuple is used again: what went before is over.
-            self.close(id, over);
+            Found::Attempt(id, _) | Found::Mistaken(id) | Found::Opposite(id) => self.close(id, over),
+            Found::Nothing => {}
         }
-        self.open(original(sighting), sequence, sighting.at)
+        Some((self.open(original(sighting), sequence, sighting.at)?, true))
+    }
+
+    /// The first packet of a conversation that a device met, or the first in the other direction.
+    /// Which of them opened it is for conntrack to say, then for what was seen before.
+    fn datagram(&mut self, found: Found, sighting: &Sighting) -> Option<(Id, bool)> {
+        match found {
+            Found::Attempt(id, true) => return Some((id, true)),
+            Found::Attempt(id, false) if sighting.what == What::Answer || self.may_be_answered(id) => {
+                return Some((id, false));
+            }
+            // Nothing stood in its way, and yet conntrack does not take this for its answer.
+            Found::Opposite(id) if self.may_be_answered(id) => self.take_back(id),
+            Found::Attempt(_, false) | Found::Opposite(_) => {}
+            Found::Nothing if sighting.what == What::First => {}
+            Found::Mistaken(id) => {
+                self.take_back(id);
+                self.strays.add(sighting, self.limits.idle);
+                return None;
+            }
+            Found::Nothing => {
+                self.strays.add(sighting, self.limits.idle);
+                return None;
+            }
+        }
+        let opened = self.open(original(sighting), 0, sighting.at);
+        if opened.is_none() {
+            self.strays.add(sighting, self.limits.idle);
+        }
+        Some((opened?, true))
+    }
+
+    /// An attempt that was dropped has no answer: what comes the other way is an attempt of its own.
+    fn may_be_answered(&self, id: Id) -> bool {
+        self.attempts.get(&id).is_some_and(|attempt| !attempt.drops.is_any())
+    }
+
+    /// What looked like an opening was the answer of a conversation that is older than the agent.
+    fn take_back(&mut self, id: Id) {
+        if let Some(attempt) = self.remove(id) {
+            self.strays.adopt(&attempt, self.limits.idle);
+        }
     }
 
     fn on_drop(&mut self, drop: &Drop, over: &mut Vec<Attempt>) {
-        let is_reply = drop.translation.is_some_and(|t| t.is_reply);
-        let found = self.find(&drop.tuple, drop.translation.as_ref());
-        let is_answer = drop.syn_ack || is_reply;
-        let (id, forward) = match found {
-            Some((id, _)) if drop.syn.is_some_and(|sequence| self.sequence_of(id) != Some(sequence)) => {
+        let is_answer = drop.syn_ack || drop.translation.is_some_and(|t| t.is_reply);
+        let (id, forward) = match self.find(&drop.tuple, drop.translation.as_ref()) {
+            Found::Attempt(id, forward) if !self.is_used_again(id, drop) => (id, forward),
+            Found::Attempt(id, _) => {
                 self.close(id, over);
                 let Some(id) = self.open_dropped(drop) else { return };
                 (id, true)
             }
-            Some((id, forward)) => (id, forward),
-            None if is_answer => return,
-            None => {
+            Found::Nothing | Found::Mistaken(_) | Found::Opposite(_) if is_answer => return,
+            Found::Nothing | Found::Mistaken(_) | Found::Opposite(_) => {
                 let Some(id) = self.open_dropped(drop) else { return };
                 (id, true)
             }
         };
+        if drop.syn_ack && forward {
+            return;
+        }
         let in_node = drop.netns == self.node_netns;
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.drop_seen(drop, forward, in_node);
-        self.alias(id, drop.tuple, drop.translation.map(|t| t.translated), forward);
-        self.schedule(id);
+        self.name(id, drop.tuple, drop.translation, forward);
+        self.look_again(id);
+    }
+
+    fn is_used_again(&self, id: Id, drop: &Drop) -> bool {
+        drop.syn.is_some_and(|sequence| self.sequence_of(id) != Some(sequence))
     }
 
     fn open_dropped(&mut self, drop: &Drop) -> Option<Id> {
@@ -186,22 +195,28 @@ impl Connections {
     }
 
     fn on_socket_end(&mut self, end: &SocketEnd) {
-        let Some((id, _)) = self.find(&end.tuple, None) else { return };
+        let Found::Attempt(id, _) = self.find(&end.tuple, None) else { return };
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
-        attempt.socket_closed(end);
-        self.schedule(id);
+        attempt.socket_end(end);
+        self.look_again(id);
     }
 
-    /// The attempt that a packet belongs to, and whether the packet goes its way.
-    fn find(&self, tuple: &FiveTuple, translation: Option<&crate::event::Translation>) -> Option<(Id, bool)> {
+    /// The attempt that a packet belongs to.
+    fn find(&self, tuple: &FiveTuple, translation: Option<&Translation>) -> Found {
         let by = |tuple: &FiveTuple| self.by_tuple.get(tuple).copied();
-        if let Some(translation) = translation {
-            let id = by(&translation.original).or_else(|| by(&translation.translated));
-            if let Some(id) = id {
-                return Some((id, !translation.is_reply));
-            }
+        if let Some(translation) = translation
+            && let Some(id) = by(&translation.original).or_else(|| by(&translation.translated))
+        {
+            return Found::Attempt(id, !translation.is_reply);
         }
-        by(tuple).map(|id| (id, true)).or_else(|| by(&tuple.reversed()).map(|id| (id, false)))
+        let is_reply = translation.map(|translation| translation.is_reply);
+        match (by(tuple), by(&tuple.reversed()), is_reply) {
+            (Some(id), _, Some(true)) => Found::Mistaken(id),
+            (Some(id), _, _) => Found::Attempt(id, true),
+            (None, Some(id), Some(false)) => Found::Opposite(id),
+            (None, Some(id), _) => Found::Attempt(id, false),
+            (None, None, _) => Found::Nothing,
+        }
     }
 
     fn open(&mut self, original: FiveTuple, sequence: u32, at: Nanos) -> Option<Id> {
@@ -212,26 +227,43 @@ impl Connections {
         let id = self.next;
         self.next += 1;
         self.attempts.insert(id, Attempt::new(original, sequence, at));
-        self.by_tuple.insert(original, id);
+        self.know(id, original);
         Some(id)
     }
 
     /// Lets an attempt be found by every tuple that its packets were seen with.
-    fn alias(&mut self, id: Id, tuple: FiveTuple, translated: Option<FiveTuple>, forward: bool) {
-        let seen = if forward { tuple } else { tuple.reversed() };
-        self.by_tuple.insert(seen, id);
-        if let Some(translated) = translated {
-            self.by_tuple.insert(translated, id);
+    fn name(&mut self, id: Id, tuple: FiveTuple, translation: Option<Translation>, forward: bool) {
+        self.know(id, if forward { tuple } else { tuple.reversed() });
+        if let Some(translation) = translation {
+            self.know(id, translation.translated);
         }
     }
 
-    fn schedule(&mut self, id: Id) {
+    fn know(&mut self, id: Id, tuple: FiveTuple) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        if !attempt.known_as.contains(&tuple) {
+            attempt.known_as.push(tuple);
+        }
+        self.by_tuple.insert(tuple, id);
+    }
+
+    /// After new evidence.
+    fn look_again(&mut self, id: Id) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         if attempt.reported && attempt.is_answered() && !attempt.is_over() {
             // It was given up too early: it did get through, and that has to be told.
             attempt.reported = false;
         }
-        if let Some(at) = due(attempt, &self.limits) {
+        self.enqueue(id);
+    }
+
+    /// An attempt stands in the queue once: at the earliest moment that it may be due.
+    fn enqueue(&mut self, id: Id) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        if let Some(at) = self.limits.due(attempt)
+            && at < attempt.queued
+        {
+            attempt.queued = at;
             self.due.push(Reverse((at, id)));
         }
     }
@@ -244,155 +276,99 @@ impl Connections {
             }
             self.due.pop();
             let Some(attempt) = self.attempts.get_mut(&id) else { continue };
-            read_counters(attempt, counters);
-            match due(attempt, &self.limits) {
-                Some(at) if at > now => self.due.push(Reverse((at, id))),
-                Some(_) if attempt.reported => self.remove(id, Some(counters)),
-                Some(_) => self.report(id, counters, over),
+            if attempt.queued != at {
+                continue;
+            }
+            attempt.queued = Nanos::MAX;
+            conversations::read(attempt, counters);
+            match self.limits.due(attempt) {
+                Some(at) if at > now => self.enqueue(id),
+                Some(_) if attempt.reported => {
+                    if let Some(attempt) = self.remove(id) {
+                        conversations::forget(&attempt, counters);
+                    }
+                }
+                Some(_) => self.report(id, over),
                 None => {}
             }
         }
+        self.strays.tick(now, self.limits.idle, counters);
     }
 
-    fn report(&mut self, id: Id, counters: &mut impl ConversationCounters, over: &mut Vec<Attempt>) {
+    /// Tells of an attempt, and remembers it for as long as more of the same may come.
+    fn report(&mut self, id: Id, over: &mut Vec<Attempt>) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.reported = true;
         over.push(attempt.clone());
         if attempt.original.protocol == Protocol::Tcp && attempt.is_answered() {
-            self.remove(id, None::<&mut NoCounters>);
-            return;
-        }
-        match due(attempt, &self.limits) {
-            Some(at) if at > attempt.last => self.due.push(Reverse((at, id))),
-            _ => self.remove(id, Some(counters)),
+            self.remove(id);
+        } else {
+            self.enqueue(id);
         }
     }
 
-    /// Ends everything that was seen on a device that is gone.
-    pub fn device_gone(&mut self, ifindex: u32, over: &mut Vec<Attempt>) {
+    /// Reports everything that was seen on a device that is gone.
+    pub fn device_gone(
+        &mut self,
+        ifindex: u32,
+        counters: &mut impl ConversationCounters,
+        over: &mut Vec<Attempt>,
+    ) {
         let on_device = |attempt: &Attempt| {
             [attempt.left, attempt.arrived].into_iter().flatten().any(|seen| seen.ifindex == ifindex)
         };
-        let gone: Vec<Id> =
-            self.attempts.iter().filter(|(_, attempt)| on_device(attempt)).map(|(id, _)| *id).collect();
-        for id in gone {
-            self.close(id, over);
+        for id in self.ids(|attempt| !attempt.reported && on_device(attempt)) {
+            if let Some(attempt) = self.attempts.get_mut(&id) {
+                conversations::read(attempt, counters);
+            }
+            self.report(id, over);
         }
     }
 
     /// Ends everything: the agent stops.
     pub fn flush(&mut self, counters: &mut impl ConversationCounters, over: &mut Vec<Attempt>) {
-        let mut ids: Vec<Id> = self.attempts.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
+        for id in self.ids(|_| true) {
             if let Some(attempt) = self.attempts.get_mut(&id) {
-                read_counters(attempt, counters);
+                conversations::read(attempt, counters);
             }
             self.close(id, over);
         }
     }
 
+    /// The attempts that are so, in the order of their opening.
+    fn ids(&self, are_so: impl Fn(&Attempt) -> bool) -> Vec<Id> {
+        let chosen = self.attempts.iter().filter(|(_, attempt)| are_so(attempt));
+        let mut ids: Vec<Id> = chosen.map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     fn close(&mut self, id: Id, over: &mut Vec<Attempt>) {
-        if let Some(attempt) = self.attempts.get(&id)
+        if let Some(attempt) = self.remove(id)
             && !attempt.reported
         {
-            over.push(attempt.clone());
+            over.push(attempt);
         }
-        self.remove(id, None::<&mut NoCounters>);
     }
 
-    fn remove(&mut self, id: Id, counters: Option<&mut impl ConversationCounters>) {
-        let Some(attempt) = self.attempts.remove(&id) else { return };
-        for tuple in [Some(attempt.original), attempt.translated].into_iter().flatten() {
-            for tuple in [tuple, tuple.reversed()] {
-                if self.by_tuple.get(&tuple) == Some(&id) {
-                    self.by_tuple.remove(&tuple);
-                }
+    fn remove(&mut self, id: Id) -> Option<Attempt> {
+        let attempt = self.attempts.remove(&id)?;
+        for tuple in &attempt.known_as {
+            if self.by_tuple.get(tuple) == Some(&id) {
+                self.by_tuple.remove(tuple);
             }
         }
-        if let Some(counters) = counters {
-            for (ifindex, tuple) in conversations(&attempt) {
-                counters.forget(ifindex, &tuple);
-            }
-        }
+        Some(attempt)
     }
-}
 
-/// For attempts that have no conversation in the kernel.
-struct NoCounters;
-
-impl ConversationCounters for NoCounters {
-    fn read(&mut self, _: u32, _: &FiveTuple) -> Option<Counters> {
-        None
+    /// Names, queue entries and strays that are held beside the attempts.
+    #[cfg(test)]
+    pub(super) fn held_beside(&self) -> [usize; 3] {
+        [self.by_tuple.len(), self.due.len(), self.strays.len()]
     }
-    fn forget(&mut self, _: u32, _: &FiveTuple) {}
 }
 
 /// The five-tuple of an opening packet as its initiator sees it.
 fn original(sighting: &Sighting) -> FiveTuple {
     sighting.translation.map_or(sighting.tuple, |t| t.original)
-}
-
-/// The devices and tuples under which the kernel counts a conversation.
-fn conversations(attempt: &Attempt) -> Vec<(u32, FiveTuple)> {
-    if attempt.original.protocol == Protocol::Tcp {
-        return Vec::new();
-    }
-    let seen = [attempt.left, attempt.answer_received, attempt.arrived, attempt.answer_sent];
-    let mut keys = Vec::with_capacity(8);
-    for device in seen.into_iter().flatten() {
-        for tuple in [attempt.original, attempt.effective()] {
-            if !keys.contains(&(device.ifindex, tuple)) {
-                keys.push((device.ifindex, tuple));
-            }
-        }
-    }
-    keys
-}
-
-fn read_counters(attempt: &mut Attempt, counters: &mut impl ConversationCounters) {
-    for (ifindex, tuple) in conversations(attempt) {
-        if let Some(Counters { packets, bytes, last }) = counters.read(ifindex, &tuple) {
-            attempt.packets_seen = attempt.packets_seen.max(packets);
-            attempt.bytes_seen = attempt.bytes_seen.max(bytes);
-            attempt.last = attempt.last.max(last);
-        }
-    }
-}
-
-/// When an attempt is to be looked at again; `None` while only new evidence can end it.
-fn due(attempt: &Attempt, limits: &Limits) -> Option<Nanos> {
-    let after = |from: Nanos, wait: Duration| Some(from.saturating_add(wait.as_nanos() as Nanos));
-    let is_tcp = attempt.original.protocol == Protocol::Tcp;
-    if attempt.reported {
-        let memory = match (is_tcp, attempt.is_over()) {
-            (true, true) => limits.linger,
-            (true, false) => limits.memory,
-            (false, _) => limits.idle,
-        };
-        return after(attempt.last, memory);
-    }
-    if is_tcp {
-        if attempt.is_over() {
-            return after(attempt.last, limits.linger);
-        }
-        if attempt.is_answered() {
-            return None;
-        }
-        if attempt.unreachable.is_some() {
-            return after(attempt.last, limits.linger);
-        }
-        let wait = if attempt.drops.is_any() { limits.dropped } else { limits.no_reply };
-        return after(attempt.started, wait);
-    }
-    if attempt.is_answered() {
-        return after(attempt.last, limits.idle);
-    }
-    if attempt.unreachable.is_some() {
-        return after(attempt.last, limits.linger);
-    }
-    if attempt.drops.is_any() {
-        return after(attempt.started, limits.dropped.min(limits.idle));
-    }
-    after(attempt.last, limits.idle)
 }

@@ -48,11 +48,13 @@ pub struct Outbox {
     sealed: VecDeque<Batch>,
     open: Batch,
     sequence: u64,
+    /// The weight of the sealed batches and of what is in the open one.
     held: usize,
 }
 
 impl Outbox {
-    /// An empty outbox that holds this many observations at the most.
+    /// An empty outbox that holds this many observations at the most; a batch of losses alone counts
+    /// as one.
     pub fn new(bound: usize) -> Self {
         Self { bound, sealed: VecDeque::new(), open: Batch::default(), sequence: 0, held: 0 }
     }
@@ -81,6 +83,7 @@ impl Outbox {
         }
         self.sequence += 1;
         self.open.sequence = self.sequence;
+        self.held += weight(&self.open) - self.open.observations.len();
         self.sealed.push_back(std::mem::take(&mut self.open));
     }
 
@@ -90,7 +93,7 @@ impl Outbox {
         while let Some(batch) = self.sealed.front()
             && batch.sequence <= sequence
         {
-            self.held -= batch.observations.len();
+            self.held -= weight(batch);
             self.sealed.pop_front();
             done += 1;
         }
@@ -115,14 +118,15 @@ impl Outbox {
 
     /// The collector has been away for too long: the oldest batch is given up, and counted.
     fn give_up_oldest(&mut self, now: Timestamp) {
-        let lost = match self.sealed.pop_front() {
-            Some(batch) => {
-                batch.losses.into_iter().for_each(|loss| self.add_loss(loss));
-                batch.observations.len()
-            }
-            None => std::mem::take(&mut self.open.observations).len(),
+        let (lost, weighed) = if let Some(batch) = self.sealed.pop_front() {
+            let counts = (batch.observations.len(), weight(&batch));
+            batch.losses.into_iter().for_each(|loss| self.add_loss(loss));
+            counts
+        } else {
+            let lost = std::mem::take(&mut self.open.observations).len();
+            (lost, lost)
         };
-        self.held -= lost;
+        self.held -= weighed;
         if lost > 0 {
             self.add_loss(Loss { cause: OVERFLOW.to_owned(), count: lost as u64, at: now });
         }
@@ -135,3 +139,12 @@ impl Outbox {
         }
     }
 }
+
+/// What a sealed batch counts against the bound: without an end to losses there would be none to
+/// batches that hold nothing else.
+fn weight(batch: &Batch) -> usize {
+    batch.observations.len().max(1)
+}
+
+#[cfg(test)]
+mod tests;

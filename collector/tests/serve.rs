@@ -393,6 +393,27 @@ async fn metrics_and_health_are_there() {
 }
 
 #[tokio::test]
+async fn reflection_lists_every_service() {
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let collector = Collector::start(Config::default()).await;
+    let mut client = ServerReflectionClient::new(collector.channel().await);
+    let ask = MessageRequest::ListServices(String::new());
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(ask) };
+    let mut answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    let MessageResponse::ListServicesResponse(list) = answer else { panic!("a list, not {answer:?}") };
+    let services: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    for service in ["portolan.v1.Ingest", "portolan.v1.Flows", "portolan.v1.Status", "grpc.health.v1.Health"]
+    {
+        assert!(services.contains(&service.to_owned()), "{service} in {services:?}");
+    }
+    collector.stop().await;
+}
+
+#[tokio::test]
 async fn an_address_in_use_is_an_error_that_names_it() {
     let collector = Collector::start(Config::default()).await;
     let any = "127.0.0.1:0".parse().unwrap();

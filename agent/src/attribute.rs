@@ -36,7 +36,10 @@ impl Attributor {
         let protocol = opened.protocol;
         let source = end(cluster, opened.source, protocol);
         let destination = end(cluster, effective.destination, protocol);
-        let locality = Locality { source: self.is_local(&source), destination: self.is_local(&destination) };
+        let locality = Locality {
+            source: self.is_local(&source, attempt.left.is_some()),
+            destination: self.is_local(&destination, attempt.arrived.is_some()),
+        };
         if !self.is_ours(attempt, locality, [&source, &destination]) {
             return None;
         }
@@ -94,8 +97,14 @@ impl Attributor {
         })
     }
 
-    fn is_local(&self, end: &End) -> bool {
-        matches!((end, &self.node), (End::Pod(PodEnd { node, .. }), Some(here)) if node == here)
+    /// Whether an end is a pod of this node. A pod whose node nobody wrote down is one where it was
+    /// seen on a device.
+    fn is_local(&self, end: &End, seen: bool) -> bool {
+        match (end, &self.node) {
+            (End::Pod(PodEnd { node, .. }), _) if node.is_empty() => seen,
+            (End::Pod(PodEnd { node, .. }), Some(here)) => node == here,
+            _ => false,
+        }
     }
 
     fn is_here(&self, end: &End) -> bool {

@@ -14,6 +14,7 @@ pub mod attribute;
 pub mod capture;
 pub mod clock;
 pub mod cluster;
+mod config;
 pub mod connections;
 pub mod event;
 pub mod history;
@@ -24,5 +25,7 @@ mod run;
 mod serve;
 pub mod sink;
 pub mod stream;
+pub mod whereabouts;
 
-pub use run::{AgentError, Config, Output, Source, run};
+pub use config::{AgentError, Config, Output, Source};
+pub use run::run;

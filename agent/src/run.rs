@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! probes -> worker thread -> attempts -> attribution -> sink
+//! netlink -> devices -> worker            ^
+//! Kubernetes or objects -> changes -> history
 //! ```
-//!     netlink -> devices -> worker            ^
-//!     Kubernetes or objects -> changes -> history
 
 use crate::{
     attribute::Attributor,

@@ -146,6 +146,12 @@ impl Cluster {
         ips.into_iter()
     }
 
+    /// The nodes that live pods of the pod network run on, by name, whether or not there is a Node
+    /// object of that name.
+    pub fn pod_nodes(&self) -> impl Iterator<Item = &str> {
+        self.pods_by_node.keys().map(AsRef::as_ref)
+    }
+
     /// The nodes with their addresses, by name.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &[IpAddr])> {
         self.nodes.iter().map(|(name, node)| (name.as_ref(), node.all.as_slice()))

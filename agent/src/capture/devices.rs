@@ -1,18 +1,24 @@
 //! The pod interfaces of this network namespace, and the namespace's own addresses, as they come
 //! and go: told by the kernel over netlink, never polled.
 
+use crate::whereabouts::Route;
 use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
+use ipnet::IpNet;
 use rtnetlink::{
-    Handle, MulticastGroup,
+    Handle, MulticastGroup, RouteMessageBuilder,
     packet_core::{NetlinkMessage, NetlinkPayload},
     packet_route::{
-        RouteNetlinkMessage,
+        AddressFamily, RouteNetlinkMessage,
         address::AddressAttribute,
         link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
+        route::{RouteAddress, RouteAttribute, RouteMessage, RouteType},
     },
     sys::SocketAddr,
 };
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// A change among the devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +96,20 @@ impl Devices {
         Ok(addresses.filter(|ip| !ip.is_loopback() && !is_link_local(ip)).collect())
     }
 
+    /// The routes of the network namespace.
+    pub async fn routes(&self) -> Result<Vec<Route>, DevicesError> {
+        let failed = |error| DevicesError::Dump { what: "routes", error };
+        let families =
+            [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()];
+        let mut routes = Vec::new();
+        for family in families {
+            let found =
+                self.handle.route().get(family).execute().try_collect::<Vec<_>>().await.map_err(failed)?;
+            routes.extend(found.iter().filter_map(route));
+        }
+        Ok(routes)
+    }
+
     /// Waits for the next change; `None` when the socket is gone.
     pub async fn next(&mut self) -> Option<DeviceChange> {
         loop {
@@ -113,6 +133,31 @@ fn is_link_local(ip: &IpAddr) -> bool {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
+}
+
+/// A unicast route; one without destination is the default route.
+fn route(message: &RouteMessage) -> Option<Route> {
+    if message.header.kind != RouteType::Unicast {
+        return None;
+    }
+    let destination = message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(RouteAddress::Inet(ip)) => Some(IpAddr::V4(*ip)),
+        RouteAttribute::Destination(RouteAddress::Inet6(ip)) => Some(IpAddr::V6(*ip)),
+        _ => None,
+    });
+    let any = match message.header.address_family {
+        AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        _ => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let length = message.header.destination_prefix_length;
+    let via_gateway = message.attributes.iter().any(|attribute| {
+        matches!(
+            attribute,
+            RouteAttribute::Gateway(_) | RouteAttribute::Via(_) | RouteAttribute::MultiPath(_)
+        )
+    });
+    let prefix = IpNet::new(destination.unwrap_or(any), length).ok()?;
+    Some(Route { prefix, direct: !via_gateway })
 }
 
 fn change(message: &RouteNetlinkMessage) -> Option<DeviceChange> {

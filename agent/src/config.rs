@@ -1,0 +1,81 @@
+//! What an agent is given, and why it may not go on.
+
+use crate::{
+    capture::{AttachMode, DevicesError, ProbesError},
+    connections::Limits,
+    kernel::TypesError,
+    sink::SinkError,
+};
+use portolan_policy::Object;
+use std::io::Write;
+use tokio::net::TcpListener;
+
+/// Where the cluster state comes from.
+pub enum Source {
+    /// Objects that were read from files.
+    Objects(Vec<Object>),
+    /// A Kubernetes API server.
+    Kubernetes(Box<kube::Config>),
+}
+
+/// Where flows go.
+pub enum Output {
+    /// JSON lines.
+    Lines(Box<dyn Write + Send>),
+    /// A collector.
+    Collector {
+        /// Its endpoint.
+        endpoint: Box<tonic::transport::Endpoint>,
+        /// The cluster's name in its records.
+        cluster: String,
+    },
+}
+
+/// All that an agent needs.
+pub struct Config {
+    /// The node's name; found out from the cluster state when absent.
+    pub node: Option<String>,
+    /// Where the cluster state comes from.
+    pub source: Source,
+    /// Where flows go.
+    pub output: Output,
+    /// How programs hang on the pod interfaces.
+    pub attach: AttachMode,
+    /// When attempts are closed.
+    pub limits: Limits,
+    /// Where metrics are served.
+    pub metrics: Option<TcpListener>,
+    /// Where gRPC health is served.
+    pub health: Option<TcpListener>,
+    /// Called once, when the agent has attached and has its cluster state.
+    pub ready: Box<dyn FnOnce() + Send>,
+}
+
+/// The agent cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The network namespace that we are in cannot be told.
+    #[error("cannot read /proc/self/ns/net to tell the network namespace")]
+    Netns(#[source] std::io::Error),
+    /// The kernel does not show its types.
+    #[error(transparent)]
+    Types(#[from] TypesError),
+    /// The probes cannot be loaded.
+    #[error("cannot load the probes")]
+    Probes(#[from] ProbesError),
+    /// Netlink cannot be used.
+    #[error("cannot watch the pod interfaces")]
+    Devices(#[from] DevicesError),
+    /// There is no Kubernetes client with this configuration.
+    #[error("cannot make a Kubernetes client")]
+    Kubernetes(#[source] Box<kube::Error>),
+    /// No thread can be started.
+    #[error("cannot start the capture thread")]
+    Thread(#[source] std::io::Error),
+    /// The capture thread ended before it was told to.
+    #[error("the capture thread ended by itself")]
+    CaptureEnded,
+    /// Flows cannot be passed on.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}

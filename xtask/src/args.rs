@@ -12,7 +12,7 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
   demo [--jsonl FILE] [--keep] …   the product on this machine: two nodes, a shop, its policies, live flows
   test [--no-kernel] [cargo args]  unit, integration and end-to-end tests; --no-kernel leaves out what needs
                                    root, a kernel with BTF and the BPF toolchain
-  bench …                          release build, then what the probes and the agent cost
+  bench [--rounds N] …             release build, then what the probes and the agent cost
   ebpf                             the agent and, with it, the BPF object
   check                            format, lints and documentation, without warnings
   help                             this text

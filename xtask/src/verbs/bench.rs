@@ -3,10 +3,19 @@
 use std::ffi::OsString;
 
 use super::lab::{self, Profile};
+use crate::command;
 use crate::error::Failure;
+use crate::say;
 use crate::toolchain::Toolchain;
 
-/// Builds in the release profile and measures.
+/// The benchmark of user space, which needs neither root nor a lab.
+const PIPELINE: [&str; 4] = ["--package", "portolan-agent", "--bench", "pipeline"];
+
+/// Builds in the release profile and measures: user space first, then the real kernel.
 pub(crate) fn run(rest: &[OsString], toolchain: &Toolchain) -> Result<(), Failure> {
-    lab::run("bench", Profile::Release, rest, toolchain)
+    let privilege = lab::prepare("bench", Profile::Release, toolchain)?;
+    say::line(format_args!("events through the agent's user space"));
+    command::run(toolchain.cargo("bench").arg("--quiet").args(PIPELINE))?;
+    say::line(format_args!("the probes on the real kernel"));
+    lab::enter("bench", Profile::Release, privilege, rest, toolchain)
 }

@@ -38,8 +38,29 @@ pub(crate) fn run(
     rest: &[OsString],
     toolchain: &Toolchain,
 ) -> Result<(), Failure> {
+    let privilege = prepare(verb, profile, toolchain)?;
+    enter(verb, profile, privilege, rest, toolchain)
+}
+
+/// Provides and builds.
+pub(crate) fn prepare(
+    verb: &'static str,
+    profile: Profile,
+    toolchain: &Toolchain,
+) -> Result<Privilege, Failure> {
     let privilege = kernel_probe::provide(verb, None, toolchain)?;
     build(profile, toolchain)?;
+    Ok(privilege)
+}
+
+/// Becomes `portolan-lab <verb> --portolan <program> <rest>`, which is built.
+pub(crate) fn enter(
+    verb: &'static str,
+    profile: Profile,
+    privilege: Privilege,
+    rest: &[OsString],
+    toolchain: &Toolchain,
+) -> Result<(), Failure> {
     let [portolan, lab] = PACKAGES.map(|program| programs(profile).join(program));
     let mut command = match privilege {
         Privilege::Root => toolchain.tool(&lab),

@@ -149,3 +149,6 @@ const fn reporter(locality: Locality) -> Reporter {
 const fn socket_address(address: Address) -> SocketAddr {
     SocketAddr::new(address.ip, address.port)
 }
+
+#[cfg(test)]
+mod tests;

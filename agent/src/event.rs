@@ -274,3 +274,6 @@ fn ip(family: u8, bytes: &[u8; 16]) -> IpAddr {
     let [a, b, c, d, ..] = *bytes;
     if family == 4 { Ipv4Addr::new(a, b, c, d).into() } else { Ipv6Addr::from(*bytes).to_canonical() }
 }
+
+#[cfg(test)]
+mod tests;

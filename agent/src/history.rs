@@ -153,3 +153,6 @@ fn scope(change: &Change) -> Option<Scope> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

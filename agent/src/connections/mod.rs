@@ -13,7 +13,7 @@ mod conversations;
 mod deadline;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use attempt::{Attempt, DropSeen, Drops, Place};
 pub use conclusion::{Conclusion, Locality, conclude};

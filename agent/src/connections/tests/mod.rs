@@ -5,6 +5,6 @@ mod connections;
 mod conversations;
 mod interleaving;
 mod life;
-mod scene;
-mod talk;
+pub(crate) mod scene;
+pub(crate) mod talk;
 mod translation;

@@ -7,21 +7,21 @@ use std::net::SocketAddr;
 
 /// Two ends that talk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Talk {
+pub(crate) struct Talk {
     original: FiveTuple,
     translated: FiveTuple,
     tracked: bool,
 }
 
-pub(super) fn tcp(source: &str, destination: &str) -> Talk {
+pub(crate) fn tcp(source: &str, destination: &str) -> Talk {
     talk(Protocol::Tcp, address(source), address(destination))
 }
 
-pub(super) fn udp(source: &str, destination: &str) -> Talk {
+pub(crate) fn udp(source: &str, destination: &str) -> Talk {
     talk(Protocol::Udp, address(source), address(destination))
 }
 
-pub(super) fn ping(source: &str, destination: &str, identifier: u16) -> Talk {
+pub(crate) fn ping(source: &str, destination: &str, identifier: u16) -> Talk {
     let end = |ip: &str| Address { ip: ip.parse().unwrap(), port: identifier };
     talk(Protocol::Icmp, end(source), end(destination))
 }
@@ -31,108 +31,108 @@ fn talk(protocol: Protocol, source: Address, destination: Address) -> Talk {
     Talk { original, translated: original, tracked: true }
 }
 
-pub(super) fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     let address: SocketAddr = text.parse().unwrap();
     Address { ip: address.ip(), port: address.port() }
 }
 
 impl Talk {
     /// The destination is translated to a backend.
-    pub(super) fn through_to(mut self, backend: &str) -> Self {
+    pub(crate) fn through_to(mut self, backend: &str) -> Self {
         self.translated.destination = address(backend);
         self
     }
 
     /// The source is translated: masquerade.
-    pub(super) fn seen_as(mut self, source: &str) -> Self {
+    pub(crate) fn seen_as(mut self, source: &str) -> Self {
         self.translated.source = address(source);
         self
     }
 
     /// No conntrack entry is read on its packets.
-    pub(super) const fn untracked(mut self) -> Self {
+    pub(crate) const fn untracked(mut self) -> Self {
         self.tracked = false;
         self
     }
 
     /// The five-tuple as the initiator sees it.
-    pub(super) const fn tuple(self) -> FiveTuple {
+    pub(crate) const fn tuple(self) -> FiveTuple {
         self.original
     }
 
     /// The five-tuple as the destination sees it.
-    pub(super) const fn translated(self) -> FiveTuple {
+    pub(crate) const fn translated(self) -> FiveTuple {
         self.translated
     }
 
-    pub(super) const fn syn(self, isn: u32) -> Packet {
+    pub(crate) const fn syn(self, isn: u32) -> Packet {
         self.there(What::Syn(isn))
     }
 
-    pub(super) const fn syn_ack(self) -> Packet {
+    pub(crate) const fn syn_ack(self) -> Packet {
         self.back(What::SynAck)
     }
 
-    pub(super) const fn first(self) -> Packet {
+    pub(crate) const fn first(self) -> Packet {
         self.there(What::First)
     }
 
-    pub(super) const fn answer(self) -> Packet {
+    pub(crate) const fn answer(self) -> Packet {
         self.back(What::Answer)
     }
 
     /// A packet there that a device takes for an answer.
-    pub(super) const fn taken_for_an_answer(self) -> Packet {
+    pub(crate) const fn taken_for_an_answer(self) -> Packet {
         self.there(What::Answer)
     }
 
     /// A packet back that a device takes for the first one.
-    pub(super) const fn taken_for_the_first(self) -> Packet {
+    pub(crate) const fn taken_for_the_first(self) -> Packet {
         self.back(What::First)
     }
 
-    pub(super) const fn fin(self) -> Packet {
+    pub(crate) const fn fin(self) -> Packet {
         self.there(What::Fin)
     }
 
-    pub(super) const fn fin_back(self) -> Packet {
+    pub(crate) const fn fin_back(self) -> Packet {
         self.back(What::Fin)
     }
 
-    pub(super) const fn reset(self) -> Packet {
+    pub(crate) const fn reset(self) -> Packet {
         self.there(What::Reset)
     }
 
-    pub(super) const fn reset_back(self) -> Packet {
+    pub(crate) const fn reset_back(self) -> Packet {
         self.back(What::Reset)
     }
 
     /// An ICMP unreachable about a packet there.
-    pub(super) fn unreachable(self, by: &str) -> Packet {
+    pub(crate) fn unreachable(self, by: &str) -> Packet {
         let what = What::Unreachable { by: by.parse().unwrap() };
         Packet { talk: self, what, about_there: true, goes_there: false }
     }
 
     /// An ICMP unreachable about an answer.
-    pub(super) fn answer_unreachable(self, by: &str) -> Packet {
+    pub(crate) fn answer_unreachable(self, by: &str) -> Packet {
         let what = What::Unreachable { by: by.parse().unwrap() };
         Packet { talk: self, what, about_there: false, goes_there: true }
     }
 
     /// The initiator's socket closes after the handshake.
-    pub(super) const fn client_closes(self, packets: u64, bytes: u64) -> Event {
+    pub(crate) const fn client_closes(self, packets: u64, bytes: u64) -> Event {
         let tuple = self.original;
         Event::SocketEnd(SocketEnd { at: 0, tuple, gave_up: false, packets, bytes })
     }
 
     /// The other socket closes.
-    pub(super) const fn server_closes(self, packets: u64, bytes: u64) -> Event {
+    pub(crate) const fn server_closes(self, packets: u64, bytes: u64) -> Event {
         let tuple = self.translated.reversed();
         Event::SocketEnd(SocketEnd { at: 0, tuple, gave_up: false, packets, bytes })
     }
 
     /// The initiator's socket closes before the handshake is done.
-    pub(super) const fn client_gives_up(self) -> Event {
+    pub(crate) const fn client_gives_up(self) -> Event {
         let tuple = self.original;
         Event::SocketEnd(SocketEnd { at: 0, tuple, gave_up: true, packets: 1, bytes: 0 })
     }
@@ -148,7 +148,7 @@ impl Talk {
 
 /// One packet of a talk. An error goes the other way than the packet that it is about.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Packet {
+pub(crate) struct Packet {
     talk: Talk,
     what: What,
     about_there: bool,
@@ -157,24 +157,24 @@ pub(super) struct Packet {
 
 impl Packet {
     /// It came out of a device: as its sender made it, ahead of conntrack.
-    pub(super) fn left(self, ifindex: u32) -> Event {
+    pub(crate) fn left(self, ifindex: u32) -> Event {
         let tuple = self.oriented(if self.goes_there { self.talk.original } else { self.talk.translated });
         self.sighted(ifindex, Crossing::FromDevice, tuple, None)
     }
 
     /// It went to a device: translated, with its conntrack entry.
-    pub(super) fn reached(self, ifindex: u32) -> Event {
+    pub(crate) fn reached(self, ifindex: u32) -> Event {
         let tuple = self.oriented(if self.goes_there { self.talk.translated } else { self.talk.original });
         self.sighted(ifindex, Crossing::ToDevice, tuple, self.translation())
     }
 
     /// The node drops it on its way, after translation.
-    pub(super) fn dropped(self, reason: u32) -> Event {
+    pub(crate) fn dropped(self, reason: u32) -> Event {
         self.drop_at(NODE_NETNS, UPLINK, reason, self.translation())
     }
 
     /// It is dropped in the network namespace behind a device.
-    pub(super) fn dropped_behind(self, ifindex: u32, reason: u32) -> Event {
+    pub(crate) fn dropped_behind(self, ifindex: u32, reason: u32) -> Event {
         self.drop_at(POD_NETNS, ifindex, reason, None)
     }
 

@@ -1,0 +1,192 @@
+//! Versions in time, and what counts as a change.
+
+use super::*;
+use portolan_policy::{Owner, parse_manifest};
+
+const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn seconds(seconds: i64) -> Timestamp {
+    START + SignedDuration::from_secs(seconds)
+}
+
+fn object(yaml: &str) -> Object {
+    let mut manifest = parse_manifest(yaml);
+    assert!(manifest.errors.is_empty(), "{:?}", manifest.errors);
+    assert_eq!(manifest.objects.len(), 1, "one object: {yaml}");
+    manifest.objects.remove(0)
+}
+
+fn pod(name: &str, ip: &str, app: &str) -> Object {
+    object(&format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{namespace: shop, name: {name}, labels: {{app: {app}}}}}, \
+         spec: {{nodeName: n1, containers: []}}, status: {{podIPs: [{{ip: {ip}}}]}}}}"
+    ))
+}
+
+fn policy(namespace: &str) -> Object {
+    object(&format!(
+        "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, \
+         metadata: {{namespace: {namespace}, name: lock}}, spec: {{podSelector: {{}}}}}}"
+    ))
+}
+
+fn namespace(name: &str, team: &str) -> Object {
+    object(&format!(
+        "{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {{team: {team}}}}}}}"
+    ))
+}
+
+fn begun(objects: impl IntoIterator<Item = Object>) -> History {
+    let mut history = History::default();
+    for object in objects {
+        history.apply(START, Change::Apply(object)).unwrap();
+    }
+    history.begin();
+    history
+}
+
+fn apply(history: &mut History, at: i64, object: Object) {
+    history.apply(seconds(at), Change::Apply(object)).unwrap();
+}
+
+fn app(cluster: &Cluster, pod: &str) -> Option<String> {
+    cluster.pod("shop", pod)?.labels.get("app").cloned()
+}
+
+/// The pod's end of a flow.
+fn end(history: &History, pod: &str) -> End {
+    let pod = history.latest().pod("shop", pod).expect("the pod is there");
+    history.latest().end(pod.ips[0], Some(80))
+}
+
+fn changed(history: &History, at: i64, pod: &str) -> bool {
+    let outside = End::External { ip: "192.0.2.1".parse().unwrap(), port: None };
+    let pod = end(history, pod);
+    let (one, other) = (
+        history.changed_near(seconds(at), [&pod, &outside]),
+        history.changed_near(seconds(at), [&outside, &pod]),
+    );
+    assert_eq!(one, other, "both ends count the same");
+    one
+}
+
+#[test]
+fn a_moment_is_seen_as_it_was() {
+    let mut history = begun([pod("web", "10.0.0.2", "old")]);
+    apply(&mut history, 100, pod("web", "10.0.0.2", "new"));
+    apply(&mut history, 200, pod("web", "10.0.0.2", "newer"));
+    for (at, expected) in
+        [(0, "old"), (99, "old"), (100, "new"), (199, "new"), (200, "newer"), (999, "newer")]
+    {
+        assert_eq!(app(history.at(seconds(at)), "web").as_deref(), Some(expected), "at {at} s");
+    }
+    assert_eq!(app(history.latest(), "web").as_deref(), Some("newer"));
+}
+
+#[test]
+fn a_deleted_pod_is_still_there_in_its_time() {
+    let mut history = begun([pod("web", "10.0.0.2", "web")]);
+    history.apply(seconds(100), Change::Delete(pod("web", "10.0.0.2", "web").key())).unwrap();
+    assert!(app(history.at(seconds(99)), "web").is_some());
+    assert_eq!(app(history.at(seconds(100)), "web"), None);
+}
+
+#[test]
+fn what_is_there_at_the_start_was_there_before_it_and_is_no_change() {
+    let history = begun([namespace("shop", "a"), policy("shop"), pod("web", "10.0.0.2", "web")]);
+    assert!(app(history.at(seconds(-1_000_000)), "web").is_some());
+    assert!(!changed(&history, 0, "web"));
+}
+
+#[test]
+fn a_pod_a_policy_and_a_namespace_change_what_is_near_them_in_time_and_place() {
+    let changes = [
+        ("its pod", pod("web", "10.0.0.2", "new"), true),
+        ("another pod", pod("other", "10.0.0.9", "web"), false),
+        ("a policy of its namespace", policy("shop"), true),
+        ("a policy of another namespace", policy("bank"), false),
+        ("its namespace", namespace("shop", "new"), true),
+        ("another namespace", namespace("bank", "new"), false),
+    ];
+    for (what, object, expected) in changes {
+        let mut history = begun([namespace("shop", "a"), pod("web", "10.0.0.2", "web")]);
+        apply(&mut history, 100, object);
+        for (at, near) in [(94, false), (95, true), (100, true), (105, true), (106, false)] {
+            assert_eq!(changed(&history, at, "web"), near && expected, "{what}, seen at {at} s");
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_goes_is_a_change_too() {
+    let mut history = begun([pod("web", "10.0.0.2", "web"), policy("shop")]);
+    history.apply(seconds(100), Change::Delete(policy("shop").key())).unwrap();
+    assert!(changed(&history, 101, "web"));
+}
+
+#[test]
+fn a_pod_that_changes_nothing_that_policies_see_is_neither_change_nor_version() {
+    let mut history = begun([pod("web", "10.0.0.2", "web")]);
+    for at in 1..50 {
+        apply(&mut history, at, pod("web", "10.0.0.2", "web"));
+    }
+    assert!(!changed(&history, 25, "web"));
+    assert_eq!(history.versions.len(), 1);
+}
+
+#[test]
+fn the_addresses_of_a_node_are_a_version_and_no_change_of_any_pod() {
+    let mut history = begun([pod("web", "10.0.0.2", "web")]);
+    let bridge: IpAddr = "10.0.0.254".parse().unwrap();
+    let change = Change::NodeAddresses { node: "n1".to_owned(), addresses: vec![bridge] };
+    history.apply(seconds(100), change).unwrap();
+    assert_eq!(history.at(seconds(99)).owner(bridge), Owner::External);
+    assert!(matches!(history.at(seconds(100)).owner(bridge), Owner::Node { name: "n1", .. }));
+    assert!(!changed(&history, 100, "web"));
+}
+
+#[test]
+fn an_invalid_object_is_named_and_changes_nothing() {
+    let mut history = begun([pod("web", "10.0.0.2", "web")]);
+    let error = history.apply(seconds(100), Change::Apply(pod("web", "not-an-ip", "new"))).unwrap_err();
+    assert!(error.to_string().contains("shop/web"), "{error}");
+    assert_eq!(app(history.latest(), "web").as_deref(), Some("web"));
+    assert!(!changed(&history, 100, "web"));
+}
+
+#[test]
+fn minutes_are_kept_and_what_was_in_force_before_them_stands_for_the_rest() {
+    let mut history = begun([pod("web", "10.0.0.2", "start")]);
+    for minute in 1..=60 {
+        apply(&mut history, minute * 60, pod("web", "10.0.0.2", &format!("minute-{minute}")));
+    }
+    let minute = |minute: i64| app(history.at(seconds(minute * 60 + 1)), "web");
+    assert_eq!(minute(60).as_deref(), Some("minute-60"));
+    assert_eq!(minute(55).as_deref(), Some("minute-55"), "five minutes back");
+    assert!(history.versions.len() <= 7, "{} versions", history.versions.len());
+    assert_eq!(minute(1).as_deref(), Some("minute-54"), "the oldest that is kept");
+}
+
+#[test]
+fn a_storm_of_changes_is_kept_within_bounds() {
+    let mut history = begun([]);
+    for index in 0..MOST + 500 {
+        let ip = format!("10.{}.{}.{}", index >> 16, index >> 8 & 255, index & 255);
+        apply(&mut history, 1, pod(&format!("pod-{index}"), &ip, "web"));
+    }
+    assert_eq!(history.versions.len(), MOST);
+    apply(&mut history, 1000, pod("late", "10.200.0.1", "web"));
+    assert_eq!(history.versions.len(), 2, "the storm is long over");
+    assert_eq!(history.changes.len(), 1, "and so are its changes");
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_disorder_the_versions() {
+    let mut history = begun([pod("web", "10.0.0.2", "start")]);
+    apply(&mut history, 100, pod("web", "10.0.0.2", "first"));
+    apply(&mut history, 40, pod("web", "10.0.0.2", "second"));
+    apply(&mut history, 200, pod("web", "10.0.0.2", "third"));
+    for (at, expected) in [(99, "start"), (100, "second"), (199, "second"), (200, "third")] {
+        assert_eq!(app(history.at(seconds(at)), "web").as_deref(), Some(expected), "at {at} s");
+    }
+}

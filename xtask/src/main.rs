@@ -3,8 +3,10 @@
 //! Each verb is enough on a fresh machine: it finds or installs what it needs, says each step in one line, and
 //! fails with the one thing to do when it cannot. Standard library only, so that it compiles in seconds.
 //!
-//!     args -> verb -> needs + facts -> plan -> provide -> cargo / portolan-lab
-//!                                      (pure)  (runs it)
+//! ```text
+//! args -> verb -> needs + facts -> plan -> provide -> cargo / portolan-lab
+//!                                  (pure)  (runs it)
+//! ```
 
 mod args;
 mod command;

@@ -311,6 +311,11 @@ impl Attempt {
         self.accounts = Some((packets.max(end.packets), bytes.max(end.bytes)));
     }
 
+    /// Whether the initiator gave up without a word from anybody.
+    pub(super) const fn is_abandoned(&self) -> bool {
+        self.gave_up && !self.reset_sent && !self.reset_received
+    }
+
     /// Whether nothing more is to be expected of a TCP connection. A socket closes after it has seen
     /// both ends finish, or when it waits no longer: its peer may be gone without a word.
     pub(super) const fn is_over(&self) -> bool {

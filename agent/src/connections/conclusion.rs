@@ -96,8 +96,9 @@ impl Weighed<'_> {
                 && [attempt.original.destination.ip, attempt.effective().destination.ip].contains(&seen.by);
             in_its_name || (seen.from_destination_device && locality.destination)
         });
+        // Where there was no socket for it, it had arrived: at the pod, or at the node it was for.
         let no_socket = drop.is_some_and(|(place, drop)| {
-            place == Place::DestinationPod && !drop.of_answer && reasons.name(drop.reason) == "NO_SOCKET"
+            place != Place::SourcePod && !drop.of_answer && reasons.name(drop.reason) == "NO_SOCKET"
         });
         reset || unreachable || no_socket
     }

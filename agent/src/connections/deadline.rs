@@ -20,6 +20,9 @@ pub struct Limits {
     /// same opening are not taken for new ones. A connection of which one side has finished is given
     /// as long for the other.
     pub memory: Duration,
+    /// An opening that its initiator gave up may still be dropped or answered for this long: a router
+    /// looks for its neighbour some seconds before it drops what waits.
+    pub stragglers: Duration,
     /// Attempts that may be open at once.
     pub attempts: usize,
 }
@@ -29,9 +32,10 @@ impl Default for Limits {
         Self {
             idle: Duration::from_secs(10),
             linger: Duration::from_millis(150),
-            dropped: Duration::from_millis(3500),
+            dropped: Duration::from_millis(1500),
             no_reply: Duration::from_secs(8),
             memory: Duration::from_secs(130),
+            stragglers: Duration::from_secs(10),
             attempts: 262_144,
         }
     }
@@ -42,6 +46,7 @@ impl Limits {
     pub(super) fn due(&self, attempt: &Attempt) -> Option<Nanos> {
         let is_tcp = attempt.original.protocol == Protocol::Tcp;
         match (attempt.reported, is_tcp) {
+            (true, true) if attempt.is_abandoned() => Some(after(attempt.last, self.stragglers)),
             (true, true) if attempt.is_over() => Some(after(attempt.last, self.linger)),
             (true, true) => Some(after(attempt.last, self.memory)),
             (true, false) => Some(after(attempt.last, self.idle)),

@@ -226,7 +226,7 @@ fn a_flush_reads_the_counters_a_last_time() {
 
 #[test]
 fn one_that_finds_the_table_full_is_not_left_in_the_kernel() {
-    let mut scene = Scene::with(Limits { attempts: 0, ..Limits::default() });
+    let mut scene = Scene::with(Limits { attempts: 0, ..limits() });
     scene.sees([dns().first().left(CLIENT)]);
     assert_eq!((scene.table.take_evicted(), scene.kernel.len()), (1, 1));
     scene.assert_forgets_everything();

@@ -148,7 +148,7 @@ fn a_flush_reports_what_is_open_and_nothing_twice() {
 
 #[test]
 fn openings_that_find_the_table_full_are_counted() {
-    let mut scene = Scene::with(Limits { attempts: 2, ..Limits::default() });
+    let mut scene = Scene::with(Limits { attempts: 2, ..limits() });
     for port in 40_000..40_005 {
         scene.sees([tcp(&format!("10.0.0.2:{port}"), "10.0.0.3:80").syn(1).left(CLIENT)]);
     }

@@ -8,7 +8,7 @@ use crate::{
     reasons::Reasons,
 };
 use portolan_policy::Outcome;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The device of the pod that opens.
 pub(crate) const CLIENT: u32 = 2;
@@ -40,6 +40,18 @@ const ROUND_MS: u64 = 20;
 
 pub(crate) const fn ms(ms: u64) -> Nanos {
     ms * 1_000_000
+}
+
+/// What the scenes reckon with, whatever is set for nodes.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        idle: Duration::from_secs(10),
+        linger: Duration::from_millis(150),
+        dropped: Duration::from_millis(1500),
+        no_reply: Duration::from_secs(8),
+        memory: Duration::from_secs(130),
+        ..Limits::default()
+    }
 }
 
 pub(crate) fn reasons() -> Reasons {
@@ -115,7 +127,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        Self::with(Limits::default())
+        Self::with(limits())
     }
 
     pub(crate) fn with(limits: Limits) -> Self {

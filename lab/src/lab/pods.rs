@@ -102,9 +102,9 @@ impl Lab {
         if programs::ip_batch(node, &format!("link set {old} name {veth}\n")).is_err() {
             // Kernels before 6.2 rename only a device that is down, which loses its routes.
             let addresses = &self.known_pod(name)?.addresses;
-            let routes = topology::pod_routes(veth, addresses);
+            let host_side = topology::host_side(veth, addresses);
             let script =
-                format!("link set {old} down\nlink set {old} name {veth}\nlink set {veth} up\n{routes}");
+                format!("link set {old} down\nlink set {old} name {veth}\nlink set {veth} up\n{host_side}");
             programs::ip_batch(node, &script)?;
         }
         if let Some(net) = self.pods.get_mut(name) {

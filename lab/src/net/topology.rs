@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use crate::net::addresses::{CORE_V4, CORE_V6, EXTERNAL_NETWORKS, EXTERNAL_V4, EXTERNAL_V6, Pair};
 
-/// The address of every host-side veth, as with Calico; its link-local IPv6 address follows from it.
+/// The address of every host-side veth, as with Calico, and the link-local IPv6 address that follows from it.
 const VETH_MAC: &str = "ee:ee:ee:ee:ee:ee";
 const VETH_LINK_LOCAL: &str = "fe80::ecee:eeff:feee:eeee";
 const POD_GATEWAY: &str = "169.254.1.1";
@@ -42,6 +42,8 @@ pub(crate) const SYSCTLS_ROUTER: &[(&str, &str)] = &[
     ("ipv4/ip_forward", "1"),
     ("ipv6/conf/all/forwarding", "1"),
     ("ipv6/conf/default/forwarding", "1"),
+    // Link-local addresses are given by hand, at once.
+    ("ipv6/conf/default/addr_gen_mode", "1"),
     ("ipv4/conf/all/rp_filter", "0"),
     ("ipv4/conf/default/rp_filter", "0"),
     ("ipv4/conf/all/send_redirects", "0"),
@@ -65,7 +67,7 @@ pub(crate) fn core() -> String {
 pub(crate) fn external_on_core(netns: &str) -> String {
     let mut script = format!(
         "link add ext index {CORE_INDEX} type veth peer name eth0 netns {netns}\nlink set ext up\n\
-         addr add fe80::1/64 dev ext\n\
+         addr add fe80::1/64 dev ext nodad\n\
          route add {EXTERNAL_V4} dev ext\nroute add {EXTERNAL_V6} dev ext\n"
     );
     for network in EXTERNAL_NETWORKS {
@@ -79,7 +81,7 @@ pub(crate) fn external_on_core(netns: &str) -> String {
 pub(crate) fn external() -> String {
     format!(
         "link set lo up\nlink set eth0 up\naddr add {EXTERNAL_V4}/32 dev eth0\naddr add {EXTERNAL_V6}/128 dev eth0 nodad\n\
-         addr add fe80::2/64 dev eth0\n\
+         addr add fe80::2/64 dev eth0 nodad\n\
          route add {CORE_V4} dev eth0\nroute add default via {CORE_V4} dev eth0\nroute add default via fe80::1 dev eth0\n"
     )
 }
@@ -97,7 +99,7 @@ pub(crate) fn node_on_core(index: u8, netns: &str, node: Pair, pod_networks: &[S
     let [pods_v4, pods_v6] = pod_networks;
     format!(
         "link add {device} index {number} type veth peer name eth0 netns {netns}\nlink set {device} up\n\
-         addr add fe80::1/64 dev {device}\n\
+         addr add fe80::1/64 dev {device} nodad\n\
          route add {v4} dev {device}\nroute add {v6} dev {device}\n\
          route add {pods_v4} via {v4} dev {device}\nroute add {pods_v6} via fe80::2 dev {device}\n"
     )
@@ -109,7 +111,7 @@ pub(crate) fn node(node: Pair, pod_networks: &[String; 2]) -> String {
     let [pods_v4, pods_v6] = pod_networks;
     format!(
         "link set lo up\nlink set eth0 up\naddr add {v4}/32 dev eth0\naddr add {v6}/128 dev eth0 nodad\n\
-         addr add fe80::2/64 dev eth0\n\
+         addr add fe80::2/64 dev eth0 nodad\n\
          route add {CORE_V4} dev eth0\nroute add default via {CORE_V4} dev eth0\nroute add default via fe80::1 dev eth0\n\
          route add blackhole {pods_v4}\nroute add blackhole {pods_v6}\n"
     )
@@ -120,13 +122,13 @@ pub(crate) fn pod_on_node(veth: &str, netns: &str, addresses: &[IpAddr]) -> Stri
     let mut script = format!(
         "link add {veth} address {VETH_MAC} type veth peer name eth0 netns {netns}\nlink set {veth} up\n"
     );
-    script.push_str(&pod_routes(veth, addresses));
+    script.push_str(&host_side(veth, addresses));
     script
 }
 
-/// The node's routes to a pod.
-pub(crate) fn pod_routes(veth: &str, addresses: &[IpAddr]) -> String {
-    let mut script = String::new();
+/// What the node's side of a veth holds once it is up: the pods' next hop, and the routes to the pod.
+pub(crate) fn host_side(veth: &str, addresses: &[IpAddr]) -> String {
+    let mut script = format!("addr replace {VETH_LINK_LOCAL}/64 dev {veth} nodad\n");
     for address in addresses {
         writeln!(script, "route replace {address} dev {veth}").expect("a string takes any text");
     }

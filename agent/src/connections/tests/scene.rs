@@ -50,6 +50,7 @@ pub(crate) fn limits() -> Limits {
         dropped: Duration::from_millis(1500),
         no_reply: Duration::from_secs(8),
         memory: Duration::from_secs(130),
+        stragglers: Duration::from_secs(10),
         ..Limits::default()
     }
 }

@@ -134,12 +134,20 @@ impl Flows {
         let failed = |source| BenchError::Read { path: path.display().to_string(), source };
         let mut flows = Self::default();
         for line in BufReader::new(File::open(path).map_err(failed)?).lines() {
-            flows.add(&line.map_err(failed)?)?;
+            flows.take(&line.map_err(failed)?)?;
         }
         Ok(flows)
     }
 
-    fn add(&mut self, text: &str) -> Result<(), BenchError> {
+    /// Counts those of another agent too.
+    pub(super) const fn add(&mut self, other: Self) {
+        let Self { attempts, lost, foreign } = other;
+        self.attempts += attempts;
+        self.lost += lost;
+        self.foreign += foreign;
+    }
+
+    fn take(&mut self, text: &str) -> Result<(), BenchError> {
         let Line { source, destination, attempts, lost } = serde_json::from_str(text)
             .map_err(|source| BenchError::Flow { line: text.to_owned(), source })?;
         self.lost += lost;
@@ -164,14 +172,14 @@ mod tests {
     #[test]
     fn flows_of_others_are_told_apart() {
         let mut flows = Flows::default();
-        flows.add(&line(r#"{"kind":"pod","namespace":"bench","pod":"client"}"#, 2)).unwrap();
-        flows.add(&line(r#"{"kind":"external","ip":"192.0.2.1"}"#, 0)).unwrap();
+        flows.take(&line(r#"{"kind":"pod","namespace":"bench","pod":"client"}"#, 2)).unwrap();
+        flows.take(&line(r#"{"kind":"external","ip":"192.0.2.1"}"#, 0)).unwrap();
         assert_eq!(flows, Flows { attempts: 1, lost: 2, foreign: 1 });
     }
 
     #[test]
     fn a_line_that_is_no_flow_is_named() {
-        let error = Flows::default().add("{}").unwrap_err().to_string();
+        let error = Flows::default().take("{}").unwrap_err().to_string();
         assert!(error.contains("{}"), "{error}");
     }
 }

@@ -2,10 +2,10 @@
 //! alternating order, so that the two differ in nothing else.
 //!
 //! ```text
-//!   scene (node, two pods) ─► rounds: load without, load with agent ─► kept pairs ─┐
+//!   scene (node, two pods) ─► rounds: load without, load with agent ─► kept rounds ─┐
 //!                          └► probes: one round with the kernel's statistics ──────┴─► report
 //! ```
-//! A pair in which other programs took processor time is dropped. What the agent printed is counted against what the
+//! A round in which other programs took processor time is dropped. What the agent printed is counted against what the
 //! clients did.
 
 mod agent;
@@ -22,14 +22,25 @@ mod scene;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::LabError;
+use cpu::Usage;
 use rounds::Rounds;
 use scene::Scene;
 
 /// The switch that would slow every probe down.
 const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
+/// How long the processors are watched before a round.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The part of them that others may use then.
+const BUSY: f64 = 0.05;
+
+/// How long a quiet moment is waited for; a round that is disturbed after all is played again.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -115,8 +126,11 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn Write) -> 
         load::run(&scene, workload, options.length / 2)?;
     }
     let mut rounds = Rounds::default();
-    while rounds.kept() < options.rounds && begun.elapsed() < options.budget {
-        rounds.add(&scene, options)?;
+    while let Some(workload) = rounds.next(options.rounds)
+        && begun.elapsed() < options.budget
+    {
+        await_quiet()?;
+        rounds.add(&scene, workload, options)?;
         say(progress, &rounds.progress())?;
     }
     say(progress, "One round with the kernel's statistics of BPF programs.")?;
@@ -124,6 +138,19 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn Write) -> 
     let text = report::render(options, &rounds, &costs, begun.elapsed());
     say(out, &text)?;
     Ok(rounds.check().holds())
+}
+
+/// Waits a little for other programs to leave the processors alone.
+fn await_quiet() -> Result<(), BenchError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let before = Usage::read()?;
+        thread::sleep(LOOK);
+        let usage = Usage::read()?.since(&before);
+        if usage.share(usage.others) < BUSY || Instant::now() > deadline {
+            return Ok(());
+        }
+    }
 }
 
 /// With the statistics on all the time, there is nothing to compare.

@@ -18,7 +18,7 @@ const NONE: &str = "–";
 /// All tables.
 pub(super) fn render(options: &Options, rounds: &Rounds, costs: &Measured, took: Duration) -> String {
     let sections = [
-        heading(options, rounds, took),
+        heading(options, took),
         throughput(rounds),
         agent(rounds),
         probes(costs),
@@ -28,15 +28,13 @@ pub(super) fn render(options: &Options, rounds: &Rounds, costs: &Measured, took:
     sections.join("\n")
 }
 
-fn heading(options: &Options, rounds: &Rounds, took: Duration) -> String {
+fn heading(options: &Options, took: Duration) -> String {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!(
-        "## What the probes cost\n\n{processors} processors, kernel {}. {} rounds of {:.1} s for each workload, \
-         alternately without and with an agent; {:.0} s in all. A figure is the median of the undisturbed rounds, with \
-         the quartiles.\n",
+        "## What the probes cost\n\n{processors} processors, kernel {}. A round is {:.0} s without and as long with an agent, in alternating \
+         order; {:.0} s in all. A figure is the median of the undisturbed rounds, with the quartiles.\n",
         kernel.trim(),
-        rounds.made(),
         options.length.as_secs_f64(),
         took.as_secs_f64(),
     )
@@ -74,9 +72,14 @@ fn throughput(rounds: &Rounds) -> String {
             arrow(|sample| sample.run.p99.map(|p99| p99.as_secs_f64() * 1e6), 0),
             arrow(|sample| Some(sample.cost() * 1e6), 2),
             pairs.len(),
-            rounds.made(),
+            rounds.made(workload),
         )
         .expect("a string takes any text");
+    }
+    if Workload::ALL.iter().any(|workload| rounds.pairs(*workload).is_empty()) {
+        table.push_str(
+            "\nOther programs were busy in every round of a workload: run this again on an idle machine.\n",
+        );
     }
     table
 }
@@ -203,6 +206,7 @@ mod tests {
     fn rounds_that_were_all_disturbed_leave_a_table_without_figures() {
         let table = throughput(&Rounds::default());
         assert!(table.contains("| churn (connections) | – | – | – | – | – | 0 of 0 |"), "{table}");
+        assert!(table.contains("on an idle machine"), "{table}");
     }
 
     #[test]

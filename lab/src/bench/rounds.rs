@@ -1,4 +1,4 @@
-//! Rounds: each workload once without and once with an agent, who goes first alternating.
+//! Rounds: a workload once without and once with an agent, one right after the other, who goes first alternating.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -83,73 +83,81 @@ impl Check {
     }
 }
 
+/// The rounds of one workload.
+#[derive(Debug, Default)]
+struct Played {
+    made: usize,
+    kept: Vec<Pair>,
+}
+
 /// All rounds so far.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
-    made: usize,
-    pairs: HashMap<Workload, Vec<Pair>>,
+    played: HashMap<Workload, Played>,
     check: Check,
 }
 
 impl Rounds {
-    /// Plays one more round and keeps its undisturbed pairs.
-    pub(super) fn add(&mut self, scene: &Scene, options: &Options) -> Result<(), BenchError> {
-        let agent_first = self.made % 2 == 1;
+    /// The workload that is to be played next: the one with the fewest undisturbed rounds; none when all have `enough`.
+    pub(super) fn next(&self, enough: usize) -> Option<Workload> {
+        let wanting = Workload::ALL.into_iter().filter(|workload| self.pairs(*workload).len() < enough);
+        wanting.min_by_key(|workload| (self.pairs(*workload).len(), self.made(*workload)))
+    }
+
+    /// Plays one more round of a workload, and keeps it if it was undisturbed.
+    pub(super) fn add(
+        &mut self,
+        scene: &Scene,
+        workload: Workload,
+        options: &Options,
+    ) -> Result<(), BenchError> {
+        let agent_first = self.made(workload) % 2 == 1;
         let (without, with) = if agent_first {
-            let with = self.with_agent(scene, options)?;
-            (without_agent(scene, options)?, with)
+            let with = self.with_agent(scene, workload, options)?;
+            (without_agent(scene, workload, options)?, with)
         } else {
-            (without_agent(scene, options)?, self.with_agent(scene, options)?)
+            (without_agent(scene, workload, options)?, self.with_agent(scene, workload, options)?)
         };
-        self.made += 1;
-        for ((workload, without), with) in Workload::ALL.into_iter().zip(without).zip(with) {
-            if !without.is_disturbed() && !with.is_disturbed() {
-                self.pairs.entry(workload).or_default().push(Pair { without, with });
-            }
+        let played = self.played.entry(workload).or_default();
+        played.made += 1;
+        if !without.is_disturbed() && !with.is_disturbed() {
+            played.kept.push(Pair { without, with });
         }
         Ok(())
     }
 
-    fn with_agent(&mut self, scene: &Scene, options: &Options) -> Result<Vec<Sample>, BenchError> {
+    fn with_agent(
+        &mut self,
+        scene: &Scene,
+        workload: Workload,
+        options: &Options,
+    ) -> Result<Sample, BenchError> {
         let agent = Agent::start(scene, &options.portolan)?;
-        let mut flows = agent.settle()?;
-        let mut samples = Vec::new();
-        for workload in Workload::ALL {
-            let before = agent.times()?;
-            let run = load::run(scene, workload, options.length)?;
-            let at_end = agent.times()?;
-            let made = agent.settle()?;
-            let settled = agent.times()?;
-            let share = Share {
-                times: settled.since(before),
-                after: settled.since(at_end).total(),
-                flows: made - flows,
-                memory: agent.memory()?,
-            };
-            flows = made;
-            self.check.attempts += run.attempts;
-            samples.push(Sample { run, agent: Some(share) });
-        }
-        let Flows { attempts, lost, foreign } = agent.stop()?;
-        self.check.flows.attempts += attempts;
-        self.check.flows.lost += lost;
-        self.check.flows.foreign += foreign;
-        Ok(samples)
+        let before = agent.settle()?;
+        let begun = agent.times()?;
+        let run = load::run(scene, workload, options.length)?;
+        let at_end = agent.times()?;
+        let flows = agent.settle()? - before;
+        let settled = agent.times()?;
+        let share = Share {
+            times: settled.since(begun),
+            after: settled.since(at_end).total(),
+            flows,
+            memory: agent.memory()?,
+        };
+        self.check.attempts += run.attempts;
+        self.check.flows.add(agent.stop()?);
+        Ok(Sample { run, agent: Some(share) })
     }
 
-    /// The pairs of a workload that are kept.
+    /// The undisturbed rounds of a workload.
     pub(super) fn pairs(&self, workload: Workload) -> &[Pair] {
-        self.pairs.get(&workload).map_or(&[], Vec::as_slice)
+        self.played.get(&workload).map_or(&[], |played| &played.kept)
     }
 
-    /// Rounds that every workload has.
-    pub(super) fn kept(&self) -> usize {
-        Workload::ALL.iter().map(|workload| self.pairs(*workload).len()).min().unwrap_or(0)
-    }
-
-    /// Rounds played.
-    pub(super) const fn made(&self) -> usize {
-        self.made
+    /// The rounds of a workload that were played.
+    pub(super) fn made(&self, workload: Workload) -> usize {
+        self.played.get(&workload).map_or(0, |played| played.made)
     }
 
     /// Whether the agents missed anything.
@@ -159,15 +167,15 @@ impl Rounds {
 
     /// Where we are, in a line.
     pub(super) fn progress(&self) -> String {
-        let of = |workload: Workload| format!("{} {}", workload.name(), self.pairs(workload).len());
-        let kept: Vec<String> = Workload::ALL.into_iter().map(of).collect();
-        format!("Round {}; undisturbed so far: {}.", self.made, kept.join(", "))
+        let of = |workload: Workload| {
+            format!("{} {} of {}", workload.name(), self.pairs(workload).len(), self.made(workload))
+        };
+        format!("Undisturbed rounds so far: {}.", Workload::ALL.map(of).join(", "))
     }
 }
 
-fn without_agent(scene: &Scene, options: &Options) -> Result<Vec<Sample>, BenchError> {
-    let run = |workload| Ok(Sample { run: load::run(scene, workload, options.length)?, agent: None });
-    Workload::ALL.into_iter().map(run).collect()
+fn without_agent(scene: &Scene, workload: Workload, options: &Options) -> Result<Sample, BenchError> {
+    Ok(Sample { run: load::run(scene, workload, options.length)?, agent: None })
 }
 
 #[cfg(test)]
@@ -211,6 +219,20 @@ pub(super) mod tests {
         assert!(!check(10, 9, 0, 0), "one is missing");
         assert!(!check(10, 11, 0, 0), "one is told twice");
         assert!(!check(10, 10, 0, 1), "one is made up");
+    }
+
+    #[test]
+    fn the_workload_with_the_fewest_undisturbed_rounds_is_next() {
+        let mut rounds = Rounds::default();
+        assert_eq!(rounds.next(1), Some(Workload::Churn));
+        let pair = Pair { without: sample(1, 0, None), with: sample(1, 0, None) };
+        rounds.played.insert(Workload::Churn, Played { made: 1, kept: vec![pair.clone()] });
+        rounds.played.insert(Workload::PingPong, Played { made: 1, kept: Vec::new() });
+        assert_eq!(rounds.next(1), Some(Workload::Flood), "it was not even tried");
+        rounds.played.insert(Workload::Flood, Played { made: 1, kept: vec![pair.clone()] });
+        assert_eq!(rounds.next(1), Some(Workload::PingPong));
+        rounds.played.insert(Workload::PingPong, Played { made: 2, kept: vec![pair] });
+        assert_eq!(rounds.next(1), None);
     }
 
     #[test]

@@ -8,8 +8,18 @@ use crate::error::Failure;
 use crate::say;
 use crate::toolchain::Toolchain;
 
-/// The benchmark of user space, which needs neither root nor a lab.
-const PIPELINE: [&str; 4] = ["--package", "portolan-agent", "--bench", "pipeline"];
+/// The benchmark of user space, which needs neither root nor a lab. The packages that were built just before are
+/// named too: with other packages cargo would choose other features of what they share, and build that again.
+const PIPELINE: [&str; 8] = [
+    "--package",
+    "portolan-agent",
+    "--package",
+    "portolan",
+    "--package",
+    "portolan-lab",
+    "--bench",
+    "pipeline",
+];
 
 /// Builds in the release profile and measures: user space first, then the real kernel.
 pub(crate) fn run(rest: &[OsString], toolchain: &Toolchain) -> Result<(), Failure> {

@@ -308,11 +308,7 @@ impl Agent {
 
     async fn look_again(&mut self) {
         match self.devices.pod_interfaces().await {
-            Ok(interfaces) => {
-                for (ifindex, name) in interfaces {
-                    self.command(Command::Attach { ifindex, name }).await;
-                }
-            }
+            Ok(interfaces) => self.command(Command::Present(interfaces)).await,
             Err(error) => warn!(error = %chain(&error), "The pod interfaces cannot be listed again."),
         }
         self.refresh_addresses().await;

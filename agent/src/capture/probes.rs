@@ -197,9 +197,9 @@ impl Probes {
         }
     }
 
-    /// How many devices the programs hang on.
-    pub fn devices(&self) -> usize {
-        self.devices.len()
+    /// The devices that the programs hang on, by index.
+    pub fn attached(&self) -> impl ExactSizeIterator<Item = u32> {
+        self.devices.keys().copied()
     }
 
     /// Reads every event that waits, and hands each to `take`; answers how many were not understood.

@@ -10,6 +10,7 @@ use aya::programs::{ProgramError, tc::TcError};
 use portolan_ebpf_types::lost;
 use prometheus_client::metrics::counter::Counter;
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -41,6 +42,8 @@ pub enum Command {
         /// Its index.
         ifindex: u32,
     },
+    /// These are all the devices there are: what else is attached to is gone.
+    Present(Vec<(u32, String)>),
 }
 
 /// What the capture thread tells.
@@ -64,11 +67,11 @@ pub struct Worker {
     commands: Receiver<Command>,
     out: Sender<Captured>,
     metrics: Arc<Metrics>,
-    /// What could not be told yet because the queue was full.
-    unsent: u64,
     rounds: u32,
-    /// What was lost in the kernel, as far as it was told.
-    told: [u64; lost::COUNT as usize],
+    /// What was lost and could not be told yet.
+    untold: BTreeMap<&'static str, u64>,
+    /// What was lost in the kernel, as far as it was counted here.
+    counted: [u64; lost::COUNT as usize],
 }
 
 const CAUSES: [&str; lost::COUNT as usize] = ["kernel-ring-full", "kernel-map-full"];
@@ -90,9 +93,9 @@ impl Worker {
             commands,
             out,
             metrics: Arc::clone(metrics),
-            unsent: 0,
             rounds: 0,
-            told: Default::default(),
+            untold: BTreeMap::new(),
+            counted: Default::default(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Worker {
             match self.commands.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Command::Attach { ifindex, name }) => self.attach(ifindex, &name),
                 Ok(Command::Gone { ifindex }) => self.gone(ifindex),
+                Ok(Command::Present(devices)) => self.present(&devices),
                 Err(RecvTimeoutError::Timeout) => return,
                 Err(RecvTimeoutError::Disconnected) => {
                     std::thread::sleep(until.saturating_duration_since(Instant::now()));
@@ -142,14 +146,24 @@ impl Worker {
                     "Cannot attach to a pod interface: its connections are not seen.");
             }
         }
-        self.metrics.devices.set(self.probes.devices() as i64);
+        self.metrics.devices.set(self.probes.attached().len() as i64);
+    }
+
+    fn present(&mut self, devices: &[(u32, String)]) {
+        let is_present = |ifindex: &u32| devices.iter().any(|(present, _)| present == ifindex);
+        for ifindex in self.probes.attached().filter(|ifindex| !is_present(ifindex)).collect::<Vec<_>>() {
+            self.gone(ifindex);
+        }
+        for (ifindex, name) in devices {
+            self.attach(*ifindex, name);
+        }
     }
 
     fn gone(&mut self, ifindex: u32) {
         let mut over = self.drain();
         self.probes.detach(ifindex);
         self.connections.device_gone(ifindex, &mut self.probes, &mut over);
-        self.metrics.devices.set(self.probes.devices() as i64);
+        self.metrics.devices.set(self.probes.attached().len() as i64);
         self.send(over);
     }
 
@@ -195,30 +209,28 @@ impl Worker {
         for attempt in over {
             match self.out.try_send(Captured::Attempt(Box::new(attempt))) {
                 Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.unsent += 1,
+                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.lose(QUEUE_FULL, 1),
             }
         }
     }
 
+    /// Adds up what was lost since the last time, and tells it; what cannot be told yet stays.
     fn tell_losses(&mut self) {
         let lost = self.probes.lost();
         for (index, cause) in CAUSES.into_iter().enumerate() {
-            let count = lost[index].saturating_sub(self.told[index]);
-            if count > 0 && self.tell(cause, count) {
-                self.told[index] = lost[index];
-            }
+            self.lose(cause, lost[index].saturating_sub(self.counted[index]));
+            self.counted[index] = lost[index];
         }
-        let evicted = self.connections.take_evicted();
-        if evicted > 0 {
-            self.tell(TABLE_FULL, evicted);
-        }
-        if self.unsent > 0 && self.tell(QUEUE_FULL, self.unsent) {
-            self.unsent = 0;
-        }
+        let refused = self.connections.take_evicted();
+        self.lose(TABLE_FULL, refused);
+        let out = &self.out;
+        self.untold.retain(|&cause, &mut count| out.try_send(Captured::Lost { cause, count }).is_err());
     }
 
-    fn tell(&self, cause: &'static str, count: u64) -> bool {
-        self.out.try_send(Captured::Lost { cause, count }).is_ok()
+    fn lose(&mut self, cause: &'static str, count: u64) {
+        if count > 0 {
+            *self.untold.entry(cause).or_default() += count;
+        }
     }
 }
 

@@ -237,6 +237,22 @@ fn pods_that_come_later_and_the_outside_are_seen_too() {
 }
 
 #[test]
+fn a_closed_port_of_the_node_itself_is_refused() {
+    let lab = shop("node-port");
+    let node = lab.node_info("n1").unwrap();
+    let agent = Agent::start(&lab, "n1");
+    for address in node.addresses.both() {
+        lab.connect_tcp("shop/client", address, 22, SECOND).unwrap();
+    }
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+    for flow in &flows {
+        assert_eq!(told(flow), (Outcome::Refused, Verdict::Failed), "{flow:#?}");
+        assert!(matches!(&flow.destination, End::Node { node, .. } if node == "n1"), "{flow:#?}");
+    }
+}
+
+#[test]
 fn many_short_connections_are_as_many_flows() {
     const EACH: usize = 250;
     let lab = shop("many");

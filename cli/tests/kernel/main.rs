@@ -4,5 +4,6 @@
 
 mod alone;
 mod bad_input;
+mod demo;
 mod streamed;
 mod support;

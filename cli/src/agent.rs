@@ -1,7 +1,7 @@
 //! `portolan agent`: observes the node that it runs on.
 
-use crate::manifests;
-use anyhow::{Context as _, bail};
+use crate::{failure::Failure, manifests};
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use portolan_agent::{Config, Output, Source, capture::AttachMode, connections::Limits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -16,8 +16,9 @@ pub(crate) struct AgentArgs {
     /// Kubernetes API.
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["kubeconfig", "api_server"])]
     manifests: Vec<PathBuf>,
-    /// Print flows as JSON lines to standard output (`-`) or to a file, instead of streaming them.
-    #[arg(long, value_name = "FILE", conflicts_with = "collector")]
+    /// Print flows as JSON lines to standard output (`-`) or to a file, instead of streaming them to
+    /// any collector.
+    #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Stream to this collector, e.g. `http://portolan-collector.portolan.svc:4245`.
     #[arg(long, env = "PORTOLAN_COLLECTOR", value_name = "URL")]
@@ -28,8 +29,8 @@ pub(crate) struct AgentArgs {
     /// This node's name; found by its addresses when absent.
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]
     node_name: Option<String>,
-    /// Reach the Kubernetes API as this file says.
-    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    /// Reach the Kubernetes API as this file says; else as KUBECONFIG says, or from within a pod.
+    #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Reach the Kubernetes API at this URL, without credentials.
     #[arg(long, value_name = "URL", conflicts_with = "kubeconfig")]
@@ -67,10 +68,10 @@ impl From<Attach> for AttachMode {
 }
 
 /// Runs the agent until SIGINT or SIGTERM.
-pub(crate) async fn run(args: AgentArgs, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(args: AgentArgs, stop: CancellationToken) -> Result<(), Failure> {
     let config = Config {
-        source: source(&args).await?,
         output: output(&args)?,
+        source: source(&args).await?,
         attach: args.attach.into(),
         node: args.node_name,
         limits: Limits { idle: Duration::from_secs(args.idle_timeout), ..Limits::default() },
@@ -78,7 +79,7 @@ pub(crate) async fn run(args: AgentArgs, stop: CancellationToken) -> anyhow::Res
         health: listen(args.listen).await?,
         ready: Box::new(say_ready),
     };
-    portolan_agent::run(config, stop).await.context("the agent cannot go on")
+    Ok(portolan_agent::run(config, stop).await.context("the agent cannot go on")?)
 }
 
 /// What scripts wait for; it must not depend on the log's filter or form.
@@ -118,20 +119,23 @@ async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
     Ok(Source::Kubernetes(Box::new(config)))
 }
 
-fn output(args: &AgentArgs) -> anyhow::Result<Output> {
-    match (&args.collector, &args.output) {
-        (Some(url), None) => {
-            let endpoint = tonic::transport::Endpoint::from_shared(url.clone())
-                .with_context(|| format!("--collector {url} is no URL"))?;
-            Ok(Output::Collector { endpoint: Box::new(endpoint), cluster: args.cluster.clone() })
-        }
-        (_, Some(path)) if path.as_os_str() == "-" => Ok(Output::Lines(Box::new(std::io::stdout()))),
-        (_, Some(path)) => {
+fn output(args: &AgentArgs) -> Result<Output, Failure> {
+    match (&args.output, &args.collector) {
+        (Some(path), _) if path.as_os_str() == "-" => Ok(Output::Lines(Box::new(std::io::stdout()))),
+        (Some(path), _) => {
             let file = std::fs::File::create(path)
                 .with_context(|| format!("cannot write flows to {}", path.display()))?;
             Ok(Output::Lines(Box::new(file)))
         }
-        (None, None) => bail!("nowhere to put the flows: give --collector URL, or --output - to print them"),
+        (None, Some(url)) => {
+            let endpoint = tonic::transport::Endpoint::from_shared(url.clone())
+                .with_context(|| format!("--collector {url} is no URL: give one like http://HOST:4245"))
+                .map_err(Failure::usage)?;
+            Ok(Output::Collector { endpoint: Box::new(endpoint), cluster: args.cluster.clone() })
+        }
+        (None, None) => Err(Failure::usage(anyhow!(
+            "nowhere to put the flows: give --collector URL, or --output - to print them"
+        ))),
     }
 }
 

@@ -59,7 +59,7 @@ async fn main() -> ExitCode {
 
 async fn run(verb: Verb, stop: CancellationToken) -> Result<ExitCode, Failure> {
     match verb {
-        Verb::Agent(args) => agent::run(args, stop).await.map(|()| ExitCode::SUCCESS).map_err(Failure::from),
+        Verb::Agent(args) => agent::run(args, stop).await.map(|()| ExitCode::SUCCESS),
         Verb::Collector(args) => collector::run(args, stop).await,
         Verb::Observe(args) => observe::run(*args, stop).await,
         Verb::Status(args) => status::run(*args).await,

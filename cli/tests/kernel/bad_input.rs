@@ -112,6 +112,14 @@ fn wrong_usage_is_answered_with_the_mend() {
     assert!(said.contains("/nowhere"), "{said}");
     let output = portolan().args(["agent", "--bogus"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "wrong usage");
+    let output = portolan().args(["agent", "--manifests", "/nowhere"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "nowhere to put the flows");
+    // What the environment says for other runs does not stand in the way of the flags of this one.
+    let mut command = portolan();
+    command.env("KUBECONFIG", "/nowhere").env("PORTOLAN_COLLECTOR", "http://127.0.0.1:1");
+    let output = command.args(["agent", "--manifests", "/missing", "--output", "-"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("/missing"), "{said}");
 }
 
 #[test]

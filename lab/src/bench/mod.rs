@@ -39,9 +39,6 @@ const LOOK: Duration = Duration::from_millis(200);
 /// The part of them that others may use then.
 const BUSY: f64 = 0.05;
 
-/// How long a quiet moment is waited for; a round that is disturbed after all is played again.
-const PATIENCE: Duration = Duration::from_secs(4);
-
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -51,6 +48,8 @@ pub struct Options {
     pub rounds: usize,
     /// How long a workload runs in a round.
     pub length: Duration,
+    /// How long to wait for a quiet moment before a round; one that is disturbed after all is played again.
+    pub patience: Duration,
     /// When to stop trying for more rounds.
     pub budget: Duration,
 }
@@ -129,7 +128,7 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn Write) -> 
     while let Some(workload) = rounds.next(options.rounds)
         && begun.elapsed() < options.budget
     {
-        await_quiet()?;
+        await_quiet(options.patience)?;
         rounds.add(&scene, workload, options)?;
         say(progress, &rounds.progress())?;
     }
@@ -140,9 +139,9 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn Write) -> 
     Ok(rounds.check().holds())
 }
 
-/// Waits a little for other programs to leave the processors alone.
-fn await_quiet() -> Result<(), BenchError> {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits for other programs to leave the processors alone, as long as there is patience.
+fn await_quiet(patience: Duration) -> Result<(), BenchError> {
+    let deadline = Instant::now() + patience;
     loop {
         let before = Usage::read()?;
         thread::sleep(LOOK);

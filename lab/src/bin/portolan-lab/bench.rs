@@ -18,6 +18,9 @@ pub(crate) struct Bench {
     /// How long a workload runs in a round.
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     seconds: u16,
+    /// How long to wait for other programs to be quiet before a round.
+    #[arg(long, value_name = "SECONDS", default_value_t = 4)]
+    patience: u64,
     /// No further round begins after this long.
     #[arg(long, value_name = "SECONDS", default_value_t = 110)]
     budget: u64,
@@ -29,6 +32,7 @@ pub(crate) fn run(bench: Bench) -> anyhow::Result<bool> {
         portolan: bench.portolan,
         rounds: bench.rounds.into(),
         length: Duration::from_secs(bench.seconds.into()),
+        patience: Duration::from_secs(bench.patience),
         budget: Duration::from_secs(bench.budget),
     };
     let (mut out, mut progress) = (io::stdout(), io::stderr());

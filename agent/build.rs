@@ -98,8 +98,9 @@ impl Toolchain {
             let sysroot = stdout(Command::new(&rustc).args(["--print", "sysroot"]))?;
             (cargo.is_file() && has_core_source(Path::new(&sysroot))).then_some(Self::Pair { cargo, rustc })
         };
-        nightly()
-            .or_else(|| pair("/usr/bin/cargo".into(), "/usr/bin/rustc".into()))
+        // Debian's first: its LLVM is the one that bpf-linker is set up for.
+        pair("/usr/bin/cargo".into(), "/usr/bin/rustc".into())
+            .or_else(nightly)
             .or_else(|| pair(env::var_os("CARGO")?.into(), env::var_os("RUSTC")?.into()))
     }
 
@@ -115,7 +116,7 @@ impl Toolchain {
         // The build that runs this script speaks of another compiler and another target.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("CARGO") && name != "CARGO_HOME" || name == "RUSTUP_TOOLCHAIN" {
+            if name.starts_with("CARGO") && name != "CARGO_HOME" {
                 command.env_remove(&*name);
             }
         }

@@ -13,7 +13,8 @@ use crate::{
 };
 use jiff::Timestamp;
 use portolan_policy::{
-    Cluster, Connection, End, Evidence, Flow, Latency, Owner, PodEnd, Protocol, Reporter, judge,
+    Cluster, Connection, Decision, End, Evidence, Flow, Latency, Owner, PodEnd, Protocol, Reporter,
+    SideDecision, judge,
 };
 use portolan_proto::{Connection as WireConnection, Observation, Witness};
 use std::net::{IpAddr, SocketAddr};
@@ -43,12 +44,13 @@ impl Attributor {
         if !self.is_ours(attempt, locality, [&source, &destination]) {
             return None;
         }
-        let decision = cluster.decide(&Connection {
+        let connection = Connection {
             source: opened.source.ip,
             destination: effective.destination.ip,
             port: port(effective.destination, protocol),
             protocol,
-        });
+        };
+        let decision = if history.knows(time) { cluster.decide(&connection) } else { forgotten() };
         let Conclusion { outcome, drop_reason, reached_pod, dropped_in_pod } =
             conclude(attempt, locality, &self.reasons);
         let recently_changed = history.changed_near(time, [&source, &destination]);
@@ -119,6 +121,12 @@ impl Attributor {
             || locality.destination
             || (dropped_here && self.is_here(source) && matches!(destination, End::Pod(_)))
     }
+}
+
+/// A connection may end long after its opening; the policies of that time are kept for some minutes.
+fn forgotten() -> Decision {
+    const WHY: &str = "the policies of the time of its opening are no longer known";
+    Decision { egress: SideDecision::undecidable(WHY), ingress: SideDecision::undecidable(WHY) }
 }
 
 /// The cluster as it was when the attempt was made. A pod may be faster than the word of it: an

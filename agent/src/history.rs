@@ -101,6 +101,11 @@ impl History {
         self.versions.get(after.saturating_sub(1)).map_or(&self.current, |(_, cluster)| cluster)
     }
 
+    /// Whether what was in force at this time is still known.
+    pub fn knows(&self, time: Timestamp) -> bool {
+        self.versions.front().is_some_and(|(since, _)| *since <= time)
+    }
+
     /// The cluster as it is.
     pub const fn latest(&self) -> &Cluster {
         &self.current

@@ -327,7 +327,10 @@ impl Agent {
 
     fn tell_addresses(&mut self) {
         if let Some(node) = self.node.clone() {
-            let addresses = self.addresses.iter().copied().collect();
+            // Some proxies give every service address to the node: it is the service's all the same.
+            let cluster = self.history.latest();
+            let is_service = |ip: &IpAddr| matches!(cluster.owner(*ip), Owner::Service(_));
+            let addresses = self.addresses.iter().copied().filter(|ip| !is_service(ip)).collect();
             self.change(Change::NodeAddresses { node, addresses });
         }
     }

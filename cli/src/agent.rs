@@ -23,7 +23,7 @@ pub(crate) struct AgentArgs {
     /// Stream to this collector, e.g. `http://portolan-collector.portolan.svc:4245`.
     #[arg(long, env = "PORTOLAN_COLLECTOR", value_name = "URL")]
     collector: Option<String>,
-    /// The cluster's name in the records.
+    /// The cluster's name, told to the collector with every batch.
     #[arg(long, env = "PORTOLAN_CLUSTER", default_value = "default", value_name = "NAME")]
     cluster: String,
     /// This node's name; found by its addresses when absent.
@@ -45,7 +45,7 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_enum, default_value_t = Attach::Auto)]
     attach: Attach,
     /// A UDP or ICMP conversation is over after this many seconds of silence.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle_timeout: u64,
 }
 

@@ -51,8 +51,11 @@ fn failed(error: Error) -> Failure {
 }
 
 fn duration(text: &str) -> anyhow::Result<Duration> {
+    const MOST: Duration = Duration::from_mins(10);
     let duration: SignedDuration = text.parse().context("write a duration like 5s or 1m30s")?;
-    Duration::try_from(duration).context("a duration cannot be negative")
+    let duration = Duration::try_from(duration).context("a duration cannot be negative")?;
+    anyhow::ensure!(duration <= MOST, "a view is waited for 10m at the most");
+    Ok(duration)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl Default for Config {
             join_window: Duration::from_secs(5),
             patience: Duration::from_secs(20),
             clock_skew: Duration::from_secs(3),
-            remember: Duration::from_mins(2),
+            remember: Duration::from_mins(10),
             max_pending: 65_536,
             max_remembered: 262_144,
             silence: Duration::from_secs(30),

@@ -88,11 +88,7 @@ impl Devices {
     pub async fn addresses(&self) -> Result<BTreeSet<IpAddr>, DevicesError> {
         let failed = |error| DevicesError::Dump { what: "addresses", error };
         let found = self.handle.address().get().execute().try_collect::<Vec<_>>().await.map_err(failed)?;
-        let addresses =
-            found.iter().flat_map(|message| &message.attributes).filter_map(|attribute| match attribute {
-                AddressAttribute::Local(ip) | AddressAttribute::Address(ip) => Some(*ip),
-                _ => None,
-            });
+        let addresses = found.iter().filter_map(|message| own_address(&message.attributes));
         Ok(addresses.filter(|ip| !ip.is_loopback() && !is_link_local(ip)).collect())
     }
 
@@ -125,6 +121,20 @@ impl Devices {
             }
         }
     }
+}
+
+/// On a point-to-point interface `Address` is the peer's, and `Local` is ours.
+fn own_address(attributes: &[AddressAttribute]) -> Option<IpAddr> {
+    let local = attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(ip) => Some(*ip),
+        _ => None,
+    });
+    local.or_else(|| {
+        attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Address(ip) => Some(*ip),
+            _ => None,
+        })
+    })
 }
 
 /// Link-local addresses are the same on every node: they name nobody.
@@ -165,6 +175,8 @@ fn change(message: &RouteNetlinkMessage) -> Option<DeviceChange> {
         RouteNetlinkMessage::NewLink(link) => {
             pod_interface(link).map(|(ifindex, name)| DeviceChange::Up { ifindex, name })
         }
+        // A port that leaves its bridge is told of in the bridge's family, and is still there.
+        RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Bridge => None,
         RouteNetlinkMessage::DelLink(link) => Some(DeviceChange::Gone { ifindex: link.header.index }),
         RouteNetlinkMessage::NewAddress(_) | RouteNetlinkMessage::DelAddress(_) => {
             Some(DeviceChange::Addresses)

@@ -75,6 +75,7 @@ pub struct Worker {
 }
 
 const CAUSES: [&str; lost::COUNT as usize] = ["kernel-ring-full", "kernel-map-full"];
+const PROBE_MISSED: &str = "probe-missed";
 const TABLE_FULL: &str = "attempt-table-full";
 const QUEUE_FULL: &str = "attempt-queue-full";
 
@@ -113,7 +114,12 @@ impl Worker {
                 break;
             }
         }
-        self.tell_losses();
+        self.count_losses();
+        for (cause, count) in std::mem::take(&mut self.untold) {
+            if self.out.blocking_send(Captured::Lost { cause, count }).is_err() {
+                break;
+            }
+        }
     }
 
     /// Waits for the next round. A new device is attached to at once: its pod is about to talk.
@@ -188,6 +194,8 @@ impl Worker {
                 counter.inc_by(value.saturating_sub(counter.get()));
             };
             raise(&self.metrics.probe_runs.get_or_create(&label), runs);
+            let known = self.metrics.probe_missed.get_or_create(&label).get();
+            self.lose(PROBE_MISSED, missed.saturating_sub(known));
             raise(&self.metrics.probe_missed.get_or_create(&label), missed);
             self.metrics.probe_run_seconds.get_or_create(&label).set(nanos as f64 / 1e9);
         }
@@ -214,8 +222,15 @@ impl Worker {
         }
     }
 
-    /// Adds up what was lost since the last time, and tells it; what cannot be told yet stays.
+    /// Tells what was lost; what cannot be told yet stays.
     fn tell_losses(&mut self) {
+        self.count_losses();
+        let out = &self.out;
+        self.untold.retain(|&cause, &mut count| out.try_send(Captured::Lost { cause, count }).is_err());
+    }
+
+    /// Adds up what was lost since the last time.
+    fn count_losses(&mut self) {
         let lost = self.probes.lost();
         for (index, cause) in CAUSES.into_iter().enumerate() {
             self.lose(cause, lost[index].saturating_sub(self.counted[index]));
@@ -223,8 +238,6 @@ impl Worker {
         }
         let refused = self.connections.take_evicted();
         self.lose(TABLE_FULL, refused);
-        let out = &self.out;
-        self.untold.retain(|&cause, &mut count| out.try_send(Captured::Lost { cause, count }).is_err());
     }
 
     fn lose(&mut self, cause: &'static str, count: u64) {

@@ -10,6 +10,7 @@ use portolan_policy::Protocol;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
+    time::Duration,
 };
 
 type Id = u64;
@@ -221,6 +222,9 @@ impl Connections {
 
     fn open(&mut self, original: FiveTuple, sequence: u32, at: Nanos) -> Option<Id> {
         if self.attempts.len() >= self.limits.attempts {
+            self.forget_reported();
+        }
+        if self.attempts.len() >= self.limits.attempts {
             self.evicted += 1;
             return None;
         }
@@ -229,6 +233,17 @@ impl Connections {
         self.attempts.insert(id, Attempt::new(original, sequence, at));
         self.know(id, original);
         Some(id)
+    }
+
+    /// Makes room: what was told is only remembered for its later tries, and a new attempt counts more.
+    fn forget_reported(&mut self) {
+        let reported: Vec<Id> =
+            self.attempts.iter().filter(|(_, attempt)| attempt.reported).map(|(id, _)| *id).collect();
+        for id in reported {
+            if let Some(attempt) = self.remove(id) {
+                self.strays.adopt(&attempt, Duration::ZERO);
+            }
+        }
     }
 
     /// Lets an attempt be found by every tuple that its packets were seen with.

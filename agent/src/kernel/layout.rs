@@ -81,7 +81,7 @@ impl Layout {
     }
 
     /// Whether a probe has all that it needs.
-    pub fn supports(&self, probe: &str) -> bool {
+    fn supports(&self, probe: &str) -> bool {
         self.missing.iter().all(|missing| missing.probe != probe)
     }
 

@@ -21,6 +21,8 @@ const BATCH_AGE: Duration = Duration::from_millis(200);
 /// Batches on the wire without acknowledgement.
 const IN_FLIGHT: usize = 16;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A collector that vanished without a word is noticed within about this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MOST: Duration = Duration::from_secs(10);
 /// At the end, the collector has this long to acknowledge the rest.
@@ -59,7 +61,10 @@ impl Uplink {
     /// A way to the collector at this endpoint; nothing is connected yet.
     pub fn new(endpoint: Endpoint, identity: Identity, metrics: Arc<Metrics>) -> Self {
         Self {
-            endpoint: endpoint.connect_timeout(CONNECT_TIMEOUT),
+            endpoint: endpoint
+                .connect_timeout(CONNECT_TIMEOUT)
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(CONNECT_TIMEOUT),
             identity,
             outbox: Outbox::new(BOUND),
             metrics,
@@ -104,13 +109,13 @@ impl Uplink {
     }
 
     async fn connect(&mut self) {
-        match self.open().await {
-            Ok(live) => {
+        match timeout(CONNECT_TIMEOUT, self.open()).await {
+            Ok(Ok(live)) => {
                 info!(collector = %self.endpoint.uri(), "Connected to the collector.");
                 self.live = Some(live);
-                self.backoff = BACKOFF_FIRST;
             }
-            Err(error) => self.failed(&chain(error.as_ref())),
+            Ok(Err(error)) => self.failed(&chain(error.as_ref())),
+            Err(_elapsed) => self.failed("no answer to the opening of the stream"),
         }
     }
 
@@ -136,6 +141,7 @@ impl Uplink {
     fn on_ack(&mut self, ack: Result<v1::Ack, String>) {
         match ack {
             Ok(ack) if ack.boot == self.identity.boot => {
+                self.backoff = BACKOFF_FIRST;
                 self.metrics.batches_acked.inc_by(self.outbox.acknowledge(ack.sequence));
             }
             Ok(_) => {}

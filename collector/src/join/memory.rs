@@ -139,7 +139,8 @@ impl Memory {
         entries
             .iter()
             .filter_map(|entry| Some((entry.distance(side, connection)?, entry.number)))
-            .filter(|(distance, _)| *distance <= self.skew)
+            // An initial sequence number is no coincidence, however many tries were lost on the way.
+            .filter(|(distance, _)| connection.tcp_isn != 0 || *distance <= self.skew)
             .min()
             .map_or(Finding::New, |(_, number)| Finding::Partner(Id { tuple, number }))
     }

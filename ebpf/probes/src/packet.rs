@@ -104,8 +104,20 @@ fn ipv6(bytes: &impl Bytes, offset: u32, event: &mut Event) -> Option<Transport>
     event.protocol = protocol;
     bytes.fill(offset + 8, &raw mut event.tuple.source)?;
     bytes.fill(offset + 24, &raw mut event.tuple.destination)?;
+    // No router carries these, and user space would take them for IPv4 and never find them again.
+    if is_mapped(&event.tuple.source) || is_mapped(&event.tuple.destination) {
+        return None;
+    }
     let payload = u32::from(u16::from_be_bytes([length0, length1]));
     Some(Transport { offset: offset + 40 + extensions, length: payload.saturating_sub(extensions) })
+}
+
+/// Whether this is an IPv4-mapped IPv6 address.
+#[inline(always)]
+fn is_mapped(address: &[u8; 16]) -> bool {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *address;
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h]) == 0
+        && u32::from_ne_bytes([i, j, k, l]) == u32::from_be(0xffff)
 }
 
 /// Reads the two ports at the start of a transport header.

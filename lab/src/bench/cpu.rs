@@ -1,10 +1,10 @@
-//! Where processor time went: the whole machine's, this process's, and another process's.
+//! Where processor time went: the whole machine's, the agent's, and that of all others.
 
 use std::fs;
 use std::io;
+use std::process;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::BenchError;
@@ -19,15 +19,6 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// What this process, with all its threads, has used.
-    fn own() -> io::Result<Self> {
-        let used = getrusage(UsageWho::RUSAGE_SELF)?;
-        let time = |value: nix::sys::time::TimeVal| {
-            Duration::new(value.tv_sec() as u64, value.tv_usec() as u32 * 1000)
-        };
-        Ok(Self { user: time(used.user_time()), system: time(used.system_time()) })
-    }
-
     /// What process `pid` has used.
     pub(super) fn of(pid: u32) -> Result<Self, BenchError> {
         let path = format!("/proc/{pid}/stat");
@@ -57,11 +48,43 @@ impl Times {
     }
 }
 
+/// What all processes but this one have used, with those that they have outlived. The kernel's threads are left out:
+/// they work for whoever sends packets.
+fn others() -> Result<Duration, BenchError> {
+    const PATH: &str = "/proc";
+    let failed = |source| BenchError::Read { path: PATH.to_owned(), source };
+    let tick = tick().map_err(failed)?;
+    let own = process::id().to_string();
+    let mut sum = Duration::ZERO;
+    for entry in fs::read_dir(PATH).map_err(failed)?.flatten() {
+        if entry.file_name().to_str() == Some(&own) {
+            continue;
+        }
+        // A process may end while we look; what is no process has no such file.
+        if let Ok(stat) = fs::read_to_string(entry.path().join("stat")) {
+            sum += tick * with_children(&stat);
+        }
+    }
+    Ok(sum)
+}
+
+/// Ticks of a process and of the children that it has waited for; none for a thread of the kernel.
+fn with_children(stat: &str) -> u32 {
+    const KTHREADD: &str = "2";
+    let Some((_, rest)) = stat.rsplit_once(')') else { return 0 };
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    match (fields.get(1), fields.get(11..15)) {
+        (Some(parent), Some(times)) if *parent != KTHREADD => {
+            times.iter().filter_map(|time| time.parse::<u32>().ok()).sum()
+        }
+        _ => 0,
+    }
+}
+
 /// The processors of the machine, summed, at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Machine {
     processors: u32,
-    user: Duration,
     idle: Duration,
     stolen: Duration,
 }
@@ -75,13 +98,8 @@ impl Machine {
         let fields: Vec<u32> =
             stat.lines().next()?.split_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
         // user nice system idle iowait irq softirq steal
-        let [user, nice, _, idle, waiting, _, _, stolen] = *fields.first_chunk()?;
-        Some(Self {
-            processors,
-            user: tick * (user + nice),
-            idle: tick * (idle + waiting),
-            stolen: tick * stolen,
-        })
+        let [.., idle, waiting, _, _, stolen] = *fields.first_chunk::<8>()?;
+        Some(Self { processors, idle: tick * (idle + waiting), stolen: tick * stolen })
     }
 }
 
@@ -90,7 +108,8 @@ impl Machine {
 pub(super) struct Reading {
     at: Instant,
     machine: Machine,
-    own: Times,
+    /// All other processes.
+    others: Duration,
 }
 
 /// What the machine did between two readings.
@@ -100,7 +119,7 @@ pub(super) struct Usage {
     pub(super) capacity: Duration,
     /// Time that they were busy.
     pub(super) busy: Duration,
-    /// Time in the code of others than this process. The agent's is still in it.
+    /// The part of it that other processes had. The agent's is still in it.
     pub(super) others: Duration,
     /// Time that the host of a virtual machine gave to somebody else.
     pub(super) stolen: Duration,
@@ -111,10 +130,11 @@ impl Usage {
     pub(super) fn read() -> Result<Reading, BenchError> {
         const PATH: &str = "/proc/stat";
         let failed = |source| BenchError::Read { path: PATH.to_owned(), source };
+        let others = others()?;
         let (text, at) = (read(PATH)?, Instant::now());
         let machine = Machine::parse(&text, tick().map_err(failed)?)
             .ok_or_else(|| BenchError::Form { path: PATH.to_owned() })?;
-        Ok(Reading { at, machine, own: Times::own().map_err(failed)? })
+        Ok(Reading { at, machine, others })
     }
 
     /// How much of the capacity `time` is.
@@ -130,11 +150,10 @@ impl Reading {
         let capacity = (self.at - before.at) * now.processors;
         let stolen = now.stolen.saturating_sub(then.stolen);
         let idle = now.idle.saturating_sub(then.idle);
-        let user = now.user.saturating_sub(then.user);
         Usage {
             capacity,
             busy: capacity.saturating_sub(idle + stolen),
-            others: user.saturating_sub(self.own.since(before.own).user),
+            others: self.others.saturating_sub(before.others),
             stolen,
         }
     }
@@ -179,15 +198,22 @@ mod tests {
     }
 
     #[test]
-    fn idle_and_stolen_time_is_not_busy_and_our_own_is_not_others() {
-        let stat = |user: u32, idle: u32, stolen: u32| {
-            let text = format!("cpu  {user} 0 0 {idle} 0 0 0 {stolen} 0 0\ncpu0 1\ncpu1 1\nintr 5\n");
+    fn a_process_counts_with_its_children_and_a_thread_of_the_kernel_does_not() {
+        let stat = |parent: u32| format!("42 (2 2) S {parent} 42 42 0 -1 0 0 0 0 0 150 30 20 10 20 0 1 0 99");
+        assert_eq!(with_children(&stat(1)), 210);
+        assert_eq!(with_children(&stat(2)), 0);
+    }
+
+    #[test]
+    fn idle_and_stolen_time_is_not_busy() {
+        let stat = |idle: u32, stolen: u32| {
+            let text = format!("cpu  7 7 7 {idle} 0 7 7 {stolen} 0 0\ncpu0 1\ncpu1 1\nintr 5\n");
             Machine::parse(&text, TICK).unwrap()
         };
         let at = Instant::now();
-        let own = |millis| Times { user: Duration::from_millis(millis), system: Duration::ZERO };
-        let before = Reading { at, machine: stat(0, 0, 0), own: own(0) };
-        let after = Reading { at: at + Duration::from_secs(1), machine: stat(60, 100, 10), own: own(500) };
+        let reading = |at, machine, others| Reading { at, machine, others: Duration::from_millis(others) };
+        let before = reading(at, stat(0, 0), 0);
+        let after = reading(at + Duration::from_secs(1), stat(100, 10), 100);
         let expected = Usage {
             capacity: Duration::from_secs(2),
             busy: Duration::from_millis(900),

@@ -40,9 +40,10 @@ impl Sample {
         busy.as_secs_f64() / self.run.operations as f64
     }
 
-    /// Time in the code of programs that are no part of the measurement.
+    /// Time of programs that are no part of the measurement.
     fn foreign(&self) -> Duration {
-        let agent = self.agent.map_or(Duration::ZERO, |agent| agent.times.user);
+        let agent =
+            self.agent.map_or(Duration::ZERO, |agent| agent.times.total().saturating_sub(agent.after));
         self.run.usage.others.saturating_sub(agent)
     }
 
@@ -118,6 +119,16 @@ impl Rounds {
         } else {
             (without_agent(scene, workload, options)?, self.with_agent(scene, workload, options)?)
         };
+        for sample in [&without, &with] {
+            tracing::debug!(
+                workload = workload.name(),
+                agent = sample.agent.is_some(),
+                rate = sample.run.rate(),
+                foreign = sample.run.usage.share(sample.foreign()),
+                usage = ?sample.run.usage,
+                "A run is over."
+            );
+        }
         let played = self.played.entry(workload).or_default();
         played.made += 1;
         if !without.is_disturbed() && !with.is_disturbed() {
@@ -196,7 +207,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_agents_own_time_is_no_disturbance_and_counts_as_cost() {
-        let user = Duration::from_millis(300);
+        let user = Duration::from_millis(400);
         let share = Share {
             times: Times { user, system: Duration::ZERO },
             after: Duration::from_millis(100),

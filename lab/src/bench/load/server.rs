@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -14,7 +15,8 @@ use super::{MESSAGE, Workload};
 const BACKLOG: i32 = 4096;
 /// Room for what comes while the sink does not run.
 const SINK_BUFFER: usize = 16 << 20;
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How long the sink sleeps when nothing is there.
+const PATIENCE: Duration = Duration::from_millis(1);
 /// The number of the listener among the sockets.
 const LISTENER: usize = usize::MAX;
 
@@ -31,7 +33,7 @@ pub(super) fn bind(workload: Workload, address: SocketAddr) -> io::Result<Server
     if workload == Workload::Flood {
         let socket = UdpSocket::bind(address)?;
         setsockopt(&socket, sockopt::RcvBufForce, &SINK_BUFFER)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_nonblocking(true)?;
         return Ok(Server::Sink(socket));
     }
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -111,14 +113,17 @@ fn send_back(stream: &mut TcpStream, finished: bool) -> io::Result<bool> {
     }
 }
 
+/// Empties the socket now and then: to be woken for every datagram would cost more than the datagram.
 fn sink(socket: &UdpSocket, over: &AtomicBool, received: &AtomicU64) -> io::Result<()> {
     let mut buffer = [0; MESSAGE];
     loop {
         match socket.recv(&mut buffer) {
-            Ok(_) => received.fetch_add(1, Ordering::Relaxed),
-            Err(err) if err.kind() == ErrorKind::WouldBlock && over.load(Ordering::Relaxed) => return Ok(()),
-            Err(err) if err.kind() == ErrorKind::WouldBlock => 0,
-            Err(err) => return Err(err),
-        };
+            Ok(_) => {
+                received.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(err) if err.kind() != ErrorKind::WouldBlock => return Err(err),
+            Err(_) if over.load(Ordering::Relaxed) => return Ok(()),
+            Err(_) => thread::sleep(PATIENCE),
+        }
     }
 }

@@ -54,10 +54,11 @@ fn others() -> Result<Duration, BenchError> {
     const PATH: &str = "/proc";
     let failed = |source| BenchError::Read { path: PATH.to_owned(), source };
     let tick = tick().map_err(failed)?;
-    let own = process::id().to_string();
+    let own = process::id();
     let mut sum = Duration::ZERO;
     for entry in fs::read_dir(PATH).map_err(failed)?.flatten() {
-        if entry.file_name().to_str() == Some(&own) {
+        let id = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        if id.is_none_or(|id| id == own) {
             continue;
         }
         // A process may end while we look; what is no process has no such file.

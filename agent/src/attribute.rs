@@ -123,7 +123,7 @@ impl Attributor {
     }
 }
 
-/// A connection may end long after its opening; the policies of that time are kept for some minutes.
+/// A connection may end long after its opening; the policies of that time are kept for an hour.
 fn forgotten() -> Decision {
     const WHY: &str = "the policies of the time of its opening are no longer known";
     Decision { egress: SideDecision::undecidable(WHY), ingress: SideDecision::undecidable(WHY) }

@@ -1,4 +1,4 @@
-//! The cluster as it was: a version for every change, for some minutes back (M3).
+//! The cluster as it was: a version for every change, for up to an hour back (M3).
 //!
 //! Reads no clock; a version is an O(1) clone.
 
@@ -10,10 +10,10 @@ use std::{
 };
 
 /// How far back decisions can be taken.
-const KEPT: SignedDuration = SignedDuration::from_mins(5);
+const KEPT: SignedDuration = SignedDuration::from_hours(1);
 
 /// How many versions are kept at the most, whatever their age.
-const MOST: usize = 8192;
+const MOST: usize = 2048;
 
 /// Mismatches this close to a change are settling.
 const SETTLING: SignedDuration = SignedDuration::from_secs(5);

@@ -155,16 +155,18 @@ fn an_invalid_object_is_named_and_changes_nothing() {
 }
 
 #[test]
-fn minutes_are_kept_and_what_was_in_force_before_them_stands_for_the_rest() {
+fn an_hour_is_kept_and_what_was_in_force_before_them_stands_for_the_rest() {
     let mut history = begun([pod("web", "10.0.0.2", "start")]);
-    for minute in 1..=60 {
-        apply(&mut history, minute * 60, pod("web", "10.0.0.2", &format!("minute-{minute}")));
+    const STEP: i64 = 12 * 60;
+    for step in 1..=60 {
+        apply(&mut history, step * STEP, pod("web", "10.0.0.2", &format!("step-{step}")));
     }
-    let minute = |minute: i64| app(history.at(seconds(minute * 60 + 1)), "web");
-    assert_eq!(minute(60).as_deref(), Some("minute-60"));
-    assert_eq!(minute(55).as_deref(), Some("minute-55"), "five minutes back");
+    let step = |step: i64| app(history.at(seconds(step * STEP + 1)), "web");
+    assert_eq!(step(60).as_deref(), Some("step-60"));
+    assert_eq!(step(55).as_deref(), Some("step-55"), "an hour back");
     assert!(history.versions.len() <= 7, "{} versions", history.versions.len());
-    assert_eq!(minute(1).as_deref(), Some("minute-54"), "the oldest that is kept");
+    assert_eq!(step(1).as_deref(), Some("step-54"), "the oldest that is kept");
+    assert!(history.knows(seconds(55 * STEP)) && !history.knows(seconds(STEP)), "and it is said which");
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn a_storm_of_changes_is_kept_within_bounds() {
         apply(&mut history, 1, pod(&format!("pod-{index}"), &ip, "web"));
     }
     assert_eq!(history.versions.len(), MOST);
-    apply(&mut history, 1000, pod("late", "10.200.0.1", "web"));
+    apply(&mut history, 5000, pod("late", "10.200.0.1", "web"));
     assert_eq!(history.versions.len(), 2, "the storm is long over");
     assert_eq!(history.changes.len(), 1, "and so are its changes");
 }

@@ -1,7 +1,7 @@
 //! `portolan agent`: observes the node that it runs on.
 
 use crate::{failure::Failure, manifests};
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use portolan_agent::{Config, Output, Source, capture::AttachMode, connections::Limits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -91,6 +91,9 @@ fn say_ready() {
 async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
     if !args.manifests.is_empty() {
         let manifests::Manifests { objects, problems, ignored } = manifests::read(&args.manifests)?;
+        if objects.is_empty() {
+            bail!("the manifests hold no object that Portolan knows{}", said(&problems));
+        }
         for problem in problems {
             warn!(problem, "A document is left out of the cluster state.");
         }
@@ -117,6 +120,11 @@ async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
         )?,
     };
     Ok(Source::Kubernetes(Box::new(config)))
+}
+
+/// What was wrong with the manifests, if anything was.
+fn said(problems: &[String]) -> String {
+    problems.iter().map(|problem| format!("; {problem}")).collect()
 }
 
 fn output(args: &AgentArgs) -> Result<Output, Failure> {

@@ -117,6 +117,11 @@ fn wrong_usage_is_answered_with_the_mend() {
     assert_eq!(output.status.code(), Some(2), "wrong usage");
     let output = portolan().args(["agent", "--manifests", "/nowhere"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "nowhere to put the flows");
+    let garbage =
+        ["agent", "--output", "-", "--manifests", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")];
+    let output = portolan().args(garbage).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("Cargo.toml"), "{said}");
     // What the environment says for other runs does not stand in the way of the flags of this one.
     let mut command = portolan();
     command.env("KUBECONFIG", "/nowhere").env("PORTOLAN_COLLECTOR", "http://127.0.0.1:1");

@@ -156,8 +156,8 @@ fn an_invalid_object_is_named_and_changes_nothing() {
 
 #[test]
 fn an_hour_is_kept_and_what_was_in_force_before_them_stands_for_the_rest() {
-    let mut history = begun([pod("web", "10.0.0.2", "start")]);
     const STEP: i64 = 12 * 60;
+    let mut history = begun([pod("web", "10.0.0.2", "start")]);
     for step in 1..=60 {
         apply(&mut history, step * STEP, pod("web", "10.0.0.2", &format!("step-{step}")));
     }

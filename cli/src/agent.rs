@@ -92,7 +92,7 @@ async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
     if !args.manifests.is_empty() {
         let manifests::Manifests { objects, problems, ignored } = manifests::read(&args.manifests)?;
         if objects.is_empty() {
-            bail!("the manifests hold no object that Portolan knows{}", said(&problems));
+            bail!("the manifests hold no object that Portolan knows: {}", problems.join("; "));
         }
         for problem in problems {
             warn!(problem, "A document is left out of the cluster state.");
@@ -120,11 +120,6 @@ async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
         )?,
     };
     Ok(Source::Kubernetes(Box::new(config)))
-}
-
-/// What was wrong with the manifests, if anything was.
-fn said(problems: &[String]) -> String {
-    problems.iter().map(|problem| format!("; {problem}")).collect()
 }
 
 fn output(args: &AgentArgs) -> Result<Output, Failure> {

@@ -15,6 +15,7 @@ mod exposition;
 mod figures;
 mod load;
 mod probes;
+mod quiet;
 mod report;
 mod rounds;
 mod scene;
@@ -22,22 +23,14 @@ mod scene;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::LabError;
-use cpu::Usage;
 use rounds::Rounds;
 use scene::Scene;
 
 /// The switch that would slow every probe down.
 const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-/// How long the processors are watched before a round.
-const LOOK: Duration = Duration::from_millis(200);
-
-/// The part of them that others may use then.
-const BUSY: f64 = 0.05;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -128,7 +121,7 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn Write) -> 
     while let Some(workload) = rounds.next(options.rounds)
         && begun.elapsed() < options.budget
     {
-        await_quiet(options.patience)?;
+        quiet::wait(options.patience)?;
         rounds.add(&scene, workload, options)?;
         say(progress, &rounds.progress())?;
     }
@@ -137,19 +130,6 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn Write) -> 
     let text = report::render(options, &rounds, &costs, begun.elapsed());
     say(out, &text)?;
     Ok(rounds.check().holds())
-}
-
-/// Waits for other programs to leave the processors alone, as long as there is patience.
-fn await_quiet(patience: Duration) -> Result<(), BenchError> {
-    let deadline = Instant::now() + patience;
-    loop {
-        let before = Usage::read()?;
-        thread::sleep(LOOK);
-        let usage = Usage::read()?.since(&before);
-        if usage.share(usage.others) < BUSY || Instant::now() > deadline {
-            return Ok(());
-        }
-    }
 }
 
 /// With the statistics on all the time, there is nothing to compare.

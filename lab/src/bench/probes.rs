@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use super::agent::Agent;
 use super::bpf::{Floor, Statistics};
 use super::exposition::Page;
-use super::load::{self, Workload};
+use super::load::{Run, Workload};
+use super::quiet;
+use super::rounds::watched;
 use super::scene::Scene;
 use super::{BenchError, Options};
 use crate::error::LabError;
@@ -17,6 +19,8 @@ const SECONDS: &str = "portolan_agent_probe_run_seconds_total";
 
 /// The agent looks at the statistics once a second or so.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// After so many disturbed runs the last one has to do.
+const TRIES: usize = 3;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What a probe did.
@@ -43,6 +47,8 @@ pub(super) struct Costs {
     pub(super) operations: u64,
     /// Operations per second, slowed down by the statistics.
     pub(super) rate: f64,
+    /// Other programs were busy meanwhile.
+    pub(super) disturbed: bool,
     /// By the name of the probe.
     pub(super) probes: BTreeMap<String, Cost>,
 }
@@ -59,23 +65,33 @@ pub(super) fn measure(scene: &Scene, options: &Options) -> Result<Measured, Benc
     let floor = Floor::measure().map_err(BenchError::Statistics)?;
     let _on = Statistics::enable().map_err(BenchError::Statistics)?;
     let agent = Agent::start(scene, &options.portolan)?;
-    agent.settle()?;
-    let mut before = fresh(&agent)?;
-    let mut workloads = Vec::new();
-    for workload in Workload::ALL {
-        let run = load::run(scene, workload, options.length)?;
-        agent.settle()?;
-        let after = fresh(&agent)?;
-        workloads.push(Costs {
-            workload,
-            operations: run.operations,
-            rate: run.rate(),
-            probes: difference(&before, &after),
-        });
-        before = after;
-    }
+    let workloads: Result<Vec<_>, _> =
+        Workload::ALL.into_iter().map(|workload| costs(&agent, scene, workload, options)).collect();
     agent.stop()?;
-    Ok(Measured { floor, workloads })
+    Ok(Measured { floor, workloads: workloads? })
+}
+
+/// A run of one workload; played again when it was disturbed.
+fn costs(
+    agent: &Agent<'_>,
+    scene: &Scene,
+    workload: Workload,
+    options: &Options,
+) -> Result<Costs, BenchError> {
+    let mut tries = 0;
+    loop {
+        quiet::wait(options.patience)?;
+        let before = fresh(agent)?;
+        let sample = watched(agent, scene, workload, options)?;
+        let after = fresh(agent)?;
+        tries += 1;
+        let disturbed = sample.is_disturbed();
+        if !disturbed || tries == TRIES {
+            let Run { operations, .. } = sample.run;
+            let probes = difference(&before, &after);
+            return Ok(Costs { workload, operations, rate: sample.run.rate(), disturbed, probes });
+        }
+    }
 }
 
 /// The costs as they are after this call began: the question itself makes probes run, so the next look of the agent

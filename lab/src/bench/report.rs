@@ -154,7 +154,8 @@ fn statistics(rounds: &Rounds, Measured { floor, workloads }: &Measured) -> Stri
     for costs in workloads {
         let pairs = rounds.pairs(costs.workload);
         if let Some(usual) = Spread::of(pairs.iter().map(|pair| pair.with.run.rate())) {
-            slowed.push(format!("{} {:.3}", costs.workload.name(), costs.rate / usual.median));
+            let disturbed = if costs.disturbed { " (disturbed)" } else { "" };
+            slowed.push(format!("{} {:.3}{disturbed}", costs.workload.name(), costs.rate / usual.median));
         }
     }
     let slowed = if slowed.is_empty() { NONE.to_owned() } else { slowed.join(", ") };
@@ -192,7 +193,7 @@ mod tests {
             ("from_pod".to_owned(), cost(400.0, 40e-6)),
             ("kfree_skb".to_owned(), cost(100.0, 5e-6)),
         ]);
-        let costs = Costs { workload: Workload::Churn, operations: 100, rate: 1.0, probes };
+        let costs = Costs { workload: Workload::Churn, operations: 100, rate: 1.0, disturbed: false, probes };
         let (gross, net) = per_operation(&costs, 40.0);
         assert!((gross - 450.0).abs() < 1e-6);
         assert!((net - 250.0).abs() < 1e-6);

@@ -10,7 +10,7 @@ use super::scene::Scene;
 use super::{BenchError, Options};
 
 /// Of the node's processor time, what others may take before a pair is dropped.
-const DISTURBED: f64 = 0.02;
+const DISTURBED: f64 = 0.03;
 
 /// What the agent took for one run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,7 +47,8 @@ impl Sample {
         self.run.usage.others.saturating_sub(agent)
     }
 
-    fn is_disturbed(&self) -> bool {
+    /// Whether others took so much that the figures are not those of an idle machine.
+    pub(super) fn is_disturbed(&self) -> bool {
         let usage = self.run.usage;
         usage.share(self.foreign()) > DISTURBED || usage.share(usage.stolen) > DISTURBED
     }
@@ -144,21 +145,10 @@ impl Rounds {
         options: &Options,
     ) -> Result<Sample, BenchError> {
         let agent = Agent::start(scene, &options.portolan)?;
-        let before = agent.settle()?;
-        let begun = agent.times()?;
-        let run = load::run(scene, workload, options.length)?;
-        let at_end = agent.times()?;
-        let flows = agent.settle()? - before;
-        let settled = agent.times()?;
-        let share = Share {
-            times: settled.since(begun),
-            after: settled.since(at_end).total(),
-            flows,
-            memory: agent.memory()?,
-        };
-        self.check.attempts += run.attempts;
+        let sample = watched(&agent, scene, workload, options)?;
+        self.check.attempts += sample.run.attempts;
         self.check.flows.add(agent.stop()?);
-        Ok(Sample { run, agent: Some(share) })
+        Ok(sample)
     }
 
     /// The undisturbed rounds of a workload.
@@ -187,6 +177,28 @@ impl Rounds {
 
 fn without_agent(scene: &Scene, workload: Workload, options: &Options) -> Result<Sample, BenchError> {
     Ok(Sample { run: load::run(scene, workload, options.length)?, agent: None })
+}
+
+/// A run under the eyes of an agent, until it has worked off what it saw.
+pub(super) fn watched(
+    agent: &Agent<'_>,
+    scene: &Scene,
+    workload: Workload,
+    options: &Options,
+) -> Result<Sample, BenchError> {
+    let before = agent.settle()?;
+    let begun = agent.times()?;
+    let run = load::run(scene, workload, options.length)?;
+    let at_end = agent.times()?;
+    let flows = agent.settle()? - before;
+    let settled = agent.times()?;
+    let share = Share {
+        times: settled.since(begun),
+        after: settled.since(at_end).total(),
+        flows,
+        memory: agent.memory()?,
+    };
+    Ok(Sample { run, agent: Some(share) })
 }
 
 #[cfg(test)]

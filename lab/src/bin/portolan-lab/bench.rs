@@ -22,7 +22,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "SECONDS", default_value_t = 4)]
     patience: u64,
     /// No further round begins after this long.
-    #[arg(long, value_name = "SECONDS", default_value_t = 110)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 100)]
     budget: u64,
 }
 

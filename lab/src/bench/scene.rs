@@ -82,6 +82,9 @@ fn write(path: &Path, text: &str) -> Result<(), BenchError> {
     fs::write(path, text).map_err(|source| BenchError::Write { what: path.display().to_string(), source })
 }
 
+/// The folder of a benchmark is named after its process.
+const PREFIX: &str = "portolan-bench-";
+
 /// A folder of its own in memory where the machine has that: a disk that is busy writing flows would be measured too.
 #[derive(Debug)]
 struct Folder(PathBuf);
@@ -90,10 +93,24 @@ impl Folder {
     fn create() -> Result<Self, BenchError> {
         const MEMORY: &str = "/dev/shm";
         let parent = if Path::new(MEMORY).is_dir() { PathBuf::from(MEMORY) } else { std::env::temp_dir() };
-        let path = parent.join(format!("portolan-bench-{}", std::process::id()));
+        sweep(&parent);
+        let path = parent.join(format!("{PREFIX}{}", std::process::id()));
         fs::create_dir(&path)
             .map_err(|source| BenchError::Write { what: path.display().to_string(), source })?;
         Ok(Self(path))
+    }
+}
+
+/// Removes what benchmarks left behind that were ended by a signal.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+            && let Err(err) = fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(folder = %entry.path().display(), %err, "Folder of a dead benchmark not removed.");
+        }
     }
 }
 
@@ -102,5 +119,24 @@ impl Drop for Folder {
         if let Err(err) = fs::remove_dir_all(&self.0) {
             tracing::warn!(folder = %self.0.display(), %err, "Folder not removed.");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_folders_of_dead_benchmarks_are_removed() {
+        let parent = std::env::temp_dir().join(format!("portolan-lab-sweep-{}", std::process::id()));
+        let folder = |name: &str| parent.join(name);
+        let (dead, living) = (folder("portolan-bench-4294967295"), folder("portolan-bench-1"));
+        let other = folder("somebody-elses");
+        for path in [&dead, &living, &other] {
+            fs::create_dir_all(path).unwrap();
+        }
+        sweep(&parent);
+        assert_eq!([&dead, &living, &other].map(|path| path.exists()), [false, true, true]);
+        fs::remove_dir_all(parent).unwrap();
     }
 }

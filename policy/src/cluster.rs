@@ -88,6 +88,9 @@ impl Cluster {
                 let policy = NetworkPolicy::compile(namespace, &key.name, object.spec);
                 self.scope_mut(namespace).policies.insert(Arc::from(key.name.as_str()), Arc::new(policy));
             }
+            Object::ClusterNetworkPolicy(_)
+            | Object::AdminNetworkPolicy(_)
+            | Object::BaselineAdminNetworkPolicy(_) => {}
             Object::ReplicaSet(object) => self.set_owner(&key, controller(&object.metadata)),
             Object::Job(object) => self.set_owner(&key, controller(&object.metadata)),
         }
@@ -110,6 +113,9 @@ impl Cluster {
             ObjectKind::NetworkPolicy => {
                 self.change_scope(namespace, |scope| drop(scope.policies.remove(name)));
             }
+            ObjectKind::ClusterNetworkPolicy
+            | ObjectKind::AdminNetworkPolicy
+            | ObjectKind::BaselineAdminNetworkPolicy => {}
             ObjectKind::ReplicaSet | ObjectKind::Job => {
                 let owner = (key.kind, Arc::from(name));
                 self.change_scope(namespace, |scope| drop(scope.owners.remove(&owner)));

@@ -5,6 +5,7 @@
 //! evaluator ([`Cluster::decide`]). Does no I/O, reads no clock and knows no transport.
 
 mod address;
+pub mod api;
 mod cluster;
 mod connection;
 mod decision;

@@ -198,6 +198,9 @@ fn read_object(object: Map<String, Value>) -> Result<Read, String> {
         ObjectKind::Service => typed(known, value).map(Object::Service),
         ObjectKind::EndpointSlice => typed(known, value).map(Object::EndpointSlice),
         ObjectKind::NetworkPolicy => typed(known, value).map(Object::NetworkPolicy),
+        ObjectKind::ClusterNetworkPolicy => typed(known, value).map(Object::ClusterNetworkPolicy),
+        ObjectKind::AdminNetworkPolicy => typed(known, value).map(Object::AdminNetworkPolicy),
+        ObjectKind::BaselineAdminNetworkPolicy => typed(known, value).map(Object::BaselineAdminNetworkPolicy),
         ObjectKind::ReplicaSet => typed(known, value).map(Object::ReplicaSet),
         ObjectKind::Job => typed(known, value).map(Object::Job),
     }

@@ -1,5 +1,9 @@
 //! The Kubernetes objects that a cluster state is built from, and the keys that name them.
 
+use crate::api::{
+    v1alpha1::{AdminNetworkPolicy, BaselineAdminNetworkPolicy},
+    v1alpha2::ClusterNetworkPolicy,
+};
 use k8s_openapi::api::{
     apps::v1::ReplicaSet,
     batch::v1::Job,
@@ -29,6 +33,12 @@ pub enum ObjectKind {
     EndpointSlice,
     /// `networking.k8s.io/v1`.
     NetworkPolicy,
+    /// `policy.networking.k8s.io/v1alpha2`, cluster-scoped.
+    ClusterNetworkPolicy,
+    /// `policy.networking.k8s.io/v1alpha1`, cluster-scoped.
+    AdminNetworkPolicy,
+    /// `policy.networking.k8s.io/v1alpha1`, cluster-scoped.
+    BaselineAdminNetworkPolicy,
     /// `apps/v1`: the way up from a pod to its Deployment.
     ReplicaSet,
     /// `batch/v1`: the way up from a pod to its CronJob.
@@ -37,13 +47,16 @@ pub enum ObjectKind {
 
 impl ObjectKind {
     /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Namespace,
         Self::Node,
         Self::Pod,
         Self::Service,
         Self::EndpointSlice,
         Self::NetworkPolicy,
+        Self::ClusterNetworkPolicy,
+        Self::AdminNetworkPolicy,
+        Self::BaselineAdminNetworkPolicy,
         Self::ReplicaSet,
         Self::Job,
     ];
@@ -57,6 +70,9 @@ impl ObjectKind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::NetworkPolicy => "NetworkPolicy",
+            Self::ClusterNetworkPolicy => "ClusterNetworkPolicy",
+            Self::AdminNetworkPolicy => "AdminNetworkPolicy",
+            Self::BaselineAdminNetworkPolicy => "BaselineAdminNetworkPolicy",
             Self::ReplicaSet => "ReplicaSet",
             Self::Job => "Job",
         }
@@ -68,6 +84,10 @@ impl ObjectKind {
             Self::Namespace | Self::Node | Self::Pod | Self::Service => "v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
             Self::NetworkPolicy => "networking.k8s.io/v1",
+            Self::ClusterNetworkPolicy => "policy.networking.k8s.io/v1alpha2",
+            Self::AdminNetworkPolicy | Self::BaselineAdminNetworkPolicy => {
+                "policy.networking.k8s.io/v1alpha1"
+            }
             Self::ReplicaSet => "apps/v1",
             Self::Job => "batch/v1",
         }
@@ -75,7 +95,14 @@ impl ObjectKind {
 
     /// Whether objects of the kind live in a namespace.
     pub const fn is_namespaced(self) -> bool {
-        !matches!(self, Self::Namespace | Self::Node)
+        !matches!(
+            self,
+            Self::Namespace
+                | Self::Node
+                | Self::ClusterNetworkPolicy
+                | Self::AdminNetworkPolicy
+                | Self::BaselineAdminNetworkPolicy
+        )
     }
 
     /// The kind with this name in the Kubernetes API.
@@ -163,8 +190,14 @@ pub enum Object {
     Service(Box<Service>),
     /// The endpoints behind a service.
     EndpointSlice(Box<EndpointSlice>),
-    /// A policy.
+    /// A policy of one namespace.
     NetworkPolicy(Box<NetworkPolicy>),
+    /// A cluster-wide policy.
+    ClusterNetworkPolicy(Box<ClusterNetworkPolicy>),
+    /// A cluster-wide policy of the older API.
+    AdminNetworkPolicy(Box<AdminNetworkPolicy>),
+    /// The cluster-wide default of the older API.
+    BaselineAdminNetworkPolicy(Box<BaselineAdminNetworkPolicy>),
     /// The owner between a pod and its Deployment.
     ReplicaSet(Box<ReplicaSet>),
     /// The owner between a pod and its CronJob.
@@ -181,6 +214,9 @@ impl Object {
             Self::Service(_) => ObjectKind::Service,
             Self::EndpointSlice(_) => ObjectKind::EndpointSlice,
             Self::NetworkPolicy(_) => ObjectKind::NetworkPolicy,
+            Self::ClusterNetworkPolicy(_) => ObjectKind::ClusterNetworkPolicy,
+            Self::AdminNetworkPolicy(_) => ObjectKind::AdminNetworkPolicy,
+            Self::BaselineAdminNetworkPolicy(_) => ObjectKind::BaselineAdminNetworkPolicy,
             Self::ReplicaSet(_) => ObjectKind::ReplicaSet,
             Self::Job(_) => ObjectKind::Job,
         }
@@ -195,6 +231,9 @@ impl Object {
             Self::Service(object) => &object.metadata,
             Self::EndpointSlice(object) => &object.metadata,
             Self::NetworkPolicy(object) => &object.metadata,
+            Self::ClusterNetworkPolicy(object) => &object.metadata,
+            Self::AdminNetworkPolicy(object) => &object.metadata,
+            Self::BaselineAdminNetworkPolicy(object) => &object.metadata,
             Self::ReplicaSet(object) => &object.metadata,
             Self::Job(object) => &object.metadata,
         }
@@ -223,7 +262,19 @@ macro_rules! object_from {
     };
 }
 
-object_from!(Namespace, Node, Pod, Service, EndpointSlice, NetworkPolicy, ReplicaSet, Job);
+object_from!(
+    Namespace,
+    Node,
+    Pod,
+    Service,
+    EndpointSlice,
+    NetworkPolicy,
+    ClusterNetworkPolicy,
+    AdminNetworkPolicy,
+    BaselineAdminNetworkPolicy,
+    ReplicaSet,
+    Job,
+);
 
 #[cfg(test)]
 mod tests {

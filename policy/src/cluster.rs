@@ -12,37 +12,52 @@
 mod addresses;
 mod decide;
 mod endpoints;
+mod names;
+mod plans;
 mod scope;
+mod slots;
 mod workload;
 
 pub use addresses::Owner;
 
 use crate::{
-    InvalidObject, Object, ObjectKey, ObjectKind, Pod,
+    BaselineReading, InvalidObject, Object, ObjectKey, ObjectKind, Pod, PolicyKind,
+    labels::LabelSet,
     network_policy::NetworkPolicy,
     node::{self, Node},
-    pod::{Controller, controller},
     service::{Endpoints, Service},
+    template::{Controller, controller},
+    tier_policy::TierPolicy,
 };
 use addresses::AddressBook;
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
+use names::Answers;
+use plans::{NamespaceLabels, Plan, SharedTiers, TierPolicies};
 use scope::Scope;
+use slots::{SlotId, Slots};
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-/// Pods by namespace and name.
-type PodsByName = OrdMap<(Arc<str>, Arc<str>), Arc<Pod>>;
+/// Addresses with the pods that hold them.
+type PodAddresses = OrdSet<(IpAddr, Arc<str>, Arc<str>)>;
 
 /// The state of a cluster at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     /// What lives in each namespace, also in one whose Namespace object is not known.
-    scopes: OrdMap<Arc<str>, Scope>,
+    scopes: OrdMap<Arc<str>, Arc<Scope>>,
     /// The nodes, also one that only [`Cluster::set_node_addresses`] told of.
     nodes: OrdMap<Arc<str>, Node>,
-    /// The pods on each node that hold addresses of the pod network.
-    pods_by_node: OrdMap<Arc<str>, PodsByName>,
+    /// The addresses of the pod network on each node.
+    pods_by_node: OrdMap<Arc<str>, PodAddresses>,
     /// Who holds an address.
     addresses: AddressBook,
+    /// Which policies speak about the pods of each template.
+    plans: Slots<Plan>,
+    /// The cluster-wide policies.
+    tier_policies: TierPolicies,
+    /// Which names lead to which addresses.
+    answers: Answers,
+    baseline_reading: BaselineReading,
 }
 
 impl Cluster {
@@ -59,19 +74,16 @@ impl Cluster {
         match object {
             Object::Namespace(object) => {
                 let labels = object.metadata.labels.unwrap_or_default();
-                self.scope_mut(&key.name).set_labels(&key.name, labels);
+                self.set_namespace_labels(&key.name, NamespaceLabels::known(&key.name, labels));
             }
             Object::Node(object) => {
                 let status = node::read_status(&key, &object)?;
                 let extra =
                     self.nodes.get(key.name.as_str()).map_or_else(Vec::new, |node| node.extra.clone());
-                self.set_node(&key.name, Some(Node::new(status, extra)));
+                let labels = LabelSet::new(object.metadata.labels.unwrap_or_default());
+                self.set_node(&key.name, Some(Node::new(status, extra, Some(Arc::new(labels)))));
             }
-            Object::Pod(object) => {
-                let pod = Arc::new(Pod::read(key, *object)?);
-                self.remove_pod(&pod.namespace, &pod.name);
-                self.insert_pod(&pod);
-            }
+            Object::Pod(object) => self.set_pod(Pod::read(&key, *object)?),
             Object::Service(object) => {
                 let service = Arc::new(Service::read(key, &object)?);
                 self.remove_service(&service.namespace, &service.name);
@@ -85,12 +97,24 @@ impl Cluster {
             }
             Object::NetworkPolicy(object) => {
                 let namespace = key.namespace_or_default();
-                let policy = NetworkPolicy::compile(namespace, &key.name, object.spec);
-                self.scope_mut(namespace).policies.insert(Arc::from(key.name.as_str()), Arc::new(policy));
+                let scope = self.scope_mut(namespace);
+                let spec = object.spec.unwrap_or_default();
+                let policy = Arc::new(NetworkPolicy::compile(&scope.namespace, &key.name, spec));
+                scope.policies.insert(Arc::clone(&policy.id.name), Arc::clone(&policy));
+                self.replan_network_policy(namespace, &key.name, Some(&policy));
             }
-            Object::ClusterNetworkPolicy(_)
-            | Object::AdminNetworkPolicy(_)
-            | Object::BaselineAdminNetworkPolicy(_) => {}
+            Object::ClusterNetworkPolicy(object) => {
+                let policy = TierPolicy::of_cluster(&key.name, object.spec);
+                self.set_tier_policy(PolicyKind::ClusterNetworkPolicy, &key.name, policy);
+            }
+            Object::AdminNetworkPolicy(object) => {
+                let policy = TierPolicy::of_admin(&key.name, object.spec);
+                self.set_tier_policy(PolicyKind::AdminNetworkPolicy, &key.name, policy);
+            }
+            Object::BaselineAdminNetworkPolicy(object) => {
+                let policy = TierPolicy::of_baseline(&key.name, object.spec);
+                self.set_tier_policy(PolicyKind::BaselineAdminNetworkPolicy, &key.name, policy);
+            }
             Object::ReplicaSet(object) => self.set_owner(&key, controller(&object.metadata)),
             Object::Job(object) => self.set_owner(&key, controller(&object.metadata)),
         }
@@ -102,20 +126,36 @@ impl Cluster {
         let namespace = key.namespace_or_default();
         let name = key.name.as_str();
         match key.kind {
-            ObjectKind::Namespace => self.change_scope(name, |scope| scope.labels = None),
+            ObjectKind::Namespace if self.scopes.contains_key(name) => {
+                self.set_namespace_labels(name, NamespaceLabels::unknown(name));
+                self.drop_empty_scope(name);
+            }
+            ObjectKind::Namespace => {}
             ObjectKind::Node => {
                 let extra = self.nodes.get(name).map_or_else(Vec::new, |node| node.extra.clone());
-                self.set_node(name, (!extra.is_empty()).then(|| Node::new(Vec::new(), extra)));
+                self.set_node(name, (!extra.is_empty()).then(|| Node::new(Vec::new(), extra, None)));
             }
-            ObjectKind::Pod => self.remove_pod(namespace, name),
+            ObjectKind::Pod => {
+                let known = self.scopes.get(namespace).and_then(|scope| scope.pods.get(name)).cloned();
+                if let Some(pod) = known {
+                    self.remove_pod(&pod);
+                }
+            }
             ObjectKind::Service => self.remove_service(namespace, name),
             ObjectKind::EndpointSlice => self.set_endpoints(key, None),
             ObjectKind::NetworkPolicy => {
+                self.replan_network_policy(namespace, name, None);
                 self.change_scope(namespace, |scope| drop(scope.policies.remove(name)));
             }
-            ObjectKind::ClusterNetworkPolicy
-            | ObjectKind::AdminNetworkPolicy
-            | ObjectKind::BaselineAdminNetworkPolicy => {}
+            ObjectKind::ClusterNetworkPolicy => {
+                self.set_tier_policy(PolicyKind::ClusterNetworkPolicy, name, None);
+            }
+            ObjectKind::AdminNetworkPolicy => {
+                self.set_tier_policy(PolicyKind::AdminNetworkPolicy, name, None)
+            }
+            ObjectKind::BaselineAdminNetworkPolicy => {
+                self.set_tier_policy(PolicyKind::BaselineAdminNetworkPolicy, name, None);
+            }
             ObjectKind::ReplicaSet | ObjectKind::Job => {
                 let owner = (key.kind, Arc::from(name));
                 self.change_scope(namespace, |scope| drop(scope.owners.remove(&owner)));
@@ -128,8 +168,13 @@ impl Cluster {
     /// Replaces what was said before; holds also while the Node object is not known.
     pub fn set_node_addresses(&mut self, node: &str, addresses: impl IntoIterator<Item = IpAddr>) {
         let extra = addresses.into_iter().map(|ip| ip.to_canonical()).collect();
-        let status = self.nodes.get(node).map_or_else(Vec::new, |node| node.status.clone());
-        self.set_node(node, Some(Node::new(status, extra)));
+        let known = self.nodes.get(node).cloned().unwrap_or_default();
+        self.set_node(node, Some(Node::new(known.status, extra, known.labels)));
+    }
+
+    /// Says whom the Baseline tier is about beside NetworkPolicy (T3).
+    pub const fn set_baseline_reading(&mut self, reading: BaselineReading) {
+        self.baseline_reading = reading;
     }
 
     /// The pod of this name, a finished one too.
@@ -147,8 +192,8 @@ impl Cluster {
 
     /// The addresses of the live pods of the pod network on a node, in order, each once.
     pub fn pods_on(&self, node: &str) -> impl Iterator<Item = IpAddr> + use<> {
-        let pods = self.pods_by_node.get(node).into_iter().flat_map(OrdMap::values);
-        let ips: BTreeSet<IpAddr> = pods.flat_map(|pod| pod.ips.iter().copied()).collect();
+        let pods = self.pods_by_node.get(node).into_iter().flatten();
+        let ips: BTreeSet<IpAddr> = pods.map(|(ip, _, _)| *ip).collect();
         ips.into_iter()
     }
 
@@ -166,18 +211,62 @@ impl Cluster {
     /// The scope of a namespace, made where it is new.
     fn scope_mut(&mut self, namespace: &str) -> &mut Scope {
         if !self.scopes.contains_key(namespace) {
-            self.scopes.insert(Arc::from(namespace), Scope::default());
+            let scope = Scope::new(namespace);
+            self.scopes.insert(Arc::clone(&scope.namespace.name), Arc::new(scope));
         }
-        self.scopes.get_mut(namespace).expect("inserted above where it was absent")
+        let scope = self.scopes.get_mut(namespace).expect("inserted above where it was absent");
+        Arc::make_mut(scope)
     }
 
     /// Changes a scope where there is one, and drops it when nothing is left in it.
     fn change_scope(&mut self, namespace: &str, change: impl FnOnce(&mut Scope)) {
         let Some(scope) = self.scopes.get_mut(namespace) else { return };
-        change(scope);
-        if scope.is_empty() {
+        change(Arc::make_mut(scope));
+        self.drop_empty_scope(namespace);
+    }
+
+    fn drop_empty_scope(&mut self, namespace: &str) {
+        if self.scopes.get(namespace).is_some_and(|scope| scope.is_empty()) {
             self.scopes.remove(namespace);
         }
+    }
+
+    /// The labels of a namespace changed: cluster-wide policies may select its pods or not.
+    fn set_namespace_labels(&mut self, namespace: &str, labels: NamespaceLabels) {
+        let labels = Arc::new(labels);
+        let scope = self.scope_mut(namespace);
+        scope.labels = Arc::clone(&labels);
+        let ids: Vec<SlotId> = scope.templates.values().copied().collect();
+        for id in ids {
+            if let Some(plan) = self.plans.get_mut(id) {
+                plan.namespace = Arc::clone(&labels);
+                plan.set_tiers(&self.tier_policies);
+            }
+        }
+    }
+
+    /// A NetworkPolicy changed or is gone: the plans of its namespace follow.
+    fn replan_network_policy(&mut self, namespace: &str, name: &str, policy: Option<&Arc<NetworkPolicy>>) {
+        let Some(scope) = self.scopes.get(namespace) else { return };
+        for id in scope.templates.values() {
+            if let Some(plan) = self.plans.get_mut(*id) {
+                plan.set_network_policy(name, policy);
+            }
+        }
+    }
+
+    /// A cluster-wide policy changed or is gone: the plans that it touches follow.
+    fn set_tier_policy(&mut self, kind: PolicyKind, name: &str, policy: Option<TierPolicy>) {
+        let new = policy.map(Arc::new);
+        let key = (kind, Arc::from(name));
+        let old = match &new {
+            Some(policy) => self.tier_policies.insert(key, Arc::clone(policy)),
+            None => self.tier_policies.remove(&key),
+        };
+        let (old, new) = (old.as_ref(), new.as_ref());
+        let mut shared = SharedTiers::default();
+        self.plans
+            .change_all(|plan| plan.is_touched(old, new), |plan| plan.change_tiers(old, new, &mut shared));
     }
 
     fn set_owner(&mut self, key: &ObjectKey, owner: Option<Controller>) {
@@ -208,32 +297,79 @@ impl Cluster {
         }
     }
 
-    fn insert_pod(&mut self, pod: &Arc<Pod>) {
-        self.addresses.add_pod(pod);
-        let namespace: Arc<str> = Arc::from(pod.namespace.as_str());
-        let name: Arc<str> = Arc::from(pod.name.as_str());
-        if let (Some(node), true) = (&pod.node, pod.in_pod_network()) {
-            let mut pods = self.pods_by_node.remove(node.as_str()).unwrap_or_default();
-            pods.insert((namespace, Arc::clone(&name)), Arc::clone(pod));
-            self.pods_by_node.insert(Arc::from(node.as_str()), pods);
+    /// Adds a pod or replaces the one of that name; one that is the same changes nothing.
+    fn set_pod(&mut self, mut pod: Pod) {
+        let scope = self.scope_mut(pod.namespace());
+        let known = scope.pods.get(&*pod.name).cloned();
+        if known.as_deref() == Some(&pod) {
+            return;
         }
-        self.scope_mut(&pod.namespace).pods.insert(name, Arc::clone(pod));
+        let plan = self.take_template(&mut pod);
+        if let Some(known) = known {
+            self.remove_pod(&known);
+        }
+        let pod = Arc::new(pod);
+        self.addresses.add_pod(&pod, plan);
+        self.change_pods_by_node(&pod, |pods, address| drop(pods.insert(address)));
+        self.scope_mut(pod.namespace()).pods.insert(Arc::clone(&pod.name), pod);
     }
 
-    fn remove_pod(&mut self, namespace: &str, name: &str) {
-        let Some(pod) = self.scopes.get(namespace).and_then(|scope| scope.pods.get(name)).cloned() else {
-            return;
-        };
-        self.addresses.remove_pod(&pod);
-        if let Some(node) = pod.node.as_deref()
-            && let Some(pods) = self.pods_by_node.get_mut(node)
-        {
-            pods.remove(&(Arc::from(namespace), Arc::from(name)));
-            if pods.is_empty() {
-                self.pods_by_node.remove(node);
+    /// Shares the template with the pods made from the same one, and counts the pod.
+    fn take_template(&mut self, pod: &mut Pod) -> SlotId {
+        let scope = self.scope_mut(pod.namespace());
+        let known = scope.templates.get_key_value(&pod.template);
+        let id = if let Some((template, id)) = known {
+            pod.template = Arc::clone(template);
+            *id
+        } else {
+            let (policies, labels) = (scope.policies.clone(), Arc::clone(&scope.labels));
+            let mut plan = Plan::new(Arc::clone(&pod.template), labels);
+            for (name, policy) in &policies {
+                plan.set_network_policy(name, Some(policy));
             }
+            plan.set_tiers(&self.tier_policies);
+            let id = self.plans.insert(plan);
+            self.scope_mut(pod.namespace()).templates.insert(Arc::clone(&pod.template), id);
+            id
+        };
+        if let Some(plan) = self.plans.get_mut(id) {
+            plan.pods += 1;
         }
-        self.change_scope(namespace, |scope| drop(scope.pods.remove(name)));
+        id
+    }
+
+    /// Forgets the template of a pod that goes, when it was the last.
+    fn give_template(&mut self, pod: &Pod) {
+        let scope = self.scope_mut(pod.namespace());
+        let Some(id) = scope.templates.get(&pod.template).copied() else { return };
+        let Some(plan) = self.plans.get_mut(id) else { return };
+        plan.pods -= 1;
+        if plan.pods == 0 {
+            self.plans.remove(id);
+            self.scope_mut(pod.namespace()).templates.remove(&pod.template);
+        }
+    }
+
+    fn remove_pod(&mut self, pod: &Arc<Pod>) {
+        self.addresses.remove_pod(pod);
+        self.change_pods_by_node(pod, |pods, address| drop(pods.remove(&address)));
+        self.give_template(pod);
+        self.change_scope(pod.namespace(), |scope| drop(scope.pods.remove(&*pod.name)));
+    }
+
+    fn change_pods_by_node(
+        &mut self,
+        pod: &Pod,
+        change: impl Fn(&mut PodAddresses, (IpAddr, Arc<str>, Arc<str>)),
+    ) {
+        let Some(node) = pod.node.as_ref().filter(|_| pod.in_pod_network()) else { return };
+        let mut pods = self.pods_by_node.remove(node).unwrap_or_default();
+        for ip in &pod.ips {
+            change(&mut pods, (*ip, Arc::clone(&pod.template.namespace.name), Arc::clone(&pod.name)));
+        }
+        if !pods.is_empty() {
+            self.pods_by_node.insert(Arc::clone(node), pods);
+        }
     }
 
     fn remove_service(&mut self, namespace: &str, name: &str) {

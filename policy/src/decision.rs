@@ -69,6 +69,19 @@ pub enum SideVerdict {
     Undecidable,
 }
 
+impl SideVerdict {
+    /// Denied on either side is denied, even where the other side is undecidable (V3).
+    pub(crate) fn admit(sides: [Self; 2]) -> Option<bool> {
+        if sides.contains(&Self::Denied) {
+            Some(false)
+        } else if sides.contains(&Self::Undecidable) {
+            None
+        } else {
+            Some(true)
+        }
+    }
+}
+
 /// What the policies say on one side of a connection, and which ones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SideDecision {
@@ -107,13 +120,6 @@ impl Decision {
     ///
     /// Denied on either side is denied, even where the other side is undecidable (V3).
     pub fn admits(&self) -> Option<bool> {
-        let sides = [self.egress.verdict, self.ingress.verdict];
-        if sides.contains(&SideVerdict::Denied) {
-            Some(false)
-        } else if sides.contains(&SideVerdict::Undecidable) {
-            None
-        } else {
-            Some(true)
-        }
+        SideVerdict::admit([self.egress.verdict, self.ingress.verdict])
     }
 }

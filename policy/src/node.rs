@@ -1,10 +1,10 @@
-//! A node as the evaluator needs it: its addresses.
+//! A node as the evaluator needs it: its addresses and its labels.
 
-use crate::{InvalidObject, ObjectKey, address::parse_ip};
+use crate::{InvalidObject, ObjectKey, address::parse_ip, labels::LabelSet};
 use k8s_openapi::api::core::v1 as k8s;
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-/// A node's addresses, by where they are known from.
+/// A node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Node {
     /// InternalIP and ExternalIP of `status.addresses`.
@@ -13,18 +13,20 @@ pub(crate) struct Node {
     pub(crate) extra: Vec<IpAddr>,
     /// Both, in that order, each once.
     pub(crate) all: Vec<IpAddr>,
+    /// Its labels; absent while its object is not known.
+    pub(crate) labels: Option<Arc<LabelSet>>,
 }
 
 impl Node {
     /// Puts the two origins together.
-    pub(crate) fn new(status: Vec<IpAddr>, extra: Vec<IpAddr>) -> Self {
+    pub(crate) fn new(status: Vec<IpAddr>, extra: Vec<IpAddr>, labels: Option<Arc<LabelSet>>) -> Self {
         let mut all = Vec::with_capacity(status.len() + extra.len());
         for ip in status.iter().chain(&extra) {
             if !all.contains(ip) {
                 all.push(*ip);
             }
         }
-        Self { status, extra, all }
+        Self { status, extra, all, labels }
     }
 }
 

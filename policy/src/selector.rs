@@ -1,55 +1,30 @@
 //! Label selectors, compiled once: which labels they match (N7–N10).
 
-use crate::truth::{Fact, Truth};
+use crate::{
+    fingerprint::Fingerprint,
+    labels::Labels,
+    truth::{Fact, Truth},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use std::collections::BTreeMap;
-
-/// The label that every namespace carries with its own name (N10).
-pub(crate) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
-
-/// The labels of a pod or namespace, as far as they are known.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Labels<'a> {
-    /// All of them.
-    Known(&'a BTreeMap<String, String>),
-    /// Only that a namespace of this name carries its own name; its object is not known.
-    NamespaceNamed(&'a str),
-}
-
-impl<'a> Labels<'a> {
-    /// Asks one thing about the value under `key`, which is `None` where the key is absent.
-    fn ask(self, key: &str, question: impl FnOnce(Option<&'a str>) -> bool) -> Truth {
-        match self {
-            Self::Known(labels) => question(labels.get(key).map(String::as_str)).into(),
-            Self::NamespaceNamed(name) if key == NAMESPACE_NAME_LABEL => question(Some(name)).into(),
-            Self::NamespaceNamed(_) => Truth::Unknown(Fact::PeerNamespaceLabels),
-        }
-    }
-}
+use smallvec::SmallVec;
 
 /// A compiled label selector; without requirements it matches everything (N7).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selector {
-    requirements: Vec<Requirement>,
+    requirements: SmallVec<[Requirement; 1]>,
 }
 
 /// One condition on one label; all of a selector's must hold (N8).
 #[derive(Clone, Debug)]
-enum Requirement {
-    In {
-        key: String,
-        values: Vec<String>,
-    },
-    NotIn {
-        key: String,
-        values: Vec<String>,
-    },
-    Exists {
-        key: String,
-    },
-    DoesNotExist {
-        key: String,
-    },
+pub(crate) enum Requirement {
+    /// The key has one of these values.
+    In { key: Fingerprint, pairs: SmallVec<[Fingerprint; 1]> },
+    /// The key is absent or has none of these values.
+    NotIn { key: Fingerprint, pairs: SmallVec<[Fingerprint; 1]> },
+    /// The key is present.
+    Exists(Fingerprint),
+    /// The key is absent.
+    DoesNotExist(Fingerprint),
     /// An unknown operator, or one whose values the API rejects (§8).
     Invalid,
 }
@@ -57,7 +32,8 @@ enum Requirement {
 impl Selector {
     /// Compiles `matchLabels` and `matchExpressions`.
     pub(crate) fn compile(selector: &LabelSelector) -> Self {
-        let labels = selector.match_labels.iter().flatten().map(Requirement::equals);
+        let labels = selector.match_labels.iter().flatten();
+        let labels = labels.map(|(key, value)| Requirement::equals(key, value));
         let expressions = selector.match_expressions.iter().flatten().map(Requirement::compile);
         Self { requirements: labels.chain(expressions).collect() }
     }
@@ -70,7 +46,7 @@ impl Selector {
     /// Whether the labels are matched in a place that selects whom a policy is about: an invalid
     /// condition leaves that unknown (§8).
     pub(crate) fn selects(&self, labels: Labels<'_>) -> Truth {
-        self.matches(labels, Truth::Unknown(Fact::PodSelector))
+        self.matches(labels, Truth::Unknown(Fact::Subject))
     }
 
     fn matches(&self, labels: Labels<'_>, invalid: Truth) -> Truth {
@@ -79,35 +55,35 @@ impl Selector {
 }
 
 impl Requirement {
-    fn equals((key, value): (&String, &String)) -> Self {
-        Self::In { key: key.clone(), values: vec![value.clone()] }
+    /// A label of `matchLabels`; the empty value is a value (N8).
+    pub(crate) fn equals(key: &str, value: &str) -> Self {
+        let pair = Fingerprint::of_pair(key, value);
+        Self::In { key: Fingerprint::of(key), pairs: SmallVec::from_elem(pair, 1) }
     }
 
-    fn compile(requirement: &LabelSelectorRequirement) -> Self {
-        let key = requirement.key.clone();
-        let values = requirement.values.clone().unwrap_or_default();
+    /// An expression of `matchExpressions`.
+    pub(crate) fn compile(requirement: &LabelSelectorRequirement) -> Self {
+        let name = requirement.key.as_str();
+        let key = Fingerprint::of(name);
+        let values = requirement.values.as_deref().unwrap_or_default();
+        let pairs = || values.iter().map(|value| Fingerprint::of_pair(name, value)).collect();
         match (requirement.operator.as_str(), values.is_empty()) {
-            _ if key.is_empty() => Self::Invalid,
-            ("In", false) => Self::In { key, values },
-            ("NotIn", false) => Self::NotIn { key, values },
-            ("Exists", true) => Self::Exists { key },
-            ("DoesNotExist", true) => Self::DoesNotExist { key },
+            _ if name.is_empty() => Self::Invalid,
+            ("In", false) => Self::In { key, pairs: pairs() },
+            ("NotIn", false) => Self::NotIn { key, pairs: pairs() },
+            ("Exists", true) => Self::Exists(key),
+            ("DoesNotExist", true) => Self::DoesNotExist(key),
             _ => Self::Invalid,
         }
     }
 
-    /// N9: `NotIn` holds for an absent key, `In` does not.
-    fn matches(&self, labels: Labels<'_>, invalid: Truth) -> Truth {
-        let listed = |values: &[String], value: &str| values.iter().any(|listed| listed == value);
+    /// N9: `NotIn` holds for an absent key, `In` does not. `invalid` is what an invalid one says.
+    pub(crate) fn matches(&self, labels: Labels<'_>, invalid: Truth) -> Truth {
         match self {
-            Self::In { key, values } => {
-                labels.ask(key, |value| value.is_some_and(|value| listed(values, value)))
-            }
-            Self::NotIn { key, values } => {
-                labels.ask(key, |value| !value.is_some_and(|value| listed(values, value)))
-            }
-            Self::Exists { key } => labels.ask(key, |value| value.is_some()),
-            Self::DoesNotExist { key } => labels.ask(key, |value| value.is_none()),
+            Self::In { key, pairs } => labels.is_one_of(*key, pairs),
+            Self::NotIn { key, pairs } => labels.is_one_of(*key, pairs).not(),
+            Self::Exists(key) => labels.has(*key),
+            Self::DoesNotExist(key) => labels.has(*key).not(),
             Self::Invalid => invalid,
         }
     }
@@ -116,9 +92,10 @@ impl Requirement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::{LabelSet, NAMESPACE_NAME_LABEL};
 
-    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    fn labels(pairs: &[(&str, &str)]) -> LabelSet {
+        LabelSet::new(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
     }
 
     fn expression(key: &str, operator: &str, values: &[&str]) -> Selector {
@@ -177,17 +154,19 @@ mod tests {
             let selector = expression(key, operator, values);
             let known = Labels::Known(&web);
             assert_eq!(selector.admits(known), Truth::No, "{key} {operator} {values:?}");
-            assert_eq!(selector.selects(known), Truth::Unknown(Fact::PodSelector), "{operator}");
+            assert_eq!(selector.selects(known), Truth::Unknown(Fact::Subject), "{operator}");
         }
     }
 
     #[test]
     fn of_an_unknown_namespace_only_the_name_is_known() {
-        let shop = Labels::NamespaceNamed("shop");
+        let shop = Labels::NamespaceNamed(Fingerprint::of_pair(NAMESPACE_NAME_LABEL, "shop"));
         assert_eq!(expression(NAMESPACE_NAME_LABEL, "In", &["shop"]).admits(shop), Truth::Yes);
         assert_eq!(expression(NAMESPACE_NAME_LABEL, "In", &["dev"]).admits(shop), Truth::No);
+        assert_eq!(expression(NAMESPACE_NAME_LABEL, "Exists", &[]).admits(shop), Truth::Yes);
         let unknown = Truth::Unknown(Fact::PeerNamespaceLabels);
         assert_eq!(expression("team", "DoesNotExist", &[]).admits(shop), unknown);
+        assert_eq!(expression("team", "NotIn", &["a"]).admits(shop), unknown);
         assert_eq!(Selector::default().admits(shop), Truth::Yes);
     }
 }

@@ -5,10 +5,16 @@
 pub(crate) enum Fact {
     /// The labels of the peer's namespace: its Namespace object is not known.
     PeerNamespaceLabels,
+    /// The labels of the subject's namespace: its Namespace object is not known.
+    SubjectNamespaceLabels,
+    /// The labels of the node that holds the peer's address: its Node object is not known.
+    NodeLabels,
     /// The destination port.
     Port,
-    /// Whom the policy selects: its `spec.podSelector` is not valid (§8).
-    PodSelector,
+    /// Which names lead to the address: no DNS answers were told (C11).
+    DnsAnswers,
+    /// Whom the policy is about: its subject is not valid (§8).
+    Subject,
     /// Which directions the policy isolates: its `spec.policyTypes` holds an unknown word.
     PolicyTypes,
 }
@@ -50,6 +56,15 @@ impl Truth {
                 Self::No => Self::No,
                 Self::Yes | Self::Unknown(_) => self,
             },
+        }
+    }
+
+    /// The opposite.
+    pub(crate) const fn not(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            Self::Unknown(fact) => Self::Unknown(fact),
         }
     }
 

@@ -50,7 +50,7 @@ fn apply(history: &mut History, at: i64, object: Object) {
 }
 
 fn app(cluster: &Cluster, pod: &str) -> Option<String> {
-    cluster.pod("shop", pod)?.labels.get("app").cloned()
+    cluster.pod("shop", pod)?.labels().get("app").cloned()
 }
 
 /// The pod's end of a flow.

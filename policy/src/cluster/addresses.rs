@@ -1,8 +1,9 @@
 //! Who holds an address (M4–M6).
 
-use super::Cluster;
+use super::{Cluster, slots::SlotId};
 use crate::{End, Pod, PodEnd, Protocol, ServiceRef, node::Node, service::Service};
-use imbl::HashMap;
+use foldhash::fast::RandomState;
+use imbl::{GenericHashMap, shared_ptr::DefaultSharedPtr};
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 /// Who holds an address; where several kinds claim it, the first of this list wins (M5).
@@ -25,24 +26,52 @@ pub enum Owner<'a> {
     External,
 }
 
+type HashMap<K, V> = GenericHashMap<K, V, RandomState, DefaultSharedPtr>;
+
 /// An index from addresses to those who claim them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AddressBook {
-    holders: HashMap<IpAddr, Arc<Holders>>,
+    holders: HashMap<u128, Holder>,
     /// Services by what is dialled on a node address.
     node_ports: HashMap<(u16, Protocol), Vec<Arc<Service>>>,
+}
+
+/// A live pod of the pod network, and the plan of its template.
+#[derive(Clone, Debug)]
+pub(super) struct PodHolder {
+    pub(super) pod: Arc<Pod>,
+    pub(super) plan: SlotId,
+}
+
+/// Who claims one address.
+#[derive(Clone, Debug)]
+enum Holder {
+    /// One pod and nobody else: what most addresses are.
+    Pod(PodHolder),
+    /// Whoever else.
+    Others(Arc<Holders>),
 }
 
 /// Everyone who claims one address, each list by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holders {
     /// Live pods of the pod network.
-    pub(super) pods: Vec<Arc<Pod>>,
-    host_pods: Vec<Arc<Pod>>,
-    nodes: Vec<Arc<str>>,
+    pub(super) pods: Vec<PodHolder>,
+    pub(super) host_pods: Vec<Arc<Pod>>,
+    /// Nodes that have it in their Node object.
+    pub(super) nodes: Vec<Arc<str>>,
     /// Nodes that were said to have it beside their Node object; several may share it.
     extra_nodes: Vec<Arc<str>>,
     services: Vec<Arc<Service>>,
+}
+
+/// Those who claim an address, as a decision looks at them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Claims<'a> {
+    /// Live pods of the pod network.
+    pub(super) pods: &'a [PodHolder],
+    /// All others.
+    pub(super) others: Option<&'a Holders>,
 }
 
 /// Whether an address belongs to a node.
@@ -54,10 +83,26 @@ pub(super) enum Belongs {
     Contested,
 }
 
+impl Holder {
+    fn claims(&self) -> Claims<'_> {
+        match self {
+            Self::Pod(pod) => Claims { pods: std::slice::from_ref(pod), others: None },
+            Self::Others(holders) => Claims { pods: &holders.pods, others: Some(holders) },
+        }
+    }
+}
+
 impl Holders {
     /// The nodes that claim the address, each once.
     fn node_names(&self) -> BTreeSet<&str> {
         let named = self.nodes.iter().chain(&self.extra_nodes).map(AsRef::as_ref);
+        named.chain(self.host_pods.iter().filter_map(|pod| pod.node.as_deref())).collect()
+    }
+
+    /// The nodes that have it as one of their own addresses, by their objects and their host-network
+    /// pods (C9).
+    pub(super) fn own_nodes(&self) -> BTreeSet<&str> {
+        let named = self.nodes.iter().map(AsRef::as_ref);
         named.chain(self.host_pods.iter().filter_map(|pod| pod.node.as_deref())).collect()
     }
 
@@ -83,18 +128,20 @@ impl Holders {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        let Self { pods, host_pods, nodes, extra_nodes, services } = self;
-        pods.is_empty()
-            && host_pods.is_empty()
-            && nodes.is_empty()
-            && extra_nodes.is_empty()
-            && services.is_empty()
+    /// In the smallest form; `None` where nobody is left.
+    fn shrunk(mut self: Arc<Self>) -> Option<Holder> {
+        let Self { pods, host_pods, nodes, extra_nodes, services } = self.as_ref();
+        let others = host_pods.len() + nodes.len() + extra_nodes.len() + services.len();
+        match (pods.len(), others) {
+            (0, 0) => None,
+            (1, 0) => Arc::make_mut(&mut self).pods.pop().map(Holder::Pod),
+            _ => Some(Holder::Others(self)),
+        }
     }
 
     fn owner(&self) -> Owner<'_> {
         match self.pods.as_slice() {
-            [pod] => return Owner::Pod(pod),
+            [holder] => return Owner::Pod(&holder.pod),
             [_, _, ..] => return Owner::Contested,
             [] => {}
         }
@@ -115,29 +162,57 @@ impl Holders {
     }
 }
 
+/// An address as the index holds it: IPv4 and IPv4-mapped IPv6 are one (M4).
+fn key(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
 impl AddressBook {
-    /// Who claims an address in canonical form.
-    pub(super) fn holders(&self, ip: IpAddr) -> Option<&Holders> {
-        self.holders.get(&ip).map(AsRef::as_ref)
+    /// Who claims an address.
+    pub(super) fn claims(&self, ip: IpAddr) -> Claims<'_> {
+        self.holders.get(&key(ip)).map(Holder::claims).unwrap_or_default()
+    }
+
+    fn owner(&self, ip: IpAddr) -> Owner<'_> {
+        match self.holders.get(&key(ip)) {
+            None => Owner::External,
+            Some(Holder::Pod(holder)) => Owner::Pod(&holder.pod),
+            Some(Holder::Others(holders)) => holders.owner(),
+        }
     }
 
     /// A finished pod holds no address (M6), nor does a host-network pod without a node.
-    pub(super) fn add_pod(&mut self, pod: &Arc<Pod>) {
-        self.each_claim(pod, |claims| insert(claims, pod));
-    }
-
-    pub(super) fn remove_pod(&mut self, pod: &Arc<Pod>) {
-        self.each_claim(pod, |claims| claims.retain(|claim| !Arc::ptr_eq(claim, pod)));
-    }
-
-    fn each_claim(&mut self, pod: &Arc<Pod>, change: impl Fn(&mut Vec<Arc<Pod>>)) {
+    pub(super) fn add_pod(&mut self, pod: &Arc<Pod>, plan: SlotId) {
         if pod.finished || (pod.host_network && pod.node.is_none()) {
             return;
         }
         for ip in &pod.ips {
-            self.change(*ip, |holders| {
-                change(if pod.host_network { &mut holders.host_pods } else { &mut holders.pods });
-            });
+            if pod.host_network {
+                self.change(*ip, |holders| insert(&mut holders.host_pods, pod));
+                continue;
+            }
+            let holder = PodHolder { pod: Arc::clone(pod), plan };
+            match self.holders.get(&key(*ip)) {
+                None => drop(self.holders.insert(key(*ip), Holder::Pod(holder))),
+                Some(_) => self.change(*ip, |holders| insert(&mut holders.pods, &holder)),
+            }
+        }
+    }
+
+    pub(super) fn remove_pod(&mut self, pod: &Arc<Pod>) {
+        for ip in &pod.ips {
+            match self.holders.get(&key(*ip)) {
+                Some(Holder::Pod(holder)) if Arc::ptr_eq(&holder.pod, pod) => {
+                    self.holders.remove(&key(*ip));
+                }
+                _ => self.change(*ip, |holders| {
+                    holders.pods.retain(|claim| !Arc::ptr_eq(&claim.pod, pod));
+                    holders.host_pods.retain(|claim| !Arc::ptr_eq(claim, pod));
+                }),
+            }
         }
     }
 
@@ -185,7 +260,7 @@ impl AddressBook {
 
     /// The service behind an address and port: its own address, else a port of it on a node address.
     pub(super) fn service_at(&self, ip: IpAddr, port: u16, protocol: Protocol) -> Option<&Service> {
-        let holders = self.holders(ip)?;
+        let holders = self.claims(ip).others?;
         let own = holders.services.iter().find(|service| service.port(port, protocol).is_some());
         let service = own.or_else(|| {
             let services = self.node_ports.get(&(port, protocol)).filter(|_| holders.has_node());
@@ -195,10 +270,14 @@ impl AddressBook {
     }
 
     fn change(&mut self, ip: IpAddr, change: impl FnOnce(&mut Holders)) {
-        let mut holders = self.holders.remove(&ip).unwrap_or_default();
+        let mut holders = match self.holders.remove(&key(ip)) {
+            None => Arc::default(),
+            Some(Holder::Pod(pod)) => Arc::new(Holders { pods: vec![pod], ..Holders::default() }),
+            Some(Holder::Others(holders)) => holders,
+        };
         change(Arc::make_mut(&mut holders));
-        if !holders.is_empty() {
-            self.holders.insert(ip, holders);
+        if let Some(holder) = holders.shrunk() {
+            self.holders.insert(key(ip), holder);
         }
     }
 }
@@ -208,9 +287,15 @@ trait Claim: Clone {
     fn key(&self) -> (&str, &str);
 }
 
+impl Claim for PodHolder {
+    fn key(&self) -> (&str, &str) {
+        self.pod.key()
+    }
+}
+
 impl Claim for Arc<Pod> {
     fn key(&self) -> (&str, &str) {
-        (&self.namespace, &self.name)
+        (self.namespace(), &self.name)
     }
 }
 
@@ -235,7 +320,7 @@ fn insert<C: Claim>(claims: &mut Vec<C>, claim: &C) {
 impl Cluster {
     /// Who holds an address.
     pub fn owner(&self, ip: IpAddr) -> Owner<'_> {
-        self.addresses.holders(ip.to_canonical()).map_or(Owner::External, Holders::owner)
+        self.addresses.owner(ip)
     }
 
     /// The end of a flow that an address and port stand for; a contested address is external.
@@ -245,8 +330,8 @@ impl Cluster {
             Owner::Pod(pod) => End::Pod(self.pod_end(pod, ip, port)),
             Owner::Node { name, pod } => End::Node {
                 node: name.to_owned(),
-                namespace: pod.map(|pod| pod.namespace.clone()),
-                pod: pod.map(|pod| pod.name.clone()),
+                namespace: pod.map(|pod| pod.namespace().to_owned()),
+                pod: pod.map(|pod| pod.name.as_ref().to_owned()),
                 ip,
                 port,
             },
@@ -267,13 +352,13 @@ impl Cluster {
 
     fn pod_end(&self, pod: &Pod, ip: IpAddr, port: Option<u16>) -> PodEnd {
         PodEnd {
-            namespace: pod.namespace.clone(),
-            pod: pod.name.clone(),
+            namespace: pod.namespace().to_owned(),
+            pod: pod.name.as_ref().to_owned(),
             workload: self.workload(pod),
             ip,
             port,
-            node: pod.node.clone().unwrap_or_default(),
-            labels: pod.labels.clone(),
+            node: pod.node.as_deref().unwrap_or_default().to_owned(),
+            labels: pod.labels().clone(),
         }
     }
 }

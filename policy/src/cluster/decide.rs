@@ -3,233 +3,282 @@
 //!
 //! ```text
 //! Connection -> own address? -> service? -> [ side of the source ] [ side of the destination ]
-//!                                  each backend ──┘ tiers: NetworkPolicy
+//!                                  each backend ──┘ tiers: Admin, NetworkPolicy, Baseline
 //! ```
 
 use super::{
     Cluster,
-    addresses::{Belongs, Holders},
+    addresses::{Belongs, Claims, PodHolder},
     endpoints::Backends,
+    plans::Plan,
 };
 use crate::{
-    Connection, Decision, Pod, SideDecision, SideVerdict,
-    network_policy::{Direction, Question},
-    selector::Labels,
-    tier::network_policies,
+    BaselineReading, Connection, Decision, Pod, SideVerdict,
+    endings::{Endings, Missing},
+    evaluation::{Evaluation, Side},
+    network_policy::Direction,
+    peer::Peer,
+    policy_id::Tier,
+    port::Dialled,
+    rule::Question,
+    tiers::SideOf,
 };
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
-/// One end of a connection: an address and the live pods of the pod network that claim it.
-#[derive(Clone, Copy)]
+/// One end of a connection: an address and those who claim it.
+#[derive(Clone, Copy, Debug)]
 struct Party<'a> {
     ip: IpAddr,
-    pods: &'a [Arc<Pod>],
-    holders: Option<&'a Holders>,
+    claims: Claims<'a>,
+}
+
+/// Both ends of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Parties<'a> {
+    source: Party<'a>,
+    destination: Party<'a>,
 }
 
 impl Cluster {
-    /// What the policies say about a connection, both sides.
+    /// What the policies say about a connection, both sides, to keep.
+    pub fn decide(&self, connection: &Connection) -> Decision {
+        self.evaluate(connection).to_decision()
+    }
+
+    /// What the policies say about a connection, both sides, without copying anything.
     ///
     /// A destination that is a service address stands for its ready endpoints: what holds for all
     /// of them is decided, what differs is undecidable. Without endpoints it is a plain address.
-    pub fn decide(&self, connection: &Connection) -> Decision {
+    pub fn evaluate(&self, connection: &Connection) -> Evaluation<'_> {
         let connection = connection.canonical();
+        let parties = Parties {
+            source: self.party(connection.source),
+            destination: self.party(connection.destination),
+        };
+        self.evaluate_parties(&connection, parties)
+    }
+
+    /// What the policies say about a connection whose ends are known to be these pods, whoever else
+    /// claims their addresses; an end that is `None` is whoever holds its address.
+    pub fn decide_between(
+        &self,
+        connection: &Connection,
+        source: Option<&Pod>,
+        destination: Option<&Pod>,
+    ) -> Decision {
+        let connection = connection.canonical();
+        let parties = Parties {
+            source: self.party(connection.source).narrowed(source),
+            destination: self.party(connection.destination).narrowed(destination),
+        };
+        self.evaluate_parties(&connection, parties).to_decision()
+    }
+
+    fn evaluate_parties<'a>(&'a self, connection: &Connection, parties: Parties<'a>) -> Evaluation<'a> {
         if connection.is_own_address() {
-            return both(SideDecision::plain(SideVerdict::NotApplicable));
+            let side = || Side::plain(SideVerdict::NotApplicable);
+            return Evaluation { egress: side(), ingress: side() };
         }
-        match self.party(connection.destination).pods {
-            [] => match self.backends(&connection) {
-                Some(backends) => self.decide_service(&connection, &backends),
-                None => self.decide_direct(&connection),
+        match parties.destination.claims {
+            Claims { pods: [], others: Some(_) } => match self.backends(connection) {
+                Some(backends) => self.evaluate_service(connection, parties.source, &backends),
+                None => self.evaluate_direct(connection, parties),
             },
-            _ => self.decide_direct(&connection),
+            _ => self.evaluate_direct(connection, parties),
         }
     }
 
-    /// Decides over every backend that the connection may be translated to (U2).
-    fn decide_service(&self, connection: &Connection, backends: &Backends<'_>) -> Decision {
-        let service = backends.service;
-        let reason = || {
-            format!(
-                "backend not chosen: the endpoints of service {}/{} differ",
-                service.namespace, service.name
-            )
-        };
-        let (egress, ingress) = backends
-            .endpoints
-            .iter()
-            .map(|(ip, port)| {
-                let translated = Connection { destination: *ip, port: Some(*port), ..*connection };
-                let decision = self.decide_backend(&translated);
-                (decision.egress, decision.ingress)
-            })
-            .unzip();
-        Decision { egress: agree(egress, reason), ingress: agree(ingress, reason) }
-    }
-
-    /// A pod that reaches itself through a service: plugins differ once it is isolated (N31).
-    fn decide_backend(&self, connection: &Connection) -> Decision {
-        let source = self.party(connection.source);
-        let destination = self.party(connection.destination);
-        let ([pod], true) = (source.pods, is_same_pod(source, destination)) else {
-            return self.decide_direct(connection);
-        };
-        let side = |direction| {
-            let side = self.tiers(pod, direction, self.question(pod, Some(pod), direction, connection));
-            match side.verdict {
-                SideVerdict::NotIsolated | SideVerdict::Undecidable => side,
-                _ => SideDecision::undecidable(format!(
-                    "hairpin: whether {}/{} may reach itself through a service is up to the network plugin",
-                    pod.namespace, pod.name
-                )),
-            }
-        };
-        Decision { egress: side(Direction::Egress), ingress: side(Direction::Ingress) }
-    }
-
-    /// Decides over the tuple as it is.
-    fn decide_direct(&self, connection: &Connection) -> Decision {
-        let source = self.party(connection.source);
-        let destination = self.party(connection.destination);
-        Decision {
-            egress: self.side(Direction::Egress, source, destination, connection),
-            ingress: self.side(Direction::Ingress, destination, source, connection),
-        }
-    }
-
-    /// One side: `subject` is the end that the direction is about.
-    fn side(
-        &self,
-        direction: Direction,
-        subject: Party<'_>,
-        peer: Party<'_>,
-        connection: &Connection,
-    ) -> SideDecision {
-        let pod = match subject.pods {
-            [] => return SideDecision::plain(SideVerdict::NotApplicable),
-            [pod] => pod,
-            _ => return SideDecision::undecidable(contested(subject)),
-        };
-        match peer.pods {
-            [] => self.beside_address(direction, pod, peer, connection),
-            [peer] => self.beside_pod(direction, pod, peer, connection),
-            claimants => {
-                let sides = claimants.iter().map(|peer| self.beside_pod(direction, pod, peer, connection));
-                agree(sides.collect(), || contested(peer))
-            }
-        }
-    }
-
-    /// The peer is a pod; a pod and itself are no matter for policies (N31).
-    fn beside_pod(
-        &self,
-        direction: Direction,
-        subject: &Pod,
-        peer: &Pod,
-        connection: &Connection,
-    ) -> SideDecision {
-        if is_pod(subject, peer) {
-            return SideDecision::plain(SideVerdict::NotApplicable);
-        }
-        self.tiers(subject, direction, self.question(subject, Some(peer), direction, connection))
-    }
-
-    /// The peer is a plain address; what comes from the subject's own node is exempt (N32).
-    fn beside_address(
-        &self,
-        direction: Direction,
-        subject: &Pod,
-        peer: Party<'_>,
-        connection: &Connection,
-    ) -> SideDecision {
-        let tiers = || self.tiers(subject, direction, self.question(subject, None, direction, connection));
-        let node = peer.holders.filter(|holders| direction == Direction::Ingress && holders.has_node());
-        let Some(holders) = node else { return tiers() };
-        let reason = match subject.node.as_deref().map(|node| holders.belongs_to(node)) {
-            Some(Belongs::Yes) => return SideDecision::plain(SideVerdict::NotApplicable),
-            Some(Belongs::No) => return tiers(),
-            Some(Belongs::Contested) => format!("several nodes claim the address {}", peer.ip),
-            None => format!("the node of pod {}/{} is not known", subject.namespace, subject.name),
-        };
-        // Exempt or not, it is allowed: the missing fact changes nothing (U2).
-        Some(tiers())
-            .filter(|side| side.verdict != SideVerdict::Denied)
-            .unwrap_or_else(|| SideDecision::undecidable(reason))
-    }
-
-    /// Walks the tiers that speak about the subject.
-    fn tiers(&self, subject: &Pod, direction: Direction, question: Question<'_>) -> SideDecision {
-        match self.scopes.get(subject.namespace.as_str()) {
-            Some(scope) => network_policies(&scope.policies, subject, direction, question),
-            None => SideDecision::plain(SideVerdict::NotIsolated),
-        }
-    }
-
-    fn question<'a>(
+    /// Over every backend that the connection may be translated to (U2).
+    fn evaluate_service<'a>(
         &'a self,
-        subject: &'a Pod,
-        peer: Option<&'a Pod>,
-        direction: Direction,
         connection: &Connection,
-    ) -> Question<'a> {
-        let (peer_ip, destination) = match direction {
-            Direction::Egress => (connection.destination, peer),
-            Direction::Ingress => (connection.source, Some(subject)),
-        };
-        Question {
-            peer_ip,
-            peer: peer.map(|pod| (pod, self.namespace_labels(&pod.namespace))),
-            destination,
-            port: connection.port,
-            protocol: connection.protocol,
+        source: Party<'a>,
+        backends: &Backends<'_>,
+    ) -> Evaluation<'a> {
+        let (mut egress, mut ingress) = (Endings::default(), Endings::default());
+        for (ip, port) in &backends.endpoints {
+            let translated = Connection { destination: *ip, port: Some(*port), ..*connection };
+            let parties = Parties { source, destination: self.party(*ip) };
+            let hairpin = parties.is_one_pod();
+            egress.or(self.side(Direction::Egress, &translated, parties, hairpin));
+            ingress.or(self.side(Direction::Ingress, &translated, parties, hairpin));
+        }
+        for side in [&mut egress, &mut ingress].into_iter().filter(|_| backends.endpoints.len() > 1) {
+            side.miss(Missing::Words(format!(
+                "backend not chosen: the endpoints of service {}/{} differ",
+                backends.service.namespace, backends.service.name
+            )));
+        }
+        Evaluation { egress: egress.side(), ingress: ingress.side() }
+    }
+
+    /// Over the tuple as it is.
+    fn evaluate_direct<'a>(&'a self, connection: &Connection, parties: Parties<'a>) -> Evaluation<'a> {
+        Evaluation {
+            egress: self.side(Direction::Egress, connection, parties, false).side(),
+            ingress: self.side(Direction::Ingress, connection, parties, false).side(),
         }
     }
 
-    fn namespace_labels<'a>(&'a self, namespace: &'a str) -> Labels<'a> {
-        let labels = self.scopes.get(namespace).and_then(|scope| scope.labels.as_deref());
-        labels.map_or(Labels::NamespaceNamed(namespace), Labels::Known)
+    /// One side: its subject is the end that the direction is about. `hairpin` marks a pod that
+    /// reaches itself through a service.
+    fn side<'a>(
+        &'a self,
+        direction: Direction,
+        connection: &Connection,
+        parties: Parties<'a>,
+        hairpin: bool,
+    ) -> Endings<'a> {
+        let (subject, peer) = match direction {
+            Direction::Egress => (parties.source, parties.destination),
+            Direction::Ingress => (parties.destination, parties.source),
+        };
+        let asked = Asked { cluster: self, direction, connection, peer, hairpin };
+        match subject.claims.pods {
+            [] => Endings::not_applicable(),
+            [subject] => asked.about(subject),
+            _ => {
+                let mut endings = Endings::default();
+                endings.allow([]);
+                endings.deny([]);
+                endings.miss(Missing::Words(contested(subject)));
+                endings
+            }
+        }
     }
 
     fn party(&self, ip: IpAddr) -> Party<'_> {
-        let holders = self.addresses.holders(ip);
-        Party { ip, holders, pods: holders.map_or(&[], |holders| &holders.pods) }
+        Party { ip, claims: self.addresses.claims(ip) }
     }
 }
 
-/// The verdict that all alternatives share, with the policies of all; else undecidable (U2).
-fn agree(sides: Vec<SideDecision>, reason: impl FnOnce() -> String) -> SideDecision {
-    let mut sides = sides.into_iter();
-    let Some(first) = sides.next() else { return SideDecision::undecidable(reason()) };
-    let mut policies = BTreeSet::from_iter(first.policies);
-    let mut reasons = BTreeSet::from_iter(first.reason);
-    for side in sides {
-        if side.verdict != first.verdict {
-            return SideDecision::undecidable(reason());
+/// What one side is asked.
+#[derive(Clone, Copy)]
+struct Asked<'a, 'q> {
+    cluster: &'a Cluster,
+    direction: Direction,
+    connection: &'q Connection,
+    peer: Party<'a>,
+    hairpin: bool,
+}
+
+impl<'a> Asked<'a, '_> {
+    fn about(&self, subject: &'a PodHolder) -> Endings<'a> {
+        match self.peer.claims.pods {
+            [] => self.beside_address(subject),
+            [peer] => self.beside_pod(subject, peer),
+            claimants => {
+                let mut endings = Endings::default();
+                for peer in claimants {
+                    endings.or(self.beside_pod(subject, peer));
+                }
+                endings.miss(Missing::Words(contested(self.peer)));
+                endings
+            }
         }
-        policies.extend(side.policies);
-        reasons.extend(side.reason);
     }
-    SideDecision {
-        verdict: first.verdict,
-        policies: policies.into_iter().collect(),
-        reason: (!reasons.is_empty()).then(|| reasons.into_iter().collect::<Vec<_>>().join("; ")),
+
+    /// The peer is a pod; a pod and itself are no matter for policies (N31) but through a service.
+    fn beside_pod(&self, subject: &'a PodHolder, peer: &'a PodHolder) -> Endings<'a> {
+        if Arc::ptr_eq(&subject.pod, &peer.pod) && !self.hairpin {
+            return Endings::not_applicable();
+        }
+        self.tiers(subject, Some(peer))
+    }
+
+    /// The peer is a plain address; what comes from the subject's own node is exempt (N32).
+    fn beside_address(&self, subject: &'a PodHolder) -> Endings<'a> {
+        let is_ingress = self.direction == Direction::Ingress;
+        let Some(holders) = self.peer.claims.others.filter(|holders| is_ingress && holders.has_node()) else {
+            return self.tiers(subject, None);
+        };
+        let reason = match subject.pod.node.as_deref().map(|node| holders.belongs_to(node)) {
+            Some(Belongs::Yes) => return Endings::not_applicable(),
+            Some(Belongs::No) => return self.tiers(subject, None),
+            Some(Belongs::Contested) => format!("several nodes claim the address {}", self.peer.ip),
+            None => format!("the node of pod {} is not known", subject.pod.title()),
+        };
+        let mut endings = self.tiers(subject, None);
+        // Exempt or not, it may be allowed.
+        if endings.may_deny() {
+            endings.allow([]);
+            endings.miss(Missing::Words(reason));
+        }
+        endings
+    }
+
+    fn tiers(&self, subject: &'a PodHolder, peer: Option<&'a PodHolder>) -> Endings<'a> {
+        let Some(plan) = self.cluster.plan(subject) else { return Endings::not_applicable() };
+        let direction = self.direction;
+        let other = match direction {
+            Direction::Egress => Direction::Ingress,
+            Direction::Ingress => Direction::Egress,
+        };
+        let side = SideOf {
+            direction,
+            subject: &plan.template,
+            admin: plan.selecting(Tier::Admin, direction),
+            network: plan.isolating(direction),
+            baseline: plan.selecting(Tier::Baseline, direction),
+            elsewhere: match self.cluster.baseline_reading {
+                BaselineReading::PerDirection => &[],
+                BaselineReading::AnyDirection => plan.isolating(other),
+            },
+            hairpin: self.hairpin.then_some(subject.pod.as_ref()),
+        };
+        side.endings(&self.question(plan, peer))
+    }
+
+    fn question(&self, subject: &'a Plan, peer: Option<&'a PodHolder>) -> Question<'a, Cluster> {
+        let peer = peer.and_then(|peer| self.cluster.plan(peer));
+        let destination = match self.direction {
+            Direction::Egress => peer,
+            Direction::Ingress => Some(subject),
+        };
+        Question {
+            peer: Peer {
+                ip: self.peer.ip,
+                pod: peer.map(|peer| (peer.template.as_ref(), peer.namespace.ask())),
+            },
+            dialled: Dialled {
+                port: self.connection.port,
+                protocol: self.connection.protocol,
+                destination: destination.map(|plan| plan.template.as_ref()),
+            },
+            surroundings: self.cluster,
+        }
     }
 }
 
-fn both(side: SideDecision) -> Decision {
-    Decision { egress: side.clone(), ingress: side }
+impl Cluster {
+    /// The plan of a pod's template.
+    fn plan(&self, holder: &PodHolder) -> Option<&Plan> {
+        self.plans.get(holder.plan)
+    }
 }
 
-fn is_pod(one: &Pod, other: &Pod) -> bool {
-    one.namespace == other.namespace && one.name == other.name
+impl Party<'_> {
+    /// The same with one claimant only, where it is one.
+    fn narrowed(mut self, pod: Option<&Pod>) -> Self {
+        let is_it = |claim: &&PodHolder| pod.is_some_and(|pod| claim.pod.is(pod));
+        if let Some(claim) = self.claims.pods.iter().find(is_it) {
+            self.claims.pods = std::slice::from_ref(claim);
+        }
+        self
+    }
 }
 
-fn is_same_pod(source: Party<'_>, destination: Party<'_>) -> bool {
-    matches!((source.pods, destination.pods), ([source], [destination]) if is_pod(source, destination))
+impl Parties<'_> {
+    fn is_one_pod(self) -> bool {
+        match (self.source.claims.pods, self.destination.claims.pods) {
+            ([source], [destination]) => Arc::ptr_eq(&source.pod, &destination.pod),
+            _ => false,
+        }
+    }
 }
 
 /// Two live claimants of one address: nobody can say whose it is (M6).
 fn contested(party: Party<'_>) -> String {
-    let names = party.pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name));
-    format!("several live pods claim the address {}: {}", party.ip, names.collect::<Vec<_>>().join(", "))
+    let names: Vec<String> = party.claims.pods.iter().map(|holder| holder.pod.title()).collect();
+    format!("several live pods claim the address {}: {}", party.ip, names.join(", "))
 }

@@ -1,22 +1,24 @@
 //! What lives in one namespace.
 
+use super::{plans::NamespaceLabels, slots::SlotId};
 use crate::{
     ObjectKind, Pod,
-    pod::Controller,
-    selector::NAMESPACE_NAME_LABEL,
+    network_policy::NetworkPolicy,
     service::{Endpoints, Service},
-    tier::PoliciesByName,
+    template::{Controller, Namespace, Template},
 };
-use imbl::OrdMap;
-use std::{collections::BTreeMap, sync::Arc};
+use imbl::{HashMap, OrdMap};
+use std::sync::Arc;
 
 /// What lives in one namespace.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Scope {
-    /// The namespace's labels; absent while its object is not known.
-    pub(super) labels: Option<Arc<BTreeMap<String, String>>>,
+    pub(super) namespace: Namespace,
+    pub(super) labels: Arc<NamespaceLabels>,
     pub(super) pods: OrdMap<Arc<str>, Arc<Pod>>,
-    pub(super) policies: PoliciesByName,
+    /// The templates that pods were made from.
+    pub(super) templates: HashMap<Arc<Template>, SlotId>,
+    pub(super) policies: OrdMap<Arc<str>, Arc<NetworkPolicy>>,
     pub(super) services: OrdMap<Arc<str>, Arc<Service>>,
     /// By the name of the EndpointSlice.
     pub(super) endpoints: OrdMap<Arc<str>, Arc<Endpoints>>,
@@ -25,10 +27,17 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Takes the labels of the Namespace object; its name is always among them (N10).
-    pub(super) fn set_labels(&mut self, name: &str, mut labels: BTreeMap<String, String>) {
-        labels.insert(NAMESPACE_NAME_LABEL.to_owned(), name.to_owned());
-        self.labels = Some(Arc::new(labels));
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            namespace: Namespace::new(name),
+            labels: Arc::new(NamespaceLabels::unknown(name)),
+            pods: OrdMap::new(),
+            templates: HashMap::new(),
+            policies: OrdMap::new(),
+            services: OrdMap::new(),
+            endpoints: OrdMap::new(),
+            owners: OrdMap::new(),
+        }
     }
 
     /// The endpoints behind a service.
@@ -38,9 +47,10 @@ impl Scope {
 
     /// Whether nothing is known of the namespace any more.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { labels, pods, policies, services, endpoints, owners } = self;
-        labels.is_none()
+        let Self { namespace: _, labels, pods, templates, policies, services, endpoints, owners } = self;
+        labels.labels.is_none()
             && pods.is_empty()
+            && templates.is_empty()
             && policies.is_empty()
             && services.is_empty()
             && endpoints.is_empty()

@@ -1,15 +1,15 @@
 //! Which workload a pod belongs to: the way up from owner to owner.
 
 use super::Cluster;
-use crate::{ObjectKind, Pod, Workload, pod::Controller};
+use crate::{ObjectKind, Pod, Workload, template::Controller};
 use std::sync::Arc;
 
 impl Cluster {
     /// The workload of a pod: its top owner, or the pod itself when nothing but its node owns it.
     pub fn workload(&self, pod: &Pod) -> Workload {
-        match &pod.owner {
+        match &pod.template.owner {
             Some(owner) if owner.kind != "Node" => self.top(pod, owner),
-            _ => Workload { kind: "Pod".to_owned(), name: pod.name.clone() },
+            _ => Workload { kind: "Pod".to_owned(), name: pod.name.as_ref().to_owned() },
         }
     }
 
@@ -19,7 +19,7 @@ impl Cluster {
     /// Deployment's.
     fn top(&self, pod: &Pod, owner: &Controller) -> Workload {
         let known = owner_kind(&owner.kind).and_then(|kind| {
-            let scope = self.scopes.get(pod.namespace.as_str())?;
+            let scope = self.scopes.get(pod.namespace())?;
             scope.owners.get(&(kind, Arc::from(owner.name.as_str())))
         });
         let deployment = pod.deployment_of(&owner.name).filter(|_| owner.kind == "ReplicaSet");

@@ -98,7 +98,7 @@ fn a_pod_comes_before_a_node_and_a_node_before_a_service() {
     let node = service.node("n1", &["10.0.0.1"]);
     assert_eq!(node.cluster.owner(ip), Owner::Node { name: "n1", pod: None });
     let pod = node.pod(pod("shop/web").ip("10.0.0.1"));
-    assert!(matches!(pod.cluster.owner(ip), Owner::Pod(owner) if owner.name == "web"));
+    assert!(matches!(pod.cluster.owner(ip), Owner::Pod(owner) if &*owner.name == "web"));
     assert_eq!(world().cluster.owner(ip), Owner::External);
 }
 

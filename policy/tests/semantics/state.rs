@@ -124,7 +124,7 @@ fn a_finished_pod_is_still_known_by_name() {
     let world = world().pod(pod("shop/job").ip("10.0.0.1").label("app=job").phase("Succeeded"));
     let job = world.cluster.pod("shop", "job").unwrap();
     assert!(job.finished);
-    assert_eq!(job.labels.get("app").map(String::as_str), Some("job"));
+    assert_eq!(job.labels().get("app").map(String::as_str), Some("job"));
 }
 
 #[test]

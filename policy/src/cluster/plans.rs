@@ -1,0 +1,245 @@
+//! Which policies speak about the pods of each template: worked out when something changes, so that
+//! a decision asks rules only.
+//!
+//! ```text
+//! template -> [ Plan ] -> NetworkPolicies that isolate, by direction
+//!                      -> cluster-wide policies that select, by tier and direction (shared)
+//! ```
+
+use crate::{
+    PolicyKind,
+    fingerprint::Fingerprint,
+    labels::{LabelSet, Labels, NAMESPACE_NAME_LABEL},
+    network_policy::{Direction, NetworkPolicy},
+    policy_id::Tier,
+    template::Template,
+    tier_policy::TierPolicy,
+    tiers::{Isolating, Selecting},
+    truth::Truth,
+};
+use imbl::OrdMap;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The cluster-wide policies.
+pub(super) type TierPolicies = OrdMap<(PolicyKind, Arc<str>), Arc<TierPolicy>>;
+
+/// What is known of a namespace's labels.
+#[derive(Clone, Debug)]
+pub(super) struct NamespaceLabels {
+    /// The label with its own name.
+    name: Fingerprint,
+    /// All of them; absent while its object is not known.
+    pub(super) labels: Option<LabelSet>,
+}
+
+impl NamespaceLabels {
+    /// Of a namespace whose object is not known.
+    pub(super) fn unknown(namespace: &str) -> Self {
+        Self { name: Fingerprint::of_pair(NAMESPACE_NAME_LABEL, namespace), labels: None }
+    }
+
+    /// The labels of the Namespace object; its name is always among them (N10).
+    pub(super) fn known(namespace: &str, mut labels: BTreeMap<String, String>) -> Self {
+        labels.insert(NAMESPACE_NAME_LABEL.to_owned(), namespace.to_owned());
+        Self { labels: Some(LabelSet::new(labels)), ..Self::unknown(namespace) }
+    }
+
+    /// As selectors ask for them.
+    pub(super) fn ask(&self) -> Labels<'_> {
+        self.labels.as_ref().map_or(Labels::NamespaceNamed(self.name), Labels::Known)
+    }
+}
+
+/// What a decision about the pods of one template needs.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) template: Arc<Template>,
+    pub(super) namespace: Arc<NamespaceLabels>,
+    egress: Arc<[Isolating]>,
+    ingress: Arc<[Isolating]>,
+    tiers: Arc<Tiers>,
+    /// How many pods were made from the template.
+    pub(super) pods: usize,
+}
+
+/// The cluster-wide policies that select the pods of a template, each list in its order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tiers {
+    admin: Sides,
+    baseline: Sides,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Sides {
+    egress: Vec<Selecting>,
+    ingress: Vec<Selecting>,
+}
+
+impl Sides {
+    fn of(&self, direction: Direction) -> &Vec<Selecting> {
+        match direction {
+            Direction::Egress => &self.egress,
+            Direction::Ingress => &self.ingress,
+        }
+    }
+
+    fn of_mut(&mut self, direction: Direction) -> &mut Vec<Selecting> {
+        match direction {
+            Direction::Egress => &mut self.egress,
+            Direction::Ingress => &mut self.ingress,
+        }
+    }
+}
+
+const DIRECTIONS: [Direction; 2] = [Direction::Egress, Direction::Ingress];
+
+impl Plan {
+    /// The plan of a template that is new; no policy speaks about it yet.
+    pub(super) fn new(template: Arc<Template>, namespace: Arc<NamespaceLabels>) -> Self {
+        let none: Arc<[Isolating]> = Arc::default();
+        Self { template, namespace, egress: Arc::clone(&none), ingress: none, tiers: Arc::default(), pods: 0 }
+    }
+
+    /// The NetworkPolicies that isolate in a direction, by name.
+    pub(super) const fn isolating(&self, direction: Direction) -> &Arc<[Isolating]> {
+        match direction {
+            Direction::Egress => &self.egress,
+            Direction::Ingress => &self.ingress,
+        }
+    }
+
+    /// The cluster-wide policies of a tier that speak about a direction, in their order.
+    pub(super) fn selecting(&self, tier: Tier, direction: Direction) -> &[Selecting] {
+        match tier {
+            Tier::Admin => self.tiers.admin.of(direction),
+            Tier::Baseline => self.tiers.baseline.of(direction),
+            Tier::NetworkPolicy => &[],
+        }
+    }
+
+    /// Takes in a NetworkPolicy of the namespace in place of the one of that name, or forgets it.
+    pub(super) fn set_network_policy(&mut self, name: &str, policy: Option<&Arc<NetworkPolicy>>) {
+        for direction in DIRECTIONS {
+            let isolating = policy.and_then(|policy| isolating(policy, &self.template, direction));
+            let list = match direction {
+                Direction::Egress => &mut self.egress,
+                Direction::Ingress => &mut self.ingress,
+            };
+            replace(list, name, isolating);
+        }
+    }
+
+    /// Works out the cluster-wide policies anew, sharing the lists of a template with the same ones.
+    pub(super) fn set_tiers(&mut self, policies: &TierPolicies) {
+        let mut tiers = Tiers::default();
+        for policy in policies.values() {
+            tiers.insert(policy, policy.selects(&self.template, self.namespace.ask()));
+        }
+        self.tiers = Arc::new(tiers);
+    }
+
+    /// Takes in a cluster-wide policy in place of `old`, or forgets `old`.
+    pub(super) fn change_tiers(
+        &mut self,
+        old: Option<&Arc<TierPolicy>>,
+        new: Option<&Arc<TierPolicy>>,
+        shared: &mut SharedTiers,
+    ) {
+        let selects = new.map_or(Truth::No, |policy| policy.selects(&self.template, self.namespace.ask()));
+        self.tiers = shared.change(&self.tiers, old, new.zip(Some(selects)));
+    }
+
+    /// Whether a cluster-wide policy is among those that speak about it, or would be.
+    pub(super) fn is_touched(&self, old: Option<&Arc<TierPolicy>>, new: Option<&Arc<TierPolicy>>) -> bool {
+        old.is_some_and(|old| self.tiers.has(old))
+            || new.is_some_and(|new| new.selects(&self.template, self.namespace.ask()) != Truth::No)
+    }
+}
+
+/// Lists that many templates have in common are changed once and stay in common.
+#[derive(Default)]
+pub(super) struct SharedTiers(Vec<(Arc<Tiers>, Truth, Arc<Tiers>)>);
+
+impl SharedTiers {
+    fn change(
+        &mut self,
+        before: &Arc<Tiers>,
+        old: Option<&Arc<TierPolicy>>,
+        new: Option<(&Arc<TierPolicy>, Truth)>,
+    ) -> Arc<Tiers> {
+        let selects = new.map_or(Truth::No, |(_, selects)| selects);
+        let known = self.0.iter().find(|(key, truth, _)| Arc::ptr_eq(key, before) && *truth == selects);
+        if let Some((_, _, after)) = known {
+            return Arc::clone(after);
+        }
+        let mut tiers = Tiers::clone(before);
+        if let Some(old) = old {
+            tiers.remove(old);
+        }
+        if let Some((new, selects)) = new {
+            tiers.insert(new, selects);
+        }
+        let after = Arc::new(tiers);
+        self.0.push((Arc::clone(before), selects, Arc::clone(&after)));
+        after
+    }
+}
+
+impl Tiers {
+    fn sides_mut(&mut self, tier: Tier) -> Option<&mut Sides> {
+        match tier {
+            Tier::Admin => Some(&mut self.admin),
+            Tier::Baseline => Some(&mut self.baseline),
+            Tier::NetworkPolicy => None,
+        }
+    }
+
+    fn insert(&mut self, policy: &Arc<TierPolicy>, selects: Truth) {
+        let unless = match selects {
+            Truth::No => return,
+            Truth::Yes => None,
+            Truth::Unknown(fact) => Some(fact),
+        };
+        let Some(sides) = self.sides_mut(policy.id.tier) else { return };
+        for direction in DIRECTIONS.into_iter().filter(|direction| !policy.rules(*direction).is_empty()) {
+            let list = sides.of_mut(direction);
+            let at = list.partition_point(|other| other.policy.order() < policy.order());
+            list.insert(at, Selecting { policy: Arc::clone(policy), unless });
+        }
+    }
+
+    fn remove(&mut self, policy: &Arc<TierPolicy>) {
+        let Some(sides) = self.sides_mut(policy.id.tier) else { return };
+        for direction in DIRECTIONS {
+            sides.of_mut(direction).retain(|other| !Arc::ptr_eq(&other.policy, policy));
+        }
+    }
+
+    fn has(&self, policy: &Arc<TierPolicy>) -> bool {
+        let sides = [&self.admin, &self.baseline];
+        let mut lists = sides.into_iter().flat_map(|sides| [&sides.egress, &sides.ingress]);
+        lists.any(|list| list.iter().any(|other| Arc::ptr_eq(&other.policy, policy)))
+    }
+}
+
+/// How a policy isolates the pods of a template, if it may.
+fn isolating(policy: &Arc<NetworkPolicy>, template: &Template, direction: Direction) -> Option<Isolating> {
+    let unless = match policy.isolates(template, direction) {
+        Truth::No => return None,
+        Truth::Yes => None,
+        Truth::Unknown(fact) => Some(fact),
+    };
+    Some(Isolating { policy: Arc::clone(policy), rules: Arc::clone(policy.rules(direction)), unless })
+}
+
+/// Puts a policy in the place of the one of that name.
+fn replace(list: &mut Arc<[Isolating]>, name: &str, new: Option<Isolating>) {
+    let at = list.partition_point(|other| &*other.policy.id.name < name);
+    let (before, rest) = list.split_at(at);
+    let held = usize::from(rest.first().is_some_and(|other| &*other.policy.id.name == name));
+    if held == 0 && new.is_none() {
+        return;
+    }
+    let after = rest.iter().skip(held);
+    *list = before.iter().cloned().chain(new).chain(after.cloned()).collect();
+}

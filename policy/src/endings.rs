@@ -1,0 +1,150 @@
+//! The endings that an evaluation may still have, and the answer they make (U1–U4).
+
+use crate::{
+    SideVerdict,
+    evaluation::{Hit, Hits, Side},
+    policy_id::PolicyId,
+    rule::Question,
+    template::Template,
+    truth::Fact,
+};
+use std::collections::BTreeSet;
+
+/// How an evaluation may end, as far as the facts at hand tell.
+#[derive(Debug, Default)]
+pub(crate) struct Endings<'a> {
+    /// It may be allowed, by these; by nobody where the list is empty.
+    allowed: Option<Hits<'a>>,
+    /// It may be denied, by these.
+    denied: Option<Hits<'a>>,
+    /// There may be a subject.
+    applicable: bool,
+    /// What it hangs on which.
+    missing: Vec<Missing<'a>>,
+}
+
+/// What an answer hangs on.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Missing<'a> {
+    /// A fact that a policy asks for, and the namespaces of subject and peer.
+    Fact { fact: Fact, policy: &'a PolicyId, subject: &'a str, peer: &'a str },
+    /// Two policies of one tier and priority that do different things (C5).
+    Tie(&'a PolicyId, &'a PolicyId),
+    /// Anything else, in words.
+    Words(String),
+}
+
+impl<'a> Endings<'a> {
+    /// There is no subject.
+    pub(crate) fn not_applicable() -> Self {
+        Self { allowed: Some(Hits::new()), ..Self::default() }
+    }
+
+    /// It may be allowed by these.
+    pub(crate) fn allow(&mut self, hits: impl IntoIterator<Item = Hit<'a>>) {
+        self.applicable = true;
+        self.allowed.get_or_insert_default().extend(hits);
+    }
+
+    /// It may be denied by these.
+    pub(crate) fn deny(&mut self, hits: impl IntoIterator<Item = Hit<'a>>) {
+        self.applicable = true;
+        self.denied.get_or_insert_default().extend(hits);
+    }
+
+    /// What it hangs on.
+    pub(crate) fn miss(&mut self, missing: Missing<'a>) {
+        self.missing.push(missing);
+    }
+
+    /// Whether it may be denied.
+    pub(crate) const fn may_deny(&self) -> bool {
+        self.denied.is_some()
+    }
+
+    /// Takes in the endings of an alternative.
+    pub(crate) fn or(&mut self, other: Self) {
+        let Self { allowed, denied, applicable, missing } = other;
+        self.applicable |= applicable;
+        if let Some(hits) = allowed {
+            self.allowed.get_or_insert_default().extend(hits);
+        }
+        if let Some(hits) = denied {
+            self.denied.get_or_insert_default().extend(hits);
+        }
+        self.missing.extend(missing);
+    }
+
+    /// The answer: decided iff every ending gives one (U2).
+    pub(crate) fn side(self) -> Side<'a> {
+        let (verdict, hits) = match (self.allowed, self.denied) {
+            (Some(_), Some(_)) => return undecidable(self.missing),
+            (None, Some(hits)) => (SideVerdict::Denied, hits),
+            (Some(hits), None) if hits.is_empty() && self.applicable => (SideVerdict::NotIsolated, hits),
+            (Some(hits), None) if hits.is_empty() => (SideVerdict::NotApplicable, hits),
+            (Some(hits), None) => (SideVerdict::Admitted, hits),
+            (None, None) => (SideVerdict::NotApplicable, Hits::new()),
+        };
+        Side { verdict, hits: sorted(hits), reason: None }
+    }
+}
+
+fn sorted(mut hits: Hits<'_>) -> Hits<'_> {
+    if !hits.is_sorted_by(|one, next| one < next) {
+        hits.sort_unstable();
+        hits.dedup();
+    }
+    hits
+}
+
+fn undecidable(missing: Vec<Missing<'_>>) -> Side<'_> {
+    let words: BTreeSet<String> = missing.into_iter().map(Missing::words).collect();
+    let reason = words.into_iter().collect::<Vec<_>>().join("; ");
+    Side { reason: Some(reason), ..Side::plain(SideVerdict::Undecidable) }
+}
+
+impl<'a> Missing<'a> {
+    /// A fact that a policy asks for.
+    pub(crate) fn fact<S>(
+        fact: Fact,
+        policy: &'a PolicyId,
+        subject: &'a Template,
+        question: &Question<'a, S>,
+    ) -> Self {
+        let peer = question.peer.pod.map_or("", |(pod, _)| &pod.namespace.name);
+        Self::Fact { fact, policy, subject: &subject.namespace.name, peer }
+    }
+
+    /// Names the fact and, where one can, the mend.
+    fn words(self) -> String {
+        match self {
+            Self::Fact { fact, policy, subject, peer } => words_of(fact, policy, subject, peer),
+            Self::Tie(one, other) => format!(
+                "{one} and {other} have the same priority {} in tier {} and do different things; give them different \
+                 priorities",
+                one.priority.unwrap_or_default(),
+                one.tier.as_str(),
+            ),
+            Self::Words(words) => words,
+        }
+    }
+}
+
+fn words_of(fact: Fact, policy: &PolicyId, subject: &str, peer: &str) -> String {
+    let labels_of =
+        |namespace| format!("the labels of namespace {namespace} are not known; add its Namespace object");
+    match fact {
+        Fact::PeerNamespaceLabels => labels_of(peer),
+        Fact::SubjectNamespaceLabels => labels_of(subject),
+        Fact::NodeLabels => "the labels of the peer's node are not known; add its Node object".to_owned(),
+        Fact::Port => "the destination port is not known".to_owned(),
+        Fact::DnsAnswers => format!("the DNS answers that {policy} asks for are not known"),
+        Fact::Subject if policy.namespace.is_some() => {
+            format!("spec.podSelector of {policy} is not valid; mend it")
+        }
+        Fact::Subject => format!("spec.subject of {policy} is not valid; mend it"),
+        Fact::PolicyTypes => {
+            format!("spec.policyTypes of {policy} holds a word other than Ingress and Egress; mend it")
+        }
+    }
+}

@@ -290,10 +290,8 @@ impl Cluster {
     fn set_endpoints(&mut self, key: &ObjectKey, endpoints: Option<Endpoints>) {
         let (namespace, slice) = (key.namespace_or_default(), key.name.as_str());
         match endpoints {
-            Some(endpoints) => {
-                self.scope_mut(namespace).endpoints.insert(Arc::from(slice), Arc::new(endpoints));
-            }
-            None => self.change_scope(namespace, |scope| drop(scope.endpoints.remove(slice))),
+            Some(_) => self.scope_mut(namespace).endpoints.set(slice, endpoints),
+            None => self.change_scope(namespace, |scope| scope.endpoints.set(slice, None)),
         }
     }
 

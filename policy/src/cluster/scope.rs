@@ -1,10 +1,10 @@
 //! What lives in one namespace.
 
-use super::{plans::NamespaceLabels, slots::SlotId};
+use super::{endpoints::ServiceEndpoints, plans::NamespaceLabels, slots::SlotId};
 use crate::{
     ObjectKind, Pod,
     network_policy::NetworkPolicy,
-    service::{Endpoints, Service},
+    service::Service,
     template::{Controller, Namespace, Template},
 };
 use imbl::{HashMap, OrdMap};
@@ -20,8 +20,7 @@ pub(super) struct Scope {
     pub(super) templates: HashMap<Arc<Template>, SlotId>,
     pub(super) policies: OrdMap<Arc<str>, Arc<NetworkPolicy>>,
     pub(super) services: OrdMap<Arc<str>, Arc<Service>>,
-    /// By the name of the EndpointSlice.
-    pub(super) endpoints: OrdMap<Arc<str>, Arc<Endpoints>>,
+    pub(super) endpoints: ServiceEndpoints,
     /// The objects between a pod and its workload, and what controls them in turn.
     pub(super) owners: OrdMap<(ObjectKind, Arc<str>), Option<Controller>>,
 }
@@ -35,14 +34,9 @@ impl Scope {
             templates: HashMap::new(),
             policies: OrdMap::new(),
             services: OrdMap::new(),
-            endpoints: OrdMap::new(),
+            endpoints: ServiceEndpoints::default(),
             owners: OrdMap::new(),
         }
-    }
-
-    /// The endpoints behind a service.
-    pub(super) fn endpoints_of(&self, service: &str) -> impl Iterator<Item = &Endpoints> {
-        self.endpoints.values().map(AsRef::as_ref).filter(move |endpoints| endpoints.service == service)
     }
 
     /// Whether nothing is known of the namespace any more.

@@ -15,6 +15,7 @@ mod decide;
 mod endpoints;
 mod names;
 mod plans;
+mod pod_table;
 mod pods;
 mod scope;
 mod slots;

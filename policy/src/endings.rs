@@ -13,10 +13,12 @@ use std::collections::BTreeSet;
 /// How an evaluation may end, as far as the facts at hand tell.
 #[derive(Debug, Default)]
 pub(crate) struct Endings<'a> {
-    /// It may be allowed, by these; by nobody where the list is empty.
-    allowed: Option<Hits<'a>>,
-    /// It may be denied, by these.
-    denied: Option<Hits<'a>>,
+    /// Who allows or denies; of use only while there is but one kind of ending.
+    hits: Hits<'a>,
+    /// How many lists of hits were put together.
+    lists: usize,
+    may_allow: bool,
+    may_deny: bool,
     /// There may be a subject.
     applicable: bool,
     /// What it hangs on which.
@@ -37,19 +39,31 @@ pub(crate) enum Missing<'a> {
 impl<'a> Endings<'a> {
     /// There is no subject.
     pub(crate) fn not_applicable() -> Self {
-        Self { allowed: Some(Hits::new()), ..Self::default() }
+        Self { may_allow: true, ..Self::default() }
     }
 
-    /// It may be allowed by these.
-    pub(crate) fn allow(&mut self, hits: impl IntoIterator<Item = Hit<'a>>) {
+    /// It may be allowed by nobody.
+    pub(crate) const fn open(&mut self) {
         self.applicable = true;
-        self.allowed.get_or_insert_default().extend(hits);
+        self.may_allow = true;
     }
 
-    /// It may be denied by these.
+    /// It may be allowed by these, which come in order.
+    pub(crate) fn allow(&mut self, hits: impl IntoIterator<Item = Hit<'a>>) {
+        self.open();
+        self.add(hits);
+    }
+
+    /// It may be denied by these, which come in order.
     pub(crate) fn deny(&mut self, hits: impl IntoIterator<Item = Hit<'a>>) {
         self.applicable = true;
-        self.denied.get_or_insert_default().extend(hits);
+        self.may_deny = true;
+        self.add(hits);
+    }
+
+    fn add(&mut self, hits: impl IntoIterator<Item = Hit<'a>>) {
+        self.lists += 1;
+        self.hits.extend(hits);
     }
 
     /// What it hangs on.
@@ -59,42 +73,35 @@ impl<'a> Endings<'a> {
 
     /// Whether it may be denied.
     pub(crate) const fn may_deny(&self) -> bool {
-        self.denied.is_some()
+        self.may_deny
     }
 
     /// Takes in the endings of an alternative.
     pub(crate) fn or(&mut self, other: Self) {
-        let Self { allowed, denied, applicable, missing } = other;
+        let Self { hits, lists, may_allow, may_deny, applicable, missing } = other;
+        self.hits.extend(hits);
+        self.lists += lists;
+        self.may_allow |= may_allow;
+        self.may_deny |= may_deny;
         self.applicable |= applicable;
-        if let Some(hits) = allowed {
-            self.allowed.get_or_insert_default().extend(hits);
-        }
-        if let Some(hits) = denied {
-            self.denied.get_or_insert_default().extend(hits);
-        }
         self.missing.extend(missing);
     }
 
     /// The answer: decided iff every ending gives one (U2).
-    pub(crate) fn side(self) -> Side<'a> {
-        let (verdict, hits) = match (self.allowed, self.denied) {
-            (Some(_), Some(_)) => return undecidable(self.missing),
-            (None, Some(hits)) => (SideVerdict::Denied, hits),
-            (Some(hits), None) if hits.is_empty() && self.applicable => (SideVerdict::NotIsolated, hits),
-            (Some(hits), None) if hits.is_empty() => (SideVerdict::NotApplicable, hits),
-            (Some(hits), None) => (SideVerdict::Admitted, hits),
-            (None, None) => (SideVerdict::NotApplicable, Hits::new()),
+    pub(crate) fn side(mut self) -> Side<'a> {
+        if self.lists > 1 {
+            self.hits.sort_unstable();
+            self.hits.dedup();
+        }
+        let verdict = match (self.may_allow, self.may_deny) {
+            (true, true) => return undecidable(self.missing),
+            (false, true) => SideVerdict::Denied,
+            _ if !self.hits.is_empty() => SideVerdict::Admitted,
+            _ if self.applicable => SideVerdict::NotIsolated,
+            _ => SideVerdict::NotApplicable,
         };
-        Side { verdict, hits: sorted(hits), reason: None }
+        Side { verdict, hits: self.hits, reason: None }
     }
-}
-
-fn sorted(mut hits: Hits<'_>) -> Hits<'_> {
-    if !hits.is_sorted_by(|one, next| one < next) {
-        hits.sort_unstable();
-        hits.dedup();
-    }
-    hits
 }
 
 fn undecidable(missing: Vec<Missing<'_>>) -> Side<'_> {

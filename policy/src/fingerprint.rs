@@ -1,29 +1,29 @@
 //! Fingerprints of label keys and values, so that comparing labels reads no text.
 //!
-//! 128 bits of SipHash under two keys drawn at random once a process: nobody can make two texts
-//! collide on purpose, and among a billion different labels two meet by chance with a probability
-//! of 10⁻²¹. Nothing that is printed or kept hangs on their values.
+//! 64 bits of SipHash under a key drawn at random once a process: nobody can make two texts collide
+//! on purpose, and among a million different labels any two meet by chance with a probability of
+//! 3·10⁻⁸. Nothing that is printed or kept hangs on their values.
 
 use std::{
     hash::{BuildHasher, RandomState},
     sync::LazyLock,
 };
 
-static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// Stands for a text, or for a key with its value; equal iff they are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Fingerprint([u64; 2]);
+pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
     /// Of one text.
     pub(crate) fn of(text: &str) -> Self {
-        Self(KEYS.each_ref().map(|key| key.hash_one(text)))
+        Self(KEY.hash_one(text))
     }
 
     /// Of a key with its value.
     pub(crate) fn of_pair(key: &str, value: &str) -> Self {
-        Self(KEYS.each_ref().map(|keyed| keyed.hash_one((key, value))))
+        Self(KEY.hash_one((key, value)))
     }
 }
 

@@ -16,26 +16,21 @@ pub(crate) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 static NAMESPACE_NAME_KEY: LazyLock<Fingerprint> = LazyLock::new(|| Fingerprint::of(NAMESPACE_NAME_LABEL));
 
-/// A set of labels.
+/// A set of labels. What selectors mostly ask for comes first and lies together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LabelSet {
-    prints: SmallVec<[Print; 6]>,
+    pairs: SmallVec<[Fingerprint; 8]>,
+    keys: Box<[Fingerprint]>,
     text: BTreeMap<String, String>,
-}
-
-/// One label.
-#[derive(Clone, Copy, Debug)]
-struct Print {
-    key: Fingerprint,
-    pair: Fingerprint,
 }
 
 impl LabelSet {
     pub(crate) fn new(text: BTreeMap<String, String>) -> Self {
-        let prints = text
-            .iter()
-            .map(|(key, value)| Print { key: Fingerprint::of(key), pair: Fingerprint::of_pair(key, value) });
-        Self { prints: prints.collect(), text }
+        Self {
+            pairs: text.iter().map(|(key, value)| Fingerprint::of_pair(key, value)).collect(),
+            keys: text.keys().map(|key| Fingerprint::of(key)).collect(),
+            text,
+        }
     }
 
     /// The labels themselves.
@@ -74,7 +69,7 @@ impl Labels<'_> {
     /// Whether there is a label with this key.
     pub(crate) fn has(self, key: Fingerprint) -> Truth {
         match self {
-            Self::Known(labels) => labels.prints.iter().any(|print| print.key == key).into(),
+            Self::Known(labels) => labels.keys.contains(&key).into(),
             Self::NamespaceNamed(_) if key == *NAMESPACE_NAME_KEY => Truth::Yes,
             Self::NamespaceNamed(_) => Truth::Unknown(Fact::PeerNamespaceLabels),
             Self::Unknown(fact) => Truth::Unknown(fact),
@@ -84,7 +79,7 @@ impl Labels<'_> {
     /// Whether the label with this key is one of the pairs; an absent one is none of them.
     pub(crate) fn is_one_of(self, key: Fingerprint, pairs: &[Fingerprint]) -> Truth {
         match self {
-            Self::Known(labels) => labels.prints.iter().any(|print| pairs.contains(&print.pair)).into(),
+            Self::Known(labels) => pairs.iter().any(|pair| labels.pairs.contains(pair)).into(),
             Self::NamespaceNamed(name) if key == *NAMESPACE_NAME_KEY => pairs.contains(&name).into(),
             Self::NamespaceNamed(_) => Truth::Unknown(Fact::PeerNamespaceLabels),
             Self::Unknown(fact) => Truth::Unknown(fact),

@@ -23,13 +23,13 @@ pub(crate) enum PeerMatch {
     /// Pods of the selected namespaces.
     PodsOf { namespaces: Selector, pods: Selector },
     /// Whoever holds an address of the block (N24).
-    Block(IpBlock),
+    Block(Box<IpBlock>),
     /// Whoever holds an address of one of the blocks (C10).
-    Networks(Vec<IpNet>),
+    Networks(Box<[IpNet]>),
     /// The addresses of the selected nodes (C9).
     Nodes(Selector),
     /// The addresses that one of the names leads to (C11).
-    Names(Vec<DomainName>),
+    Names(Box<[DomainName]>),
     /// What the API would reject (§8).
     Nothing,
 }
@@ -57,7 +57,9 @@ impl PeerMatch {
     pub(crate) fn of_network_policy(peer: &k8s::NetworkPolicyPeer, namespace: &Namespace) -> Self {
         let k8s::NetworkPolicyPeer { ip_block, namespace_selector, pod_selector } = peer;
         match (ip_block, namespace_selector, pod_selector) {
-            (Some(block), None, None) => IpBlock::compile(block).map_or(Self::Nothing, Self::Block),
+            (Some(block), None, None) => {
+                IpBlock::compile(block).map_or(Self::Nothing, |block| Self::Block(Box::new(block)))
+            }
             (None, None, Some(pods)) => {
                 Self::PodsIn { namespace: namespace.print, pods: Selector::compile(pods) }
             }

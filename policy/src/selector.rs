@@ -6,21 +6,26 @@ use crate::{
     truth::{Fact, Truth},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use smallvec::SmallVec;
 
-/// A compiled label selector; without requirements it matches everything (N7).
+/// A compiled label selector.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Selector {
-    requirements: SmallVec<[Requirement; 1]>,
+pub(crate) enum Selector {
+    /// Without requirements it matches everything (N7).
+    #[default]
+    All,
+    /// One label with one value: what most selectors are.
+    Label { key: Fingerprint, pair: Fingerprint },
+    /// All of these must hold (N8).
+    Requirements(Box<[Requirement]>),
 }
 
-/// One condition on one label; all of a selector's must hold (N8).
+/// One condition on one label.
 #[derive(Clone, Debug)]
 pub(crate) enum Requirement {
     /// The key has one of these values.
-    In { key: Fingerprint, pairs: SmallVec<[Fingerprint; 1]> },
+    In { key: Fingerprint, pairs: Box<[Fingerprint]> },
     /// The key is absent or has none of these values.
-    NotIn { key: Fingerprint, pairs: SmallVec<[Fingerprint; 1]> },
+    NotIn { key: Fingerprint, pairs: Box<[Fingerprint]> },
     /// The key is present.
     Exists(Fingerprint),
     /// The key is absent.
@@ -35,7 +40,7 @@ impl Selector {
         let labels = selector.match_labels.iter().flatten();
         let labels = labels.map(|(key, value)| Requirement::equals(key, value));
         let expressions = selector.match_expressions.iter().flatten().map(Requirement::compile);
-        Self { requirements: labels.chain(expressions).collect() }
+        Self::from_iter(labels.chain(expressions))
     }
 
     /// Whether the labels are matched in a place that admits: an invalid condition matches nothing (§8).
@@ -50,15 +55,31 @@ impl Selector {
     }
 
     fn matches(&self, labels: Labels<'_>, invalid: Truth) -> Truth {
-        Truth::all(self.requirements.iter().map(|requirement| requirement.matches(labels, invalid)))
+        match self {
+            Self::All => Truth::Yes,
+            Self::Label { key, pair } => labels.is_one_of(*key, std::slice::from_ref(pair)),
+            Self::Requirements(requirements) => {
+                Truth::all(requirements.iter().map(|requirement| requirement.matches(labels, invalid)))
+            }
+        }
+    }
+}
+
+impl FromIterator<Requirement> for Selector {
+    fn from_iter<I: IntoIterator<Item = Requirement>>(requirements: I) -> Self {
+        let requirements: Box<[Requirement]> = requirements.into_iter().collect();
+        match &*requirements {
+            [] => Self::All,
+            [Requirement::In { key, pairs }] if pairs.len() == 1 => Self::Label { key: *key, pair: pairs[0] },
+            _ => Self::Requirements(requirements),
+        }
     }
 }
 
 impl Requirement {
     /// A label of `matchLabels`; the empty value is a value (N8).
     pub(crate) fn equals(key: &str, value: &str) -> Self {
-        let pair = Fingerprint::of_pair(key, value);
-        Self::In { key: Fingerprint::of(key), pairs: SmallVec::from_elem(pair, 1) }
+        Self::In { key: Fingerprint::of(key), pairs: Box::new([Fingerprint::of_pair(key, value)]) }
     }
 
     /// An expression of `matchExpressions`.

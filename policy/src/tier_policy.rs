@@ -9,11 +9,10 @@ use crate::{
     peer::{PeerMatch, Place, Subject, Surroundings},
     policy_id::{PolicyId, Tier},
     port::PortMatch,
-    rule::{Peers, Question, Rule},
+    rule::{Peers, Ports, Question, Rule},
     template::Template,
     truth::Truth,
 };
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The one name that a BaselineAdminNetworkPolicy may have (A2).
@@ -171,14 +170,14 @@ impl Dialect {
         action: &str,
         name: Option<&str>,
         peers: Option<&[api::Peer]>,
-        ports: SmallVec<[PortMatch; 1]>,
+        ports: Ports,
     ) -> Option<TierRule> {
         let action = self.action(action)?;
         let addresses = direction == Direction::Egress;
         let place = Place { addresses, names: addresses && self.full && action == Action::Accept };
         let peers = peers.unwrap_or_default().iter().map(|peer| PeerMatch::of_cluster_policy(peer, place));
-        let (action, matched) = match (peers.collect::<Option<_>>(), action) {
-            (Some(peers), action) => (action, Matched::Rule(Rule { peers: Peers::Of(peers), ports })),
+        let (action, matched) = match (peers.collect::<Option<Peers>>(), action) {
+            (Some(peers), action) => (action, Matched::Rule(Rule { peers, ports })),
             (None, Action::Accept) => (action, Matched::Nothing),
             (None, Action::Deny | Action::Pass) => (Action::Deny, Matched::All),
         };
@@ -205,10 +204,10 @@ fn id(kind: PolicyKind, name: &str, tier: Tier, priority: Option<i32>) -> Policy
     PolicyId { kind, namespace: None, name: Arc::from(name), tier, priority }
 }
 
-fn protocols(entries: Option<&[v1alpha2::ProtocolMatch]>) -> SmallVec<[PortMatch; 1]> {
+fn protocols(entries: Option<&[v1alpha2::ProtocolMatch]>) -> Ports {
     entries.unwrap_or_default().iter().map(PortMatch::of_protocol).collect()
 }
 
-fn ports(entries: Option<&[v1alpha1::Port]>) -> SmallVec<[PortMatch; 1]> {
+fn ports(entries: Option<&[v1alpha1::Port]>) -> Ports {
     entries.unwrap_or_default().iter().map(PortMatch::of_admin_policy).collect()
 }

@@ -68,7 +68,7 @@ impl<'a> SideOf<'a> {
             && self.ask_network_policies(question, &mut endings)
             && self.ask_baseline(question, &mut endings);
         if goes_on {
-            endings.allow([]);
+            endings.open();
         }
         endings
     }
@@ -180,7 +180,7 @@ impl<'a> SideOf<'a> {
 
     /// Whether a pod may reach itself through a service is undefined once it is isolated (N31).
     fn ask_hairpin(&self, pod: &Pod, endings: &mut Endings<'a>) {
-        endings.allow([]);
+        endings.open();
         endings.deny(self.isolating(false));
         endings.miss(Missing::Words(format!(
             "hairpin: whether {} may reach itself through a service is up to the network plugin",
@@ -228,7 +228,7 @@ impl<'a> SideOf<'a> {
             return true;
         }
         if let Some(perhaps) = self.elsewhere.first() {
-            endings.allow([]);
+            endings.open();
             endings.miss(Missing::fact(
                 perhaps.unless.unwrap_or(Fact::Subject),
                 &perhaps.policy.id,

@@ -1,6 +1,10 @@
 //! Who holds an address (M4–M6).
 
-use super::{Cluster, slots::SlotId};
+use super::{
+    Cluster,
+    pod_table::{Key, PodHolder, PodTable, key},
+    slots::{SlotId, Slots},
+};
 use crate::{End, Pod, PodEnd, Protocol, ServiceRef, node::Node, service::Service};
 use foldhash::fast::RandomState;
 use imbl::{GenericHashMap, shared_ptr::DefaultSharedPtr};
@@ -28,28 +32,17 @@ pub enum Owner<'a> {
 
 type HashMap<K, V> = GenericHashMap<K, V, RandomState, DefaultSharedPtr>;
 
-/// An index from addresses to those who claim them.
+/// An index from addresses to those who claim them; an address is in one of the two tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AddressBook {
-    holders: HashMap<u128, Holder>,
+    /// One pod and nobody else: what most addresses have.
+    single: PodTable,
+    /// Whoever else.
+    others: HashMap<Key, Arc<Holders>>,
+    /// The pods that hold addresses of the pod network.
+    pods: Slots<Arc<Pod>>,
     /// Services by what is dialled on a node address.
     node_ports: HashMap<(u16, Protocol), Vec<Arc<Service>>>,
-}
-
-/// A live pod of the pod network, and the plan of its template.
-#[derive(Clone, Debug)]
-pub(super) struct PodHolder {
-    pub(super) pod: Arc<Pod>,
-    pub(super) plan: SlotId,
-}
-
-/// Who claims one address.
-#[derive(Clone, Debug)]
-enum Holder {
-    /// One pod and nobody else: what most addresses are.
-    Pod(PodHolder),
-    /// Whoever else.
-    Others(Arc<Holders>),
 }
 
 /// Everyone who claims one address, each list by name.
@@ -66,12 +59,20 @@ pub(super) struct Holders {
 }
 
 /// Those who claim an address, as a decision looks at them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Claims<'a> {
     /// Live pods of the pod network.
-    pub(super) pods: &'a [PodHolder],
+    pub(super) pods: Claimants<'a>,
     /// All others.
     pub(super) others: Option<&'a Holders>,
+}
+
+/// The live pods of the pod network that claim an address.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Claimants<'a> {
+    Nobody,
+    One(PodHolder),
+    Several(&'a [PodHolder]),
 }
 
 /// Whether an address belongs to a node.
@@ -81,15 +82,6 @@ pub(super) enum Belongs {
     No,
     /// Another node claims it as well.
     Contested,
-}
-
-impl Holder {
-    fn claims(&self) -> Claims<'_> {
-        match self {
-            Self::Pod(pod) => Claims { pods: std::slice::from_ref(pod), others: None },
-            Self::Others(holders) => Claims { pods: &holders.pods, others: Some(holders) },
-        }
-    }
 }
 
 impl Holders {
@@ -128,23 +120,21 @@ impl Holders {
         }
     }
 
-    /// In the smallest form; `None` where nobody is left.
-    fn shrunk(mut self: Arc<Self>) -> Option<Holder> {
-        let Self { pods, host_pods, nodes, extra_nodes, services } = self.as_ref();
-        let others = host_pods.len() + nodes.len() + extra_nodes.len() + services.len();
-        match (pods.len(), others) {
-            (0, 0) => None,
-            (1, 0) => Arc::make_mut(&mut self).pods.pop().map(Holder::Pod),
-            _ => Some(Holder::Others(self)),
+    /// The pod, where it is the only claimant of all.
+    fn single(&self) -> Option<PodHolder> {
+        match self.pods.as_slice() {
+            [holder] if self.is_empty_beside_pods() => Some(*holder),
+            _ => None,
         }
     }
 
-    fn owner(&self) -> Owner<'_> {
-        match self.pods.as_slice() {
-            [holder] => return Owner::Pod(&holder.pod),
-            [_, _, ..] => return Owner::Contested,
-            [] => {}
-        }
+    fn is_empty_beside_pods(&self) -> bool {
+        let Self { pods: _, host_pods, nodes, extra_nodes, services } = self;
+        host_pods.is_empty() && nodes.is_empty() && extra_nodes.is_empty() && services.is_empty()
+    }
+
+    /// The owner where no pod of the pod network claims the address.
+    fn owner_beside_pods(&self) -> Owner<'_> {
         let mut names = self.node_names().into_iter();
         match (names.next(), names.next(), self.services.first()) {
             (Some(_), Some(_), _) => Owner::Contested,
@@ -162,72 +152,109 @@ impl Holders {
     }
 }
 
-/// An address as the index holds it: IPv4 and IPv4-mapped IPv6 are one (M4).
-fn key(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => v6.to_bits(),
-    }
-}
-
 impl AddressBook {
     /// Who claims an address.
     pub(super) fn claims(&self, ip: IpAddr) -> Claims<'_> {
-        self.holders.get(&key(ip)).map(Holder::claims).unwrap_or_default()
+        let key = key(ip);
+        if let Some(holder) = self.single.get(key) {
+            return Claims { pods: Claimants::One(holder), others: None };
+        }
+        let others = self.others.get(&key).map(AsRef::as_ref);
+        let pods = match others.map_or(&[][..], |holders| &holders.pods) {
+            [] => Claimants::Nobody,
+            [holder] => Claimants::One(*holder),
+            several => Claimants::Several(several),
+        };
+        Claims { pods, others }
+    }
+
+    /// The pod that holds an address.
+    pub(super) fn pod(&self, holder: PodHolder) -> Option<&Arc<Pod>> {
+        self.pods.get(holder.pod)
     }
 
     fn owner(&self, ip: IpAddr) -> Owner<'_> {
-        match self.holders.get(&key(ip)) {
-            None => Owner::External,
-            Some(Holder::Pod(holder)) => Owner::Pod(&holder.pod),
-            Some(Holder::Others(holders)) => holders.owner(),
+        let Claims { pods, others } = self.claims(ip);
+        match pods {
+            Claimants::One(holder) => self.pod(holder).map_or(Owner::External, |pod| Owner::Pod(pod)),
+            Claimants::Several(_) => Owner::Contested,
+            Claimants::Nobody => others.map_or(Owner::External, Holders::owner_beside_pods),
         }
     }
 
-    /// A finished pod holds no address (M6), nor does a host-network pod without a node.
+    /// A host-network pod is its node's addresses (N35), none without a node.
+    pub(super) fn add_host_pod(&mut self, pod: &Arc<Pod>) {
+        if pod.node.is_some() {
+            for ip in &pod.ips {
+                self.change(key(*ip), |holders| insert(&mut holders.host_pods, pod));
+            }
+        }
+    }
+
+    pub(super) fn remove_host_pod(&mut self, pod: &Arc<Pod>) {
+        for ip in &pod.ips {
+            self.change(key(*ip), |holders| holders.host_pods.retain(|claim| !Arc::ptr_eq(claim, pod)));
+        }
+    }
+
+    /// A live pod of the pod network, with the plan of its template.
     pub(super) fn add_pod(&mut self, pod: &Arc<Pod>, plan: SlotId) {
-        if pod.finished || (pod.host_network && pod.node.is_none()) {
+        if pod.ips.is_empty() {
             return;
         }
-        for ip in &pod.ips {
-            if pod.host_network {
-                self.change(*ip, |holders| insert(&mut holders.host_pods, pod));
-                continue;
-            }
-            let holder = PodHolder { pod: Arc::clone(pod), plan };
-            match self.holders.get(&key(*ip)) {
-                None => drop(self.holders.insert(key(*ip), Holder::Pod(holder))),
-                Some(_) => self.change(*ip, |holders| insert(&mut holders.pods, &holder)),
+        let holder = PodHolder { pod: self.pods.insert(Arc::clone(pod)), plan };
+        for key in pod.ips.iter().map(|ip| key(*ip)) {
+            match (self.single.get(key), self.others.contains_key(&key)) {
+                (None, false) => self.single.insert(key, holder),
+                _ => self.add_claim(key, holder),
             }
         }
+    }
+
+    /// Adds a pod to the other claimants of an address, by name.
+    fn add_claim(&mut self, key: Key, holder: PodHolder) {
+        let pods = self.pods.clone();
+        let name = |holder: &PodHolder| pods.get(holder.pod).map(|pod| (pod.namespace(), &*pod.name));
+        self.change(key, |holders| {
+            let at = holders.pods.partition_point(|other| name(other) < name(&holder));
+            holders.pods.insert(at, holder);
+        });
     }
 
     pub(super) fn remove_pod(&mut self, pod: &Arc<Pod>) {
-        for ip in &pod.ips {
-            match self.holders.get(&key(*ip)) {
-                Some(Holder::Pod(holder)) if Arc::ptr_eq(&holder.pod, pod) => {
-                    self.holders.remove(&key(*ip));
-                }
-                _ => self.change(*ip, |holders| {
-                    holders.pods.retain(|claim| !Arc::ptr_eq(&claim.pod, pod));
-                    holders.host_pods.retain(|claim| !Arc::ptr_eq(claim, pod));
-                }),
+        let Some(holder) = pod.ips.first().and_then(|ip| self.holder_of(*ip, pod)) else { return };
+        for key in pod.ips.iter().map(|ip| key(*ip)) {
+            if self.single.get(key) == Some(holder) {
+                self.single.remove(key);
+            } else {
+                self.change(key, |holders| holders.pods.retain(|claim| *claim != holder));
             }
+        }
+        self.pods.remove(holder.pod);
+    }
+
+    /// How a pod holds one of its addresses.
+    fn holder_of(&self, ip: IpAddr, pod: &Arc<Pod>) -> Option<PodHolder> {
+        let is_it = |holder: &PodHolder| self.pod(*holder).is_some_and(|held| Arc::ptr_eq(held, pod));
+        match self.claims(ip).pods {
+            Claimants::Nobody => None,
+            Claimants::One(holder) => Some(holder).filter(is_it),
+            Claimants::Several(holders) => holders.iter().copied().find(is_it),
         }
     }
 
     pub(super) fn add_node(&mut self, name: &Arc<str>, node: &Node) {
         for ip in &node.status {
-            self.change(*ip, |holders| insert(&mut holders.nodes, name));
+            self.change(key(*ip), |holders| insert(&mut holders.nodes, name));
         }
         for ip in &node.extra {
-            self.change(*ip, |holders| insert(&mut holders.extra_nodes, name));
+            self.change(key(*ip), |holders| insert(&mut holders.extra_nodes, name));
         }
     }
 
     pub(super) fn remove_node(&mut self, name: &Arc<str>, node: &Node) {
         for ip in &node.all {
-            self.change(*ip, |holders| {
+            self.change(key(*ip), |holders| {
                 holders.nodes.retain(|claim| claim != name);
                 holders.extra_nodes.retain(|claim| claim != name);
             });
@@ -236,7 +263,7 @@ impl AddressBook {
 
     pub(super) fn add_service(&mut self, service: &Arc<Service>) {
         for ip in &service.ips {
-            self.change(*ip, |holders| insert(&mut holders.services, service));
+            self.change(key(*ip), |holders| insert(&mut holders.services, service));
         }
         for dialled in service.node_ports() {
             let mut services = self.node_ports.remove(&dialled).unwrap_or_default();
@@ -247,7 +274,7 @@ impl AddressBook {
 
     pub(super) fn remove_service(&mut self, service: &Arc<Service>) {
         for ip in &service.ips {
-            self.change(*ip, |holders| holders.services.retain(|claim| !Arc::ptr_eq(claim, service)));
+            self.change(key(*ip), |holders| holders.services.retain(|claim| !Arc::ptr_eq(claim, service)));
         }
         for dialled in service.node_ports() {
             let mut services = self.node_ports.remove(&dialled).unwrap_or_default();
@@ -269,15 +296,17 @@ impl AddressBook {
         service.map(AsRef::as_ref)
     }
 
-    fn change(&mut self, ip: IpAddr, change: impl FnOnce(&mut Holders)) {
-        let mut holders = match self.holders.remove(&key(ip)) {
-            None => Arc::default(),
-            Some(Holder::Pod(pod)) => Arc::new(Holders { pods: vec![pod], ..Holders::default() }),
-            Some(Holder::Others(holders)) => holders,
-        };
+    /// Changes who claims an address, and keeps it in the table where it belongs.
+    fn change(&mut self, key: Key, change: impl FnOnce(&mut Holders)) {
+        let mut holders = self.others.remove(&key).unwrap_or_default();
+        if let Some(pod) = self.single.remove(key) {
+            Arc::make_mut(&mut holders).pods.push(pod);
+        }
         change(Arc::make_mut(&mut holders));
-        if let Some(holder) = holders.shrunk() {
-            self.holders.insert(key(ip), holder);
+        if let Some(pod) = holders.single() {
+            self.single.insert(key, pod);
+        } else if !(holders.pods.is_empty() && holders.is_empty_beside_pods()) {
+            self.others.insert(key, holders);
         }
     }
 }
@@ -285,12 +314,6 @@ impl AddressBook {
 /// What claims an address, by what the claims of one list are ordered.
 trait Claim: Clone {
     fn key(&self) -> (&str, &str);
-}
-
-impl Claim for PodHolder {
-    fn key(&self) -> (&str, &str) {
-        self.pod.key()
-    }
 }
 
 impl Claim for Arc<Pod> {

@@ -162,7 +162,7 @@ impl Cluster {
         let labels = Arc::new(labels);
         let scope = self.scope_mut(namespace);
         scope.labels = Arc::clone(&labels);
-        let ids: Vec<SlotId> = scope.templates.values().copied().collect();
+        let ids: Vec<SlotId> = scope.templates.values().map(|made| made.plan).collect();
         for id in ids {
             if let Some(plan) = self.plans.get_mut(id) {
                 plan.namespace = Arc::clone(&labels);
@@ -174,8 +174,8 @@ impl Cluster {
     /// A NetworkPolicy changed or is gone: the plans of its namespace follow.
     fn replan_network_policy(&mut self, namespace: &str, name: &str, policy: Option<&Arc<NetworkPolicy>>) {
         let Some(scope) = self.scopes.get(namespace) else { return };
-        for id in scope.templates.values() {
-            if let Some(plan) = self.plans.get_mut(*id) {
+        for made in scope.templates.values() {
+            if let Some(plan) = self.plans.get_mut(made.plan) {
                 plan.set_network_policy(name, policy);
             }
         }

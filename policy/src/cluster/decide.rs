@@ -8,9 +8,10 @@
 
 use super::{
     Cluster,
-    addresses::{Belongs, Claims, PodHolder},
+    addresses::{Belongs, Claimants, Claims},
     endpoints::Backends,
     plans::Plan,
+    pod_table::PodHolder,
 };
 use crate::{
     BaselineReading, Connection, Decision, Pod, SideVerdict,
@@ -23,7 +24,7 @@ use crate::{
     rule::Question,
     tiers::SideOf,
 };
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 /// One end of a connection: an address and those who claim it.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +69,8 @@ impl Cluster {
     ) -> Decision {
         let connection = connection.canonical();
         let parties = Parties {
-            source: self.party(connection.source).narrowed(source),
-            destination: self.party(connection.destination).narrowed(destination),
+            source: self.narrowed(self.party(connection.source), source),
+            destination: self.narrowed(self.party(connection.destination), destination),
         };
         self.evaluate_parties(&connection, parties).to_decision()
     }
@@ -80,7 +81,7 @@ impl Cluster {
             return Evaluation { egress: side(), ingress: side() };
         }
         match parties.destination.claims {
-            Claims { pods: [], others: Some(_) } => match self.backends(connection) {
+            Claims { pods: Claimants::Nobody, others: Some(_) } => match self.backends(connection) {
                 Some(backends) => self.evaluate_service(connection, parties.source, &backends),
                 None => self.evaluate_direct(connection, parties),
             },
@@ -135,13 +136,13 @@ impl Cluster {
         };
         let asked = Asked { cluster: self, direction, connection, peer, hairpin };
         match subject.claims.pods {
-            [] => Endings::not_applicable(),
-            [subject] => asked.about(subject),
-            _ => {
+            Claimants::Nobody => Endings::not_applicable(),
+            Claimants::One(subject) => asked.about(subject),
+            Claimants::Several(claimants) => {
                 let mut endings = Endings::default();
-                endings.allow([]);
+                endings.open();
                 endings.deny([]);
-                endings.miss(Missing::Words(contested(subject)));
+                endings.miss(Missing::Words(self.contested(subject.ip, claimants)));
                 endings
             }
         }
@@ -163,51 +164,52 @@ struct Asked<'a, 'q> {
 }
 
 impl<'a> Asked<'a, '_> {
-    fn about(&self, subject: &'a PodHolder) -> Endings<'a> {
+    fn about(&self, subject: PodHolder) -> Endings<'a> {
         match self.peer.claims.pods {
-            [] => self.beside_address(subject),
-            [peer] => self.beside_pod(subject, peer),
-            claimants => {
+            Claimants::Nobody => self.beside_address(subject),
+            Claimants::One(peer) => self.beside_pod(subject, peer),
+            Claimants::Several(claimants) => {
                 let mut endings = Endings::default();
                 for peer in claimants {
-                    endings.or(self.beside_pod(subject, peer));
+                    endings.or(self.beside_pod(subject, *peer));
                 }
-                endings.miss(Missing::Words(contested(self.peer)));
+                endings.miss(Missing::Words(self.cluster.contested(self.peer.ip, claimants)));
                 endings
             }
         }
     }
 
     /// The peer is a pod; a pod and itself are no matter for policies (N31) but through a service.
-    fn beside_pod(&self, subject: &'a PodHolder, peer: &'a PodHolder) -> Endings<'a> {
-        if Arc::ptr_eq(&subject.pod, &peer.pod) && !self.hairpin {
+    fn beside_pod(&self, subject: PodHolder, peer: PodHolder) -> Endings<'a> {
+        if subject.pod == peer.pod && !self.hairpin {
             return Endings::not_applicable();
         }
         self.tiers(subject, Some(peer))
     }
 
     /// The peer is a plain address; what comes from the subject's own node is exempt (N32).
-    fn beside_address(&self, subject: &'a PodHolder) -> Endings<'a> {
+    fn beside_address(&self, subject: PodHolder) -> Endings<'a> {
         let is_ingress = self.direction == Direction::Ingress;
         let Some(holders) = self.peer.claims.others.filter(|holders| is_ingress && holders.has_node()) else {
             return self.tiers(subject, None);
         };
-        let reason = match subject.pod.node.as_deref().map(|node| holders.belongs_to(node)) {
+        let Some(pod) = self.cluster.addresses.pod(subject) else { return Endings::not_applicable() };
+        let reason = match pod.node.as_deref().map(|node| holders.belongs_to(node)) {
             Some(Belongs::Yes) => return Endings::not_applicable(),
             Some(Belongs::No) => return self.tiers(subject, None),
             Some(Belongs::Contested) => format!("several nodes claim the address {}", self.peer.ip),
-            None => format!("the node of pod {} is not known", subject.pod.title()),
+            None => format!("the node of pod {} is not known", pod.title()),
         };
         let mut endings = self.tiers(subject, None);
         // Exempt or not, it may be allowed.
         if endings.may_deny() {
-            endings.allow([]);
+            endings.open();
             endings.miss(Missing::Words(reason));
         }
         endings
     }
 
-    fn tiers(&self, subject: &'a PodHolder, peer: Option<&'a PodHolder>) -> Endings<'a> {
+    fn tiers(&self, subject: PodHolder, peer: Option<PodHolder>) -> Endings<'a> {
         let Some(plan) = self.cluster.plan(subject) else { return Endings::not_applicable() };
         let direction = self.direction;
         let other = match direction {
@@ -224,12 +226,12 @@ impl<'a> Asked<'a, '_> {
                 BaselineReading::PerDirection => &[],
                 BaselineReading::AnyDirection => plan.isolating(other),
             },
-            hairpin: self.hairpin.then_some(subject.pod.as_ref()),
+            hairpin: self.hairpin.then(|| self.cluster.addresses.pod(subject)).flatten().map(AsRef::as_ref),
         };
         side.endings(&self.question(plan, peer))
     }
 
-    fn question(&self, subject: &'a Plan, peer: Option<&'a PodHolder>) -> Question<'a, Cluster> {
+    fn question(&self, subject: &'a Plan, peer: Option<PodHolder>) -> Question<'a, Cluster> {
         let peer = peer.and_then(|peer| self.cluster.plan(peer));
         let destination = match self.direction {
             Direction::Egress => peer,
@@ -252,33 +254,38 @@ impl<'a> Asked<'a, '_> {
 
 impl Cluster {
     /// The plan of a pod's template.
-    fn plan(&self, holder: &PodHolder) -> Option<&Plan> {
+    fn plan(&self, holder: PodHolder) -> Option<&Plan> {
         self.plans.get(holder.plan)
     }
 }
 
-impl Party<'_> {
-    /// The same with one claimant only, where it is one.
-    fn narrowed(mut self, pod: Option<&Pod>) -> Self {
-        let is_it = |claim: &&PodHolder| pod.is_some_and(|pod| claim.pod.is(pod));
-        if let Some(claim) = self.claims.pods.iter().find(is_it) {
-            self.claims.pods = std::slice::from_ref(claim);
+impl Cluster {
+    /// The same party with one claimant only, where it is one.
+    fn narrowed<'a>(&'a self, mut party: Party<'a>, pod: Option<&Pod>) -> Party<'a> {
+        let is_it = |holder: &&PodHolder| {
+            self.addresses.pod(**holder).zip(pod).is_some_and(|(held, pod)| held.is(pod))
+        };
+        if let Claimants::Several(claimants) = party.claims.pods
+            && let Some(holder) = claimants.iter().find(is_it)
+        {
+            party.claims.pods = Claimants::One(*holder);
         }
-        self
+        party
+    }
+
+    /// Two live claimants of one address: nobody can say whose it is (M6).
+    fn contested(&self, ip: IpAddr, claimants: &[PodHolder]) -> String {
+        let pods = claimants.iter().filter_map(|holder| self.addresses.pod(*holder));
+        let names: Vec<String> = pods.map(|pod| pod.title()).collect();
+        format!("several live pods claim the address {ip}: {}", names.join(", "))
     }
 }
 
 impl Parties<'_> {
     fn is_one_pod(self) -> bool {
         match (self.source.claims.pods, self.destination.claims.pods) {
-            ([source], [destination]) => Arc::ptr_eq(&source.pod, &destination.pod),
+            (Claimants::One(source), Claimants::One(destination)) => source.pod == destination.pod,
             _ => false,
         }
     }
-}
-
-/// Two live claimants of one address: nobody can say whose it is (M6).
-fn contested(party: Party<'_>) -> String {
-    let names: Vec<String> = party.claims.pods.iter().map(|holder| holder.pod.title()).collect();
-    format!("several live pods claim the address {}: {}", party.ip, names.join(", "))
 }

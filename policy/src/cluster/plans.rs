@@ -58,8 +58,6 @@ pub(super) struct Plan {
     egress: Arc<[Isolating]>,
     ingress: Arc<[Isolating]>,
     tiers: Arc<Tiers>,
-    /// How many pods were made from the template.
-    pub(super) pods: usize,
 }
 
 /// The cluster-wide policies that select the pods of a template, each list in its order.
@@ -97,7 +95,7 @@ impl Plan {
     /// The plan of a template that is new; no policy speaks about it yet.
     pub(super) fn new(template: Arc<Template>, namespace: Arc<NamespaceLabels>) -> Self {
         let none: Arc<[Isolating]> = Arc::default();
-        Self { template, namespace, egress: Arc::clone(&none), ingress: none, tiers: Arc::default(), pods: 0 }
+        Self { template, namespace, egress: Arc::clone(&none), ingress: none, tiers: Arc::default() }
     }
 
     /// The NetworkPolicies that isolate in a direction, by name.

@@ -1,6 +1,6 @@
 //! Pods come and go, and with the first and the last of a template its plan.
 
-use super::{Cluster, PodAddresses, plans::Plan, slots::SlotId};
+use super::{Cluster, PodAddresses, plans::Plan, scope::Made, slots::SlotId};
 use crate::Pod;
 use std::{net::IpAddr, sync::Arc};
 
@@ -17,7 +17,11 @@ impl Cluster {
             self.remove_pod(&known);
         }
         let pod = Arc::new(pod);
-        self.addresses.add_pod(&pod, plan);
+        match (pod.in_pod_network(), pod.finished) {
+            (true, _) => self.addresses.add_pod(&pod, plan),
+            (false, false) => self.addresses.add_host_pod(&pod),
+            (false, true) => {}
+        }
         self.change_pods_by_node(&pod, |pods, address| drop(pods.insert(address)));
         self.scope_mut(pod.namespace()).pods.insert(Arc::clone(&pod.name), pod);
     }
@@ -25,41 +29,43 @@ impl Cluster {
     /// Shares the template with the pods made from the same one, and counts the pod.
     fn take_template(&mut self, pod: &mut Pod) -> SlotId {
         let scope = self.scope_mut(pod.namespace());
-        let known = scope.templates.get_key_value(&pod.template);
-        let id = if let Some((template, id)) = known {
-            pod.template = Arc::clone(template);
-            *id
-        } else {
-            let (policies, labels) = (scope.policies.clone(), Arc::clone(&scope.labels));
-            let mut plan = Plan::new(Arc::clone(&pod.template), labels);
-            for (name, policy) in &policies {
-                plan.set_network_policy(name, Some(policy));
-            }
-            plan.set_tiers(&self.tier_policies);
-            let id = self.plans.insert(plan);
-            self.scope_mut(pod.namespace()).templates.insert(Arc::clone(&pod.template), id);
-            id
-        };
-        if let Some(plan) = self.plans.get_mut(id) {
-            plan.pods += 1;
+        if let Some((template, made)) = scope.templates.remove_with_key(&pod.template) {
+            pod.template = Arc::clone(&template);
+            let plan = made.plan;
+            scope.templates.insert(template, Made { pods: made.pods + 1, ..made });
+            return plan;
         }
-        id
+        let mut plan = Plan::new(Arc::clone(&pod.template), Arc::clone(&scope.labels));
+        for (name, policy) in &scope.policies {
+            plan.set_network_policy(name, Some(policy));
+        }
+        plan.set_tiers(&self.tier_policies);
+        let plan = self.plans.insert(plan);
+        let scope = self.scope_mut(pod.namespace());
+        scope.templates.insert(Arc::clone(&pod.template), Made { plan, pods: 1 });
+        plan
     }
 
     /// Forgets the template of a pod that goes, when it was the last.
     fn give_template(&mut self, pod: &Pod) {
         let scope = self.scope_mut(pod.namespace());
-        let Some(id) = scope.templates.get(&pod.template).copied() else { return };
-        let Some(plan) = self.plans.get_mut(id) else { return };
-        plan.pods -= 1;
-        if plan.pods == 0 {
-            self.plans.remove(id);
-            self.scope_mut(pod.namespace()).templates.remove(&pod.template);
+        match scope.templates.get_mut(&pod.template) {
+            Some(made) if made.pods > 1 => made.pods -= 1,
+            Some(made) => {
+                let plan = made.plan;
+                scope.templates.remove(&pod.template);
+                self.plans.remove(plan);
+            }
+            None => {}
         }
     }
 
     pub(super) fn remove_pod(&mut self, pod: &Arc<Pod>) {
-        self.addresses.remove_pod(pod);
+        if pod.host_network {
+            self.addresses.remove_host_pod(pod);
+        } else {
+            self.addresses.remove_pod(pod);
+        }
         self.change_pods_by_node(pod, |pods, address| drop(pods.remove(&address)));
         self.give_template(pod);
         self.change_scope(pod.namespace(), |scope| drop(scope.pods.remove(&*pod.name)));

@@ -17,12 +17,21 @@ pub(super) struct Scope {
     pub(super) labels: Arc<NamespaceLabels>,
     pub(super) pods: OrdMap<Arc<str>, Arc<Pod>>,
     /// The templates that pods were made from.
-    pub(super) templates: HashMap<Arc<Template>, SlotId>,
+    pub(super) templates: HashMap<Arc<Template>, Made>,
     pub(super) policies: OrdMap<Arc<str>, Arc<NetworkPolicy>>,
     pub(super) services: OrdMap<Arc<str>, Arc<Service>>,
     pub(super) endpoints: ServiceEndpoints,
     /// The objects between a pod and its workload, and what controls them in turn.
     pub(super) owners: OrdMap<(ObjectKind, Arc<str>), Option<Controller>>,
+}
+
+/// What was made of a template.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    /// Which policies speak about its pods.
+    pub(super) plan: SlotId,
+    /// How many pods there are.
+    pub(super) pods: usize,
 }
 
 impl Scope {

@@ -47,7 +47,7 @@ pub struct Cluster {
     /// Who holds an address.
     addresses: AddressBook,
     /// Which policies speak about the pods of each template.
-    plans: Slots<Plan>,
+    plans: Slots<Arc<Plan>>,
     /// The cluster-wide policies.
     tier_policies: TierPolicies,
     /// Which names lead to which addresses.

@@ -118,7 +118,7 @@ impl<'a> Missing<'a> {
         subject: &'a Template,
         question: &Question<'a, S>,
     ) -> Self {
-        let peer = question.peer.pod.map_or("", |(pod, _)| &pod.namespace.name);
+        let peer = question.peer.pod.map_or("", |pod| &pod.template.namespace.name);
         Self::Fact { fact, policy, subject: &subject.namespace.name, peer }
     }
 

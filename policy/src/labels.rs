@@ -16,21 +16,32 @@ pub(crate) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 static NAMESPACE_NAME_KEY: LazyLock<Fingerprint> = LazyLock::new(|| Fingerprint::of(NAMESPACE_NAME_LABEL));
 
-/// A set of labels. What selectors mostly ask for comes first and lies together.
+/// A set of labels.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LabelSet {
+    prints: Prints,
+    text: BTreeMap<String, String>,
+}
+
+/// The fingerprints of a set of labels: all that a selector asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prints {
     pairs: SmallVec<[Fingerprint; 8]>,
     keys: Box<[Fingerprint]>,
-    text: BTreeMap<String, String>,
 }
 
 impl LabelSet {
     pub(crate) fn new(text: BTreeMap<String, String>) -> Self {
-        Self {
+        let prints = Prints {
             pairs: text.iter().map(|(key, value)| Fingerprint::of_pair(key, value)).collect(),
             keys: text.keys().map(|key| Fingerprint::of(key)).collect(),
-            text,
-        }
+        };
+        Self { prints, text }
+    }
+
+    /// As selectors ask for them.
+    pub(crate) const fn prints(&self) -> &Prints {
+        &self.prints
     }
 
     /// The labels themselves.
@@ -57,7 +68,7 @@ impl Hash for LabelSet {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Labels<'a> {
     /// All of them.
-    Known(&'a LabelSet),
+    Known(&'a Prints),
     /// Only that a namespace carries its own name, by the fingerprint of that label; its object is
     /// not known.
     NamespaceNamed(Fingerprint),

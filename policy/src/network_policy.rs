@@ -41,7 +41,7 @@ pub(crate) struct NetworkPolicy {
 struct Section {
     /// Whether the direction is among the policy's types.
     isolates: Truth,
-    rules: Arc<[Rule]>,
+    rules: Box<[Rule]>,
 }
 
 impl NetworkPolicy {
@@ -72,7 +72,7 @@ impl NetworkPolicy {
 
     /// Whether the policy selects pods of its namespace that were made from this template.
     pub(crate) fn selects(&self, template: &Template) -> Truth {
-        self.subject.selects(Labels::Known(&template.labels))
+        self.subject.selects(Labels::Known(template.labels.prints()))
     }
 
     /// Whether the direction is among its types (N2).
@@ -86,7 +86,7 @@ impl NetworkPolicy {
     }
 
     /// The rules of a direction.
-    pub(crate) const fn rules(&self, direction: Direction) -> &Arc<[Rule]> {
+    pub(crate) const fn rules(&self, direction: Direction) -> &[Rule] {
         &self.section(direction).rules
     }
 

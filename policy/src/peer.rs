@@ -6,7 +6,7 @@ use crate::{
     domain_name::DomainName,
     fingerprint::Fingerprint,
     ip_block::IpBlock,
-    labels::Labels,
+    labels::{Labels, Prints},
     selector::Selector,
     template::{Namespace, Template},
     truth::{Fact, Truth},
@@ -39,8 +39,18 @@ pub(crate) enum PeerMatch {
 pub(crate) struct Peer<'a> {
     /// The address in use.
     pub(crate) ip: IpAddr,
-    /// The pod that holds it, with the labels of its namespace.
-    pub(crate) pod: Option<(&'a Template, Labels<'a>)>,
+    /// The pod that holds it.
+    pub(crate) pod: Option<PeerPod<'a>>,
+}
+
+/// The pod at the other end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerPod<'a> {
+    /// The fingerprint of its namespace's name.
+    pub(crate) namespace: Fingerprint,
+    pub(crate) labels: &'a Prints,
+    pub(crate) namespace_labels: Labels<'a>,
+    pub(crate) template: &'a Template,
 }
 
 /// What is known beside the two ends.
@@ -101,11 +111,11 @@ impl PeerMatch {
     /// Selectors match pods only (N13); a block matches whoever holds the address (N24).
     pub(crate) fn matches(&self, peer: &Peer<'_>, surroundings: &impl Surroundings) -> Truth {
         match (self, peer.pod) {
-            (Self::PodsIn { namespace, pods }, Some((pod, _))) if pod.namespace.print == *namespace => {
-                pods.admits(Labels::Known(&pod.labels))
+            (Self::PodsIn { namespace, pods }, Some(pod)) if pod.namespace == *namespace => {
+                pods.admits(Labels::Known(pod.labels))
             }
-            (Self::PodsOf { namespaces, pods }, Some((pod, labels))) => {
-                namespaces.admits(labels).and(|| pods.admits(Labels::Known(&pod.labels)))
+            (Self::PodsOf { namespaces, pods }, Some(pod)) => {
+                namespaces.admits(pod.namespace_labels).and(|| pods.admits(Labels::Known(pod.labels)))
             }
             (Self::Block(block), _) => block.contains(peer.ip).into(),
             (Self::Networks(networks), _) => networks.iter().any(|network| network.contains(&peer.ip)).into(),
@@ -156,7 +166,7 @@ impl Subject {
                     Truth::Unknown(Fact::PeerNamespaceLabels) => Truth::Unknown(Fact::SubjectNamespaceLabels),
                     known => known,
                 };
-                of_namespace.and(|| pods.selects(Labels::Known(&template.labels)))
+                of_namespace.and(|| pods.selects(Labels::Known(template.labels.prints())))
             }
             Self::Unreadable => Truth::Unknown(Fact::Subject),
         }

@@ -5,6 +5,7 @@ use crate::{
     port::{Dialled, PortMatch},
     truth::Truth,
 };
+use smallvec::SmallVec;
 
 /// Matches what one of its peers and one of its ports match.
 #[derive(Clone, Debug)]
@@ -26,16 +27,8 @@ pub(crate) enum Peers {
     Of(Box<[PeerMatch]>),
 }
 
-/// The ports that a rule is about.
-#[derive(Clone, Debug)]
-pub(crate) enum Ports {
-    /// Any port of any protocol (N16).
-    Any,
-    /// This one: what most rules have.
-    One(PortMatch),
-    /// One of these.
-    Of(Box<[PortMatch]>),
-}
+/// The ports that a rule is about; an empty list restricts nothing (N16).
+pub(crate) type Ports = SmallVec<[PortMatch; 2]>;
 
 impl Peers {
     /// Each as it is written.
@@ -48,35 +41,12 @@ impl Peers {
     }
 }
 
-impl Ports {
-    /// Each as it is written.
-    pub(crate) fn as_slice(&self) -> &[PortMatch] {
-        match self {
-            Self::Any => &[],
-            Self::One(port) => std::slice::from_ref(port),
-            Self::Of(ports) => ports,
-        }
-    }
-}
-
 impl FromIterator<PeerMatch> for Peers {
     fn from_iter<I: IntoIterator<Item = PeerMatch>>(peers: I) -> Self {
         let mut peers: Vec<PeerMatch> = peers.into_iter().collect();
         match (peers.pop(), peers.is_empty()) {
             (Some(peer), true) => Self::One(peer),
             (last, _) => Self::Of(peers.into_iter().chain(last).collect()),
-        }
-    }
-}
-
-impl FromIterator<PortMatch> for Ports {
-    /// An empty list restricts nothing.
-    fn from_iter<I: IntoIterator<Item = PortMatch>>(ports: I) -> Self {
-        let mut ports: Vec<PortMatch> = ports.into_iter().collect();
-        match (ports.pop(), ports.is_empty()) {
-            (None, _) => Self::Any,
-            (Some(port), true) => Self::One(port),
-            (last, false) => Self::Of(ports.into_iter().chain(last).collect()),
         }
     }
 }
@@ -111,10 +81,9 @@ impl Rule {
 
     /// N16.
     pub(crate) fn matches_port(&self, dialled: &Dialled<'_>) -> Truth {
-        match &self.ports {
-            Ports::Any => Truth::Yes,
-            Ports::One(port) => port.matches(dialled),
-            Ports::Of(ports) => Truth::any(ports.iter().map(|port| port.matches(dialled))),
+        match self.ports.as_slice() {
+            [] => Truth::Yes,
+            ports => Truth::any(ports.iter().map(|port| port.matches(dialled))),
         }
     }
 }

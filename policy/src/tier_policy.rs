@@ -57,7 +57,7 @@ pub(crate) struct TierRule {
 }
 
 /// What a rule matches.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Matched {
     /// What this matches.
     Rule(Rule),
@@ -192,10 +192,16 @@ impl TierRule {
     }
 
     pub(crate) fn matches<S: Surroundings>(&self, question: &Question<'_, S>) -> Truth {
-        match &self.matched {
-            Matched::Rule(rule) => rule.matches(question),
-            Matched::All => Truth::Yes,
-            Matched::Nothing => Truth::No,
+        self.matched.matches(question)
+    }
+}
+
+impl Matched {
+    pub(crate) fn matches<S: Surroundings>(&self, question: &Question<'_, S>) -> Truth {
+        match self {
+            Self::Rule(rule) => rule.matches(question),
+            Self::All => Truth::Yes,
+            Self::Nothing => Truth::No,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     peer::Surroundings,
     rule::{Question, Rule},
     template::Template,
-    tier_policy::{Action, TierPolicy},
+    tier_policy::{Action, Matched, TierPolicy},
     truth::{Fact, Truth},
 };
 use smallvec::SmallVec;
@@ -22,10 +22,19 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct Isolating {
     pub(crate) policy: Arc<NetworkPolicy>,
-    /// Its rules of that direction.
-    pub(crate) rules: Arc<[Rule]>,
     /// The fact that this hangs on.
     pub(crate) unless: Option<Fact>,
+    /// Its rules of that direction, held here as well so that they are close by.
+    pub(crate) rules: SmallVec<[Rule; 1]>,
+}
+
+/// The cluster-wide policies of a tier whose subject a pod is and that speak about one direction, in
+/// the order in which they are asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TierSide {
+    pub(crate) policies: Vec<Selecting>,
+    /// All their rules, held here as well so that they are close by: mostly none matches.
+    rules: Box<[Matched]>,
 }
 
 /// A cluster-wide policy whose subject a pod is, with rules of one direction.
@@ -34,6 +43,13 @@ pub(crate) struct Selecting {
     pub(crate) policy: Arc<TierPolicy>,
     /// The fact that this hangs on.
     pub(crate) unless: Option<Fact>,
+}
+
+impl TierSide {
+    pub(crate) fn new(policies: Vec<Selecting>, direction: Direction) -> Self {
+        let rules = policies.iter().flat_map(|selecting| selecting.policy.rules(direction));
+        Self { rules: rules.map(|rule| rule.matched().clone()).collect(), policies }
+    }
 }
 
 /// Which pods NetworkPolicy keeps from the Baseline tier (T3).
@@ -51,9 +67,9 @@ pub enum BaselineReading {
 pub(crate) struct SideOf<'a> {
     pub(crate) direction: Direction,
     pub(crate) subject: &'a Template,
-    pub(crate) admin: &'a [Selecting],
+    pub(crate) admin: &'a TierSide,
     pub(crate) network: &'a [Isolating],
-    pub(crate) baseline: &'a [Selecting],
+    pub(crate) baseline: &'a TierSide,
     /// The NetworkPolicies that isolate it in the other direction, where those count too (T3).
     pub(crate) elsewhere: &'a [Isolating],
     /// The pod, where it reaches itself through a service (N31, C15).
@@ -76,12 +92,15 @@ impl<'a> SideOf<'a> {
     /// Asks the policies of a cluster-wide tier; whether the next tier may be reached.
     fn ask_tier<S: Surroundings>(
         &self,
-        tier: &'a [Selecting],
+        tier: &'a TierSide,
         question: &Question<'a, S>,
         endings: &mut Endings<'a>,
     ) -> bool {
+        if tier.rules.iter().all(|rule| rule.matches(question) == Truth::No) {
+            return true;
+        }
         let mut passes = false;
-        for level in tier.chunk_by(|one, next| one.policy.id.priority == next.policy.id.priority) {
+        for level in tier.policies.chunk_by(|one, next| one.policy.id.priority == next.policy.id.priority) {
             let asked = self.ask_level(level, question, endings);
             passes |= asked.passes;
             if !asked.falls_through {

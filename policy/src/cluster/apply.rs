@@ -165,8 +165,7 @@ impl Cluster {
         let ids: Vec<SlotId> = scope.templates.values().map(|made| made.plan).collect();
         for id in ids {
             if let Some(plan) = self.plans.get_mut(id) {
-                plan.namespace = Arc::clone(&labels);
-                plan.set_tiers(&self.tier_policies);
+                Arc::make_mut(plan).set_namespace(&labels, &self.tier_policies);
             }
         }
     }
@@ -176,7 +175,7 @@ impl Cluster {
         let Some(scope) = self.scopes.get(namespace) else { return };
         for made in scope.templates.values() {
             if let Some(plan) = self.plans.get_mut(made.plan) {
-                plan.set_network_policy(name, policy);
+                Arc::make_mut(plan).set_network_policy(name, policy);
             }
         }
     }
@@ -191,8 +190,10 @@ impl Cluster {
         };
         let (old, new) = (old.as_ref(), new.as_ref());
         let mut shared = SharedTiers::default();
-        self.plans
-            .change_all(|plan| plan.is_touched(old, new), |plan| plan.change_tiers(old, new, &mut shared));
+        self.plans.change_all(
+            |plan| plan.is_touched(old, new),
+            |plan| Arc::make_mut(plan).change_tiers(old, new, &mut shared),
+        );
     }
 
     fn set_owner(&mut self, key: &ObjectKey, owner: Option<Controller>) {

@@ -19,7 +19,6 @@ use crate::{
     evaluation::{Evaluation, Side},
     network_policy::Direction,
     peer::Peer,
-    policy_id::Tier,
     port::Dialled,
     rule::Question,
     tiers::SideOf,
@@ -219,9 +218,9 @@ impl<'a> Asked<'a, '_> {
         let side = SideOf {
             direction,
             subject: &plan.template,
-            admin: plan.selecting(Tier::Admin, direction),
+            admin: plan.admin(direction),
             network: plan.isolating(direction),
-            baseline: plan.selecting(Tier::Baseline, direction),
+            baseline: plan.baseline(direction),
             elsewhere: match self.cluster.baseline_reading {
                 BaselineReading::PerDirection => &[],
                 BaselineReading::AnyDirection => plan.isolating(other),
@@ -238,10 +237,7 @@ impl<'a> Asked<'a, '_> {
             Direction::Ingress => Some(subject),
         };
         Question {
-            peer: Peer {
-                ip: self.peer.ip,
-                pod: peer.map(|peer| (peer.template.as_ref(), peer.namespace.ask())),
-            },
+            peer: Peer { ip: self.peer.ip, pod: peer.map(Plan::peer) },
             dialled: Dialled {
                 port: self.connection.port,
                 protocol: self.connection.protocol,
@@ -255,7 +251,7 @@ impl<'a> Asked<'a, '_> {
 impl Cluster {
     /// The plan of a pod's template.
     fn plan(&self, holder: PodHolder) -> Option<&Plan> {
-        self.plans.get(holder.plan)
+        self.plans.get(holder.plan).map(AsRef::as_ref)
     }
 }
 

@@ -32,7 +32,9 @@ impl Surroundings for Cluster {
         let Some(holders) = self.addresses.claims(ip).others else { return Truth::No };
         Truth::any(holders.own_nodes().into_iter().map(|node| {
             let labels = self.nodes.get(node).and_then(|node| node.labels.as_deref());
-            nodes.admits(labels.map_or(Labels::Unknown(Fact::NodeLabels), Labels::Known))
+            nodes.admits(
+                labels.map_or(Labels::Unknown(Fact::NodeLabels), |labels| Labels::Known(labels.prints())),
+            )
         }))
     }
 

@@ -9,12 +9,13 @@
 use crate::{
     PolicyKind,
     fingerprint::Fingerprint,
-    labels::{LabelSet, Labels, NAMESPACE_NAME_LABEL},
+    labels::{LabelSet, Labels, NAMESPACE_NAME_LABEL, Prints},
     network_policy::{Direction, NetworkPolicy},
+    peer::PeerPod,
     policy_id::Tier,
     template::Template,
     tier_policy::TierPolicy,
-    tiers::{Isolating, Selecting},
+    tiers::{Isolating, Selecting, TierSide},
     truth::Truth,
 };
 use imbl::OrdMap;
@@ -46,21 +47,27 @@ impl NamespaceLabels {
 
     /// As selectors ask for them.
     pub(super) fn ask(&self) -> Labels<'_> {
-        self.labels.as_ref().map_or(Labels::NamespaceNamed(self.name), Labels::Known)
+        self.labels
+            .as_ref()
+            .map_or(Labels::NamespaceNamed(self.name), |labels| Labels::Known(labels.prints()))
     }
 }
 
-/// What a decision about the pods of one template needs.
+/// What a decision about the pods of one template needs, close together.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    pub(super) template: Arc<Template>,
-    pub(super) namespace: Arc<NamespaceLabels>,
-    egress: Arc<[Isolating]>,
-    ingress: Arc<[Isolating]>,
+    /// Those of the template.
+    labels: Prints,
+    /// Those of the namespace; absent while its object is not known.
+    namespace_labels: Option<Prints>,
+    namespace: Arc<NamespaceLabels>,
+    egress: Box<[Isolating]>,
+    ingress: Box<[Isolating]>,
     tiers: Arc<Tiers>,
+    pub(super) template: Arc<Template>,
 }
 
-/// The cluster-wide policies that select the pods of a template, each list in its order.
+/// The cluster-wide policies that select the pods of a template.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tiers {
     admin: Sides,
@@ -69,23 +76,26 @@ pub(super) struct Tiers {
 
 #[derive(Clone, Debug, Default)]
 struct Sides {
-    egress: Vec<Selecting>,
-    ingress: Vec<Selecting>,
+    egress: TierSide,
+    ingress: TierSide,
 }
 
 impl Sides {
-    fn of(&self, direction: Direction) -> &Vec<Selecting> {
+    const fn of(&self, direction: Direction) -> &TierSide {
         match direction {
             Direction::Egress => &self.egress,
             Direction::Ingress => &self.ingress,
         }
     }
 
-    fn of_mut(&mut self, direction: Direction) -> &mut Vec<Selecting> {
-        match direction {
+    fn change(&mut self, direction: Direction, change: impl FnOnce(&mut Vec<Selecting>)) {
+        let side = match direction {
             Direction::Egress => &mut self.egress,
             Direction::Ingress => &mut self.ingress,
-        }
+        };
+        let mut policies = std::mem::take(&mut side.policies);
+        change(&mut policies);
+        *side = TierSide::new(policies, direction);
     }
 }
 
@@ -94,25 +104,53 @@ const DIRECTIONS: [Direction; 2] = [Direction::Egress, Direction::Ingress];
 impl Plan {
     /// The plan of a template that is new; no policy speaks about it yet.
     pub(super) fn new(template: Arc<Template>, namespace: Arc<NamespaceLabels>) -> Self {
-        let none: Arc<[Isolating]> = Arc::default();
-        Self { template, namespace, egress: Arc::clone(&none), ingress: none, tiers: Arc::default() }
+        Self {
+            labels: template.labels.prints().clone(),
+            namespace_labels: namespace.labels.as_ref().map(|labels| labels.prints().clone()),
+            namespace,
+            egress: Box::default(),
+            ingress: Box::default(),
+            tiers: Arc::default(),
+            template,
+        }
+    }
+
+    /// A pod of the template as rules ask for their peers.
+    pub(super) fn peer(&self) -> PeerPod<'_> {
+        PeerPod {
+            namespace: self.template.namespace.print,
+            labels: &self.labels,
+            namespace_labels: match &self.namespace_labels {
+                Some(labels) => Labels::Known(labels),
+                None => self.namespace.ask(),
+            },
+            template: &self.template,
+        }
+    }
+
+    /// Takes in new labels of the namespace.
+    pub(super) fn set_namespace(&mut self, namespace: &Arc<NamespaceLabels>, policies: &TierPolicies) {
+        self.namespace_labels = namespace.labels.as_ref().map(|labels| labels.prints().clone());
+        self.namespace = Arc::clone(namespace);
+        self.set_tiers(policies);
     }
 
     /// The NetworkPolicies that isolate in a direction, by name.
-    pub(super) const fn isolating(&self, direction: Direction) -> &Arc<[Isolating]> {
+    pub(super) const fn isolating(&self, direction: Direction) -> &[Isolating] {
         match direction {
             Direction::Egress => &self.egress,
             Direction::Ingress => &self.ingress,
         }
     }
 
-    /// The cluster-wide policies of a tier that speak about a direction, in their order.
-    pub(super) fn selecting(&self, tier: Tier, direction: Direction) -> &[Selecting] {
-        match tier {
-            Tier::Admin => self.tiers.admin.of(direction),
-            Tier::Baseline => self.tiers.baseline.of(direction),
-            Tier::NetworkPolicy => &[],
-        }
+    /// The cluster-wide policies before NetworkPolicy.
+    pub(super) fn admin(&self, direction: Direction) -> &TierSide {
+        self.tiers.admin.of(direction)
+    }
+
+    /// The cluster-wide policies after NetworkPolicy.
+    pub(super) fn baseline(&self, direction: Direction) -> &TierSide {
+        self.tiers.baseline.of(direction)
     }
 
     /// Takes in a NetworkPolicy of the namespace in place of the one of that name, or forgets it.
@@ -200,23 +238,24 @@ impl Tiers {
         };
         let Some(sides) = self.sides_mut(policy.id.tier) else { return };
         for direction in DIRECTIONS.into_iter().filter(|direction| !policy.rules(*direction).is_empty()) {
-            let list = sides.of_mut(direction);
-            let at = list.partition_point(|other| other.policy.order() < policy.order());
-            list.insert(at, Selecting { policy: Arc::clone(policy), unless });
+            sides.change(direction, |list| {
+                let at = list.partition_point(|other| other.policy.order() < policy.order());
+                list.insert(at, Selecting { policy: Arc::clone(policy), unless });
+            });
         }
     }
 
     fn remove(&mut self, policy: &Arc<TierPolicy>) {
         let Some(sides) = self.sides_mut(policy.id.tier) else { return };
         for direction in DIRECTIONS {
-            sides.of_mut(direction).retain(|other| !Arc::ptr_eq(&other.policy, policy));
+            sides.change(direction, |list| list.retain(|other| !Arc::ptr_eq(&other.policy, policy)));
         }
     }
 
     fn has(&self, policy: &Arc<TierPolicy>) -> bool {
         let sides = [&self.admin, &self.baseline];
         let mut lists = sides.into_iter().flat_map(|sides| [&sides.egress, &sides.ingress]);
-        lists.any(|list| list.iter().any(|other| Arc::ptr_eq(&other.policy, policy)))
+        lists.any(|side| side.policies.iter().any(|other| Arc::ptr_eq(&other.policy, policy)))
     }
 }
 
@@ -227,11 +266,12 @@ fn isolating(policy: &Arc<NetworkPolicy>, template: &Template, direction: Direct
         Truth::Yes => None,
         Truth::Unknown(fact) => Some(fact),
     };
-    Some(Isolating { policy: Arc::clone(policy), rules: Arc::clone(policy.rules(direction)), unless })
+    let rules = policy.rules(direction).iter().cloned().collect();
+    Some(Isolating { policy: Arc::clone(policy), unless, rules })
 }
 
 /// Puts a policy in the place of the one of that name.
-fn replace(list: &mut Arc<[Isolating]>, name: &str, new: Option<Isolating>) {
+fn replace(list: &mut Box<[Isolating]>, name: &str, new: Option<Isolating>) {
     let at = list.partition_point(|other| &*other.policy.id.name < name);
     let (before, rest) = list.split_at(at);
     let held = usize::from(rest.first().is_some_and(|other| &*other.policy.id.name == name));

@@ -40,7 +40,7 @@ impl Cluster {
             plan.set_network_policy(name, Some(policy));
         }
         plan.set_tiers(&self.tier_policies);
-        let plan = self.plans.insert(plan);
+        let plan = self.plans.insert(Arc::new(plan));
         let scope = self.scope_mut(pod.namespace());
         scope.templates.insert(Arc::clone(&pod.template), Made { plan, pods: 1 });
         plan

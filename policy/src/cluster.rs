@@ -27,7 +27,7 @@ use crate::{BaselineReading, Pod, node::Node};
 use addresses::AddressBook;
 use imbl::{OrdMap, OrdSet};
 use names::Answers;
-use plans::{Plan, TierPolicies};
+use plans::{Plan, TierLists};
 use scope::Scope;
 use slots::Slots;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
@@ -49,7 +49,7 @@ pub struct Cluster {
     /// Which policies speak about the pods of each template.
     plans: Slots<Arc<Plan>>,
     /// The cluster-wide policies.
-    tier_policies: TierPolicies,
+    tiers: TierLists,
     /// Which names lead to which addresses.
     answers: Answers,
     baseline_reading: BaselineReading,

@@ -15,9 +15,6 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// The one name that a BaselineAdminNetworkPolicy may have (A2).
-const BASELINE_NAME: &str = "default";
-
 /// What becomes of a connection that a rule matches (C2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -101,7 +98,7 @@ impl TierPolicy {
     /// Compiles a BaselineAdminNetworkPolicy; `None` where it says nothing (§8).
     pub(crate) fn of_baseline(name: &str, spec: v1alpha1::AdminNetworkPolicySpec) -> Option<Self> {
         let id = id(PolicyKind::BaselineAdminNetworkPolicy, name, Tier::Baseline, None);
-        if name == BASELINE_NAME { Self::of_older(&BASELINE, id, spec) } else { None }
+        Self::of_older(&BASELINE, id, spec)
     }
 
     fn of_older(dialect: &Dialect, id: PolicyId, spec: v1alpha1::AdminNetworkPolicySpec) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! Three-valued logic over facts that may be missing (U1).
 
 /// A fact that an evaluation asked for and that the cluster state does not hold (U5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Fact {
     /// The labels of the peer's namespace: its Namespace object is not known.
     PeerNamespaceLabels,
@@ -20,7 +20,7 @@ pub(crate) enum Fact {
 }
 
 /// Yes, no, or a fact is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Truth {
     /// True under every completion of the missing facts.
     Yes,

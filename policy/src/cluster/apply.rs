@@ -165,7 +165,7 @@ impl Cluster {
         let ids: Vec<SlotId> = scope.templates.values().map(|made| made.plan).collect();
         for id in ids {
             if let Some(plan) = self.plans.get_mut(id) {
-                Arc::make_mut(plan).set_namespace(&labels, &self.tier_policies);
+                Arc::make_mut(plan).set_namespace(&labels, &mut self.tiers);
             }
         }
     }
@@ -183,11 +183,7 @@ impl Cluster {
     /// A cluster-wide policy changed or is gone: the plans that it touches follow.
     fn set_tier_policy(&mut self, kind: PolicyKind, name: &str, policy: Option<TierPolicy>) {
         let new = policy.map(Arc::new);
-        let key = (kind, Arc::from(name));
-        let old = match &new {
-            Some(policy) => self.tier_policies.insert(key, Arc::clone(policy)),
-            None => self.tier_policies.remove(&key),
-        };
+        let old = self.tiers.set(kind, name, new.as_ref());
         let (old, new) = (old.as_ref(), new.as_ref());
         let mut shared = SharedTiers::default();
         self.plans.change_all(

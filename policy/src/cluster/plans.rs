@@ -18,11 +18,49 @@ use crate::{
     tiers::{Isolating, Selecting, TierSide},
     truth::Truth,
 };
-use imbl::OrdMap;
+use imbl::{HashMap, OrdMap};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The cluster-wide policies.
-pub(super) type TierPolicies = OrdMap<(PolicyKind, Arc<str>), Arc<TierPolicy>>;
+/// The cluster-wide policies, and the lists that templates have of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TierLists {
+    policies: OrdMap<(PolicyKind, Arc<str>), Arc<TierPolicy>>,
+    /// By which of the policies select.
+    lists: HashMap<Box<[Truth]>, Arc<Tiers>>,
+}
+
+impl TierLists {
+    /// Takes a policy in or forgets it; gives the one that it replaces.
+    pub(super) fn set(
+        &mut self,
+        kind: PolicyKind,
+        name: &str,
+        policy: Option<&Arc<TierPolicy>>,
+    ) -> Option<Arc<TierPolicy>> {
+        self.lists = HashMap::new();
+        let key = (kind, Arc::from(name));
+        match policy {
+            Some(policy) => self.policies.insert(key, Arc::clone(policy)),
+            None => self.policies.remove(&key),
+        }
+    }
+
+    /// The list of a template, the same for all that the same policies select.
+    fn of(&mut self, template: &Template, namespace: Labels<'_>) -> Arc<Tiers> {
+        let selects: Box<[Truth]> =
+            self.policies.values().map(|policy| policy.selects(template, namespace)).collect();
+        if let Some(known) = self.lists.get(&selects) {
+            return Arc::clone(known);
+        }
+        let mut tiers = Tiers::default();
+        for (policy, selects) in self.policies.values().zip(&selects) {
+            tiers.insert(policy, *selects);
+        }
+        let tiers = Arc::new(tiers);
+        self.lists.insert(selects, Arc::clone(&tiers));
+        tiers
+    }
+}
 
 /// What is known of a namespace's labels.
 #[derive(Clone, Debug)]
@@ -53,18 +91,20 @@ impl NamespaceLabels {
     }
 }
 
-/// What a decision about the pods of one template needs, close together.
+/// What a decision about the pods of one template needs, close together and in the order of use.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Plan {
+    tiers: Arc<Tiers>,
+    egress: Box<[Isolating]>,
+    ingress: Box<[Isolating]>,
+    pub(super) template: Arc<Template>,
+    namespace: Fingerprint,
     /// Those of the template.
     labels: Prints,
     /// Those of the namespace; absent while its object is not known.
     namespace_labels: Option<Prints>,
-    namespace: Arc<NamespaceLabels>,
-    egress: Box<[Isolating]>,
-    ingress: Box<[Isolating]>,
-    tiers: Arc<Tiers>,
-    pub(super) template: Arc<Template>,
+    of_namespace: Arc<NamespaceLabels>,
 }
 
 /// The cluster-wide policies that select the pods of a template.
@@ -105,9 +145,10 @@ impl Plan {
     /// The plan of a template that is new; no policy speaks about it yet.
     pub(super) fn new(template: Arc<Template>, namespace: Arc<NamespaceLabels>) -> Self {
         Self {
+            namespace: template.namespace.print,
             labels: template.labels.prints().clone(),
             namespace_labels: namespace.labels.as_ref().map(|labels| labels.prints().clone()),
-            namespace,
+            of_namespace: namespace,
             egress: Box::default(),
             ingress: Box::default(),
             tiers: Arc::default(),
@@ -118,21 +159,21 @@ impl Plan {
     /// A pod of the template as rules ask for their peers.
     pub(super) fn peer(&self) -> PeerPod<'_> {
         PeerPod {
-            namespace: self.template.namespace.print,
+            namespace: self.namespace,
             labels: &self.labels,
             namespace_labels: match &self.namespace_labels {
                 Some(labels) => Labels::Known(labels),
-                None => self.namespace.ask(),
+                None => self.of_namespace.ask(),
             },
             template: &self.template,
         }
     }
 
     /// Takes in new labels of the namespace.
-    pub(super) fn set_namespace(&mut self, namespace: &Arc<NamespaceLabels>, policies: &TierPolicies) {
+    pub(super) fn set_namespace(&mut self, namespace: &Arc<NamespaceLabels>, lists: &mut TierLists) {
         self.namespace_labels = namespace.labels.as_ref().map(|labels| labels.prints().clone());
-        self.namespace = Arc::clone(namespace);
-        self.set_tiers(policies);
+        self.of_namespace = Arc::clone(namespace);
+        self.set_tiers(lists);
     }
 
     /// The NetworkPolicies that isolate in a direction, by name.
@@ -165,13 +206,9 @@ impl Plan {
         }
     }
 
-    /// Works out the cluster-wide policies anew, sharing the lists of a template with the same ones.
-    pub(super) fn set_tiers(&mut self, policies: &TierPolicies) {
-        let mut tiers = Tiers::default();
-        for policy in policies.values() {
-            tiers.insert(policy, policy.selects(&self.template, self.namespace.ask()));
-        }
-        self.tiers = Arc::new(tiers);
+    /// Works out the cluster-wide policies anew.
+    pub(super) fn set_tiers(&mut self, lists: &mut TierLists) {
+        self.tiers = lists.of(&self.template, self.of_namespace.ask());
     }
 
     /// Takes in a cluster-wide policy in place of `old`, or forgets `old`.
@@ -181,14 +218,14 @@ impl Plan {
         new: Option<&Arc<TierPolicy>>,
         shared: &mut SharedTiers,
     ) {
-        let selects = new.map_or(Truth::No, |policy| policy.selects(&self.template, self.namespace.ask()));
+        let selects = new.map_or(Truth::No, |policy| policy.selects(&self.template, self.of_namespace.ask()));
         self.tiers = shared.change(&self.tiers, old, new.zip(Some(selects)));
     }
 
     /// Whether a cluster-wide policy is among those that speak about it, or would be.
     pub(super) fn is_touched(&self, old: Option<&Arc<TierPolicy>>, new: Option<&Arc<TierPolicy>>) -> bool {
         old.is_some_and(|old| self.tiers.has(old))
-            || new.is_some_and(|new| new.selects(&self.template, self.namespace.ask()) != Truth::No)
+            || new.is_some_and(|new| new.selects(&self.template, self.of_namespace.ask()) != Truth::No)
     }
 }
 

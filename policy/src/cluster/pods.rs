@@ -39,7 +39,7 @@ impl Cluster {
         for (name, policy) in &scope.policies {
             plan.set_network_policy(name, Some(policy));
         }
-        plan.set_tiers(&self.tier_policies);
+        plan.set_tiers(&mut self.tiers);
         let plan = self.plans.insert(Arc::new(plan));
         let scope = self.scope_mut(pod.namespace());
         scope.templates.insert(Arc::clone(&pod.template), Made { plan, pods: 1 });

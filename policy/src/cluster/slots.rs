@@ -14,13 +14,15 @@ pub(super) struct SlotId(u32);
 pub(super) struct Slots<T> {
     pages: Arc<Vec<Page<T>>>,
     free: imbl::Vector<SlotId>,
+    /// The first number that was never given.
+    next: u32,
 }
 
-type Page<T> = Arc<Vec<Option<T>>>;
+type Page<T> = Arc<[Option<T>; PAGE]>;
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { pages: Arc::default(), free: imbl::Vector::new() }
+        Self { pages: Arc::default(), free: imbl::Vector::new(), next: 0 }
     }
 }
 
@@ -28,44 +30,44 @@ impl<T: Clone> Slots<T> {
     /// The thing with this number.
     pub(super) fn get(&self, id: SlotId) -> Option<&T> {
         let at = id.0 as usize;
-        self.pages.get(at / PAGE)?.get(at % PAGE)?.as_ref()
+        self.pages.get(at / PAGE)?[at % PAGE].as_ref()
     }
 
     /// The thing with this number, to change.
     pub(super) fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
-        let at = id.0 as usize;
-        Arc::make_mut(Arc::make_mut(&mut self.pages).get_mut(at / PAGE)?).get_mut(at % PAGE)?.as_mut()
+        self.slot(id)?.as_mut()
     }
 
     /// Takes a thing in and gives it a number, one that was given back where there is any.
     pub(super) fn insert(&mut self, thing: T) -> SlotId {
-        let pages = Arc::make_mut(&mut self.pages);
-        if let Some(id) = self.free.pop_back() {
-            let at = id.0 as usize;
-            if let Some(slot) =
-                pages.get_mut(at / PAGE).and_then(|page| Arc::make_mut(page).get_mut(at % PAGE))
-            {
-                *slot = Some(thing);
-            }
-            return id;
+        let id = self.free.pop_back().unwrap_or_else(|| self.extend());
+        if let Some(slot) = self.slot(id) {
+            *slot = Some(thing);
         }
-        if pages.last().is_none_or(|page| page.len() == PAGE) {
-            pages.push(Arc::new(Vec::with_capacity(PAGE)));
-        }
-        let before = (pages.len() - 1) * PAGE;
-        let page = Arc::make_mut(pages.last_mut().expect("pushed above where there was no room"));
-        page.push(Some(thing));
-        SlotId(u32::try_from(before + page.len() - 1).expect("fewer than 2³² things fit into memory"))
+        id
     }
 
     /// Gives a number back.
     pub(super) fn remove(&mut self, id: SlotId) {
-        let at = id.0 as usize;
-        let page = Arc::make_mut(&mut self.pages).get_mut(at / PAGE);
-        if let Some(slot) = page.and_then(|page| Arc::make_mut(page).get_mut(at % PAGE)) {
+        if let Some(slot) = self.slot(id) {
             *slot = None;
             self.free.push_back(id);
         }
+    }
+
+    fn extend(&mut self) -> SlotId {
+        let id = SlotId(self.next);
+        self.next += 1;
+        if id.0 as usize == self.pages.len() * PAGE {
+            Arc::make_mut(&mut self.pages).push(Arc::new(std::array::from_fn(|_| None)));
+        }
+        id
+    }
+
+    fn slot(&mut self, id: SlotId) -> Option<&mut Option<T>> {
+        let at = id.0 as usize;
+        let page = Arc::make_mut(&mut self.pages).get_mut(at / PAGE)?;
+        Arc::make_mut(page).get_mut(at % PAGE)
     }
 
     /// Every thing, to change; pages are copied where `change` says that it would.

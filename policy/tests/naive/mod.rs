@@ -15,7 +15,7 @@ mod tier;
 mod truth;
 mod view;
 
-use ending::Endings;
+use ending::{Ending, Endings};
 use portolan_policy::{BaselineReading, Connection, Decision, Object};
 use side::Direction;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -40,11 +40,15 @@ pub(crate) fn decide(objects: &[Object], facts: &Facts, connection: &Connection)
         destination: connection.destination.to_canonical(),
         ..*connection
     };
+    if is_own_address(&connection) {
+        let side = Endings::only(Ending::NotApplicable).conclude();
+        return Decision { egress: side.clone(), ingress: side };
+    }
     let questions = questions(view, &connection);
     let side = |direction| {
         let mut endings = Endings::default();
         for question in &questions {
-            endings.join(ask(view, direction, question));
+            endings.join(side::ask(view, direction, question));
         }
         if questions.len() > 1 {
             endings.hang_on(["which backend the service chooses".to_owned()]);
@@ -70,12 +74,8 @@ fn questions<'a>(view: View<'a>, connection: &Connection) -> Vec<Question<'a>> {
     backends.into_iter().map(|(ip, port)| to(ip, Some(port), true)).collect()
 }
 
-/// One side; what never leaves its own address is outside all policies (N31).
-fn ask<'a>(view: View<'a>, direction: Direction, question: &Question<'a>) -> Endings {
-    let (source, destination) = (question.source.ip, question.destination.ip);
-    let own = source == destination && !question.through_service;
-    if own || source.is_loopback() || destination.is_loopback() {
-        return Endings::only(ending::Ending::NotApplicable);
-    }
-    side::ask(view, direction, question)
+/// What never leaves its own address is outside all policies (N31).
+fn is_own_address(connection: &Connection) -> bool {
+    let Connection { source, destination, .. } = connection;
+    source == destination || source.is_loopback() || destination.is_loopback()
 }

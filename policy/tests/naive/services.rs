@@ -33,11 +33,11 @@ fn is_node(view: View<'_>, ip: IpAddr) -> bool {
 }
 
 /// The first service, by name, with a port that is dialled.
-fn find<'a>(
-    view: View<'a>,
+fn find(
+    view: View<'_>,
     protocol: Protocol,
     dials: impl Fn(&Service, &ServicePort) -> bool,
-) -> Option<(String, &'a Service, &'a ServicePort)> {
+) -> Option<(String, &Service, &ServicePort)> {
     let mut found = Vec::new();
     for object in view.objects {
         let Object::Service(service) = object else { continue };

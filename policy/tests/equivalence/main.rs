@@ -5,6 +5,7 @@
 //! A failure prints the shrunken cluster, and the seed by which proptest finds it again.
 #![expect(clippy::unwrap_used, reason = "what a test takes for granted should end it when it fails")]
 
+mod metamorphic;
 mod model;
 #[path = "../naive/mod.rs"]
 mod naive;

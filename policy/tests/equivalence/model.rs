@@ -1,7 +1,7 @@
 //! The engine and the naive evaluator, told the same things.
 
 use crate::naive::{self, Facts};
-use portolan_policy::{BaselineReading, Cluster, Connection, Decision, Object, ObjectKey};
+use portolan_policy::{BaselineReading, Cluster, Connection, Decision, Object, ObjectKey, Owner};
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// Something that happens to a cluster.
@@ -71,6 +71,11 @@ impl Model {
 
     pub(crate) fn answer(&self, question: &Connection) -> Decision {
         self.cluster.decide(question)
+    }
+
+    /// Whether pods hold the address, none of them in the namespace.
+    pub(crate) fn is_held_outside(&self, ip: IpAddr, namespace: &str) -> bool {
+        matches!(self.cluster.owner(ip), Owner::Pod(pod) if pod.namespace() != namespace)
     }
 
     /// How the two differ over a question, if they do: `reason` counts by its presence alone.

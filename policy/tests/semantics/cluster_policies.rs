@@ -125,6 +125,18 @@ fn an_address_told_beside_the_node_object_is_no_node_peer() {
 }
 
 #[test]
+fn a_host_network_pod_is_a_node_peer_whose_labels_may_be_missing() {
+    let host = || pod("kube-system/host").ip("192.0.2.9").on("n9").host_network();
+    let out = "shop/web -> 192.0.2.9 on 80/tcp";
+    let all = denies(everyone(), "egress", json!({"nodes": {}})).pod(host());
+    assert_eq!(all.egress(out), "denied by p");
+    let some = denies(everyone(), "egress", json!({"nodes": labelled("zone=a")})).pod(host());
+    let side = some.egress(out);
+    assert!(side.starts_with("undecidable: ") && side.contains("Node object"), "{side}");
+    assert_eq!(some.labelled_node("n9", "zone=b", &[]).egress(out), "not-isolated");
+}
+
+#[test]
 fn egress_to_the_own_node_is_subject() {
     let world = denies(everyone(), "egress", json!({"nodes": labelled("zone=a")}));
     assert_eq!(world.egress("shop/web -> 192.0.2.1 on 10250/tcp"), "denied by p");

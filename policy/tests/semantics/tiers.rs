@@ -149,6 +149,18 @@ fn the_baseline_is_hidden_by_direction_or_by_any_direction_as_told() {
 }
 
 #[test]
+fn a_policy_that_may_isolate_hides_the_baseline_only_where_it_does_not_isolate_itself() {
+    // If it selects web it denies; if it does not, it hides nothing and the baseline denies.
+    let unreadable = json!({"matchExpressions": [{"key": "app", "operator": "Like", "values": ["w"]}]});
+    let world = shop()
+        .policy("shop/maybe", json!({"podSelector": unreadable, "policyTypes": ["Ingress", "Egress"]}))
+        .baseline("b", &[("Deny", ALL)]);
+    assert_eq!(world.ingress(IN), "denied by shop/maybe, b");
+    let any = world.baseline_reading(BaselineReading::AnyDirection);
+    assert_eq!(any.ingress(IN), "denied by shop/maybe, b");
+}
+
+#[test]
 fn what_is_not_applicable_is_outside_all_tiers() {
     let world = shop()
         .pod(pod("shop/dual").ip("10.0.0.3").ip("10.0.0.4").on("n1"))

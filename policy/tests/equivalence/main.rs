@@ -1,9 +1,10 @@
 //! The engine says what the naive evaluator says, in random clusters and after random changes.
 //!
-//! Every property runs 160 cases by default. To run many:
+//! Every property runs some 100 cases by default. To run many:
 //! `PORTOLAN_CASES=5000 cargo test --release -p portolan-policy --test equivalence`.
-//! A failure prints the shrunken cluster, and the seed by which proptest finds it again.
+//! A failure prints the shrunken cluster and the seed; `PORTOLAN_SEED` runs the same cases again.
 #![expect(clippy::unwrap_used, reason = "what a test takes for granted should end it when it fails")]
+#![expect(clippy::print_stdout, reason = "a failed property tells its seed")]
 
 mod metamorphic;
 mod model;
@@ -14,13 +15,22 @@ mod scenery;
 
 use model::{Event, Model};
 use portolan_policy::{BaselineReading, Connection, Decision, Object, Protocol};
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{collection::vec, prelude::*, sample::select, test_runner::RngSeed};
 use scenery::{address, dns_answers, gateways, labels};
+use std::hash::{BuildHasher, RandomState};
 
-/// How many cases each property runs.
+/// How many cases each property runs, and from which seed.
 fn cases(default: u32) -> ProptestConfig {
-    let cases = std::env::var("PORTOLAN_CASES").ok().map_or(default, |text| text.parse().unwrap());
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 4096, ..ProptestConfig::default() }
+    let told = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let seed = told("PORTOLAN_SEED").unwrap_or_else(|| RandomState::new().hash_one(()));
+    println!("PORTOLAN_SEED={seed}");
+    ProptestConfig {
+        cases: told("PORTOLAN_CASES").map_or(default, |cases| cases as u32),
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        max_shrink_iters: 4096,
+        ..ProptestConfig::default()
+    }
 }
 
 fn question() -> impl Strategy<Value = Connection> {

@@ -199,6 +199,21 @@ fn through_a_service_to_itself_only_the_network_policies_are_undefined() {
     assert!(to_itself(open()).starts_with("undecidable: hairpin"));
 }
 
+#[test]
+fn a_contested_backend_that_may_be_the_pod_itself_is_denied_where_both_are() {
+    let world = shop()
+        .pod(pod("dev/twin").ip("10.0.0.9"))
+        .pod(pod("shop/web").ip("10.0.0.1").ip("10.0.0.9").on("n1"))
+        .service("shop/web", json!({"clusterIP": "10.96.0.1", "ports": [{"port": 80}]}))
+        .endpoints("shop/web", 80, &["10.0.0.9"])
+        .cluster_policy(
+            "a",
+            json!({"tier": "Admin", "priority": 1, "subject": {"namespaces": {}},
+                "egress": [{"action": "Deny", "to": [{"namespaces": {}}]}]}),
+        );
+    assert_eq!(world.egress("shop/web -> 10.96.0.1 on 80/tcp"), "denied by a");
+}
+
 const UNKNOWN: &str = "lab/rat -> shop/web on 80/tcp";
 
 #[test]

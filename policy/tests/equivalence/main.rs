@@ -1,6 +1,6 @@
 //! The engine says what the naive evaluator says, in random clusters and after random changes.
 //!
-//! Every property runs some 100 to 300 cases by default. To run many:
+//! Every property runs 100 to 200 cases by default. To run many:
 //! `PORTOLAN_CASES=5000 cargo test --release -p portolan-policy --test equivalence`.
 //! A failure prints the shrunken cluster and the seed; `PORTOLAN_SEED` runs the same cases again.
 #![expect(clippy::unwrap_used, reason = "what a test takes for granted should end it when it fails")]
@@ -121,7 +121,7 @@ fn answers(model: &Model, questions: &[Connection]) -> Vec<Decision> {
 }
 
 proptest! {
-    #![proptest_config(cases(320))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn the_engine_says_what_the_texts_say(events in beginning(), questions in vec(question(), 64)) {

@@ -3,8 +3,12 @@
 #![expect(clippy::needless_pass_by_value, reason = "`policy(json!(..))` reads better than a reference to it")]
 
 mod addresses;
+mod admin_policies;
+mod cluster_policies;
 mod combination;
 mod defaults;
+mod domain_names;
+mod fail_closed;
 mod invalid;
 mod missing;
 mod nodes;
@@ -13,4 +17,6 @@ mod ports;
 mod properties;
 mod services;
 mod state;
+mod tiers;
+mod ties;
 mod world;

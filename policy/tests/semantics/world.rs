@@ -7,7 +7,13 @@ use k8s_openapi::api::{
     discovery::v1::EndpointSlice,
     networking::v1::NetworkPolicy,
 };
-use portolan_policy::{Cluster, Connection, Decision, InvalidObject, Object, Protocol, SideDecision};
+use portolan_policy::{
+    BaselineReading, Cluster, Connection, Decision, InvalidObject, Object, Protocol, SideDecision,
+    api::{
+        v1alpha1::{AdminNetworkPolicy, BaselineAdminNetworkPolicy},
+        v1alpha2::ClusterNetworkPolicy,
+    },
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -140,10 +146,17 @@ impl World {
     }
 
     pub(crate) fn node(self, name: &str, ips: &[&str]) -> Self {
+        self.labelled_node(name, "", ips)
+    }
+
+    /// A node with one label, or none for the empty text.
+    pub(crate) fn labelled_node(self, name: &str, label: &str, ips: &[&str]) -> Self {
+        let labels = labelled(label)["matchLabels"].clone();
+        let metadata = json!({"name": name, "labels": labels});
         let addresses = ips.iter().map(|ip| json!({"type": "InternalIP", "address": ip}));
         let hostname = json!({"type": "Hostname", "address": name});
         let addresses: Vec<_> = addresses.chain([hostname]).collect();
-        self.with(object::<Node>(json!({"metadata": {"name": name}, "status": {"addresses": addresses}})))
+        self.with(object::<Node>(json!({"metadata": metadata, "status": {"addresses": addresses}})))
     }
 
     /// Addresses of a node beside its Node object.
@@ -161,6 +174,32 @@ impl World {
 
     pub(crate) fn policy(self, name: &str, spec: Value) -> Self {
         self.with(policy(name, spec))
+    }
+
+    /// A ClusterNetworkPolicy.
+    pub(crate) fn cluster_policy(self, name: &str, spec: Value) -> Self {
+        self.with(object::<ClusterNetworkPolicy>(json!({"metadata": {"name": name}, "spec": spec})))
+    }
+
+    /// An AdminNetworkPolicy.
+    pub(crate) fn admin_policy(self, name: &str, spec: Value) -> Self {
+        self.with(object::<AdminNetworkPolicy>(json!({"metadata": {"name": name}, "spec": spec})))
+    }
+
+    /// A BaselineAdminNetworkPolicy.
+    pub(crate) fn baseline_policy(self, name: &str, spec: Value) -> Self {
+        self.with(object::<BaselineAdminNetworkPolicy>(json!({"metadata": {"name": name}, "spec": spec})))
+    }
+
+    pub(crate) fn baseline_reading(mut self, reading: BaselineReading) -> Self {
+        self.cluster.set_baseline_reading(reading);
+        self
+    }
+
+    /// The addresses that DNS answers a name with.
+    pub(crate) fn dns(mut self, name: &str, ips: &[&str]) -> Self {
+        self.cluster.set_dns_answers(name, ips.iter().map(|ip| ip.parse().unwrap()));
+        self
     }
 
     pub(crate) fn service(self, name: &str, spec: Value) -> Self {

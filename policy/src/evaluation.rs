@@ -44,7 +44,8 @@ impl Side<'_> {
 
     /// The same, to keep.
     pub fn to_decision(&self) -> SideDecision {
-        let policies = self.hits.iter().map(|hit| self.reference(hit)).collect();
+        let mut policies: Vec<PolicyRef> = self.hits.iter().map(|hit| self.reference(hit)).collect();
+        policies.dedup();
         SideDecision { verdict: self.verdict, policies, reason: self.reason.clone() }
     }
 

@@ -93,7 +93,8 @@ impl PortMatch {
         if first <= last { Self::Range(protocol, first..=last) } else { Self::Nothing }
     }
 
-    /// Without a port only "all ports of the protocol" is certain.
+    /// Without a port only "all ports of the protocol" is certain, and a name that the destination
+    /// does not have.
     pub(crate) fn matches(&self, dialled: &Dialled<'_>) -> Truth {
         match (self, dialled.port) {
             (Self::All(protocol), _) => (*protocol == dialled.protocol).into(),
@@ -106,10 +107,13 @@ impl PortMatch {
             (Self::Named(_, name), Some(port)) => {
                 dialled.destination.is_some_and(|pod| pod.serves(*name, port, dialled.protocol)).into()
             }
-            (Self::Range(..) | Self::Named(..), None) if dialled.protocol.has_ports() => {
+            (Self::Range(..), None) => Truth::Unknown(Fact::Port),
+            (Self::Named(_, name), None)
+                if dialled.destination.is_some_and(|pod| pod.names(*name, dialled.protocol)) =>
+            {
                 Truth::Unknown(Fact::Port)
             }
-            (Self::Range(..) | Self::Named(..), None) | (Self::Nothing, _) => Truth::No,
+            (Self::Named(..), None) | (Self::Nothing, _) => Truth::No,
         }
     }
 }

@@ -66,6 +66,11 @@ impl Template {
         }
     }
 
+    /// Whether a container port has this name and protocol.
+    pub(crate) fn names(&self, name: Fingerprint, protocol: Protocol) -> bool {
+        self.ports.iter().any(|named| named.protocol == protocol && named.print == name)
+    }
+
     /// Whether a container port of this name has that number and protocol (N18).
     pub(crate) fn serves(&self, name: Fingerprint, port: u16, protocol: Protocol) -> bool {
         self.ports.iter().any(|named| named.port == port && named.protocol == protocol && named.print == name)

@@ -122,11 +122,12 @@ impl<'a> SideOf<'a> {
         for selecting in level {
             falls_through &= self.ask_policy(selecting, question, &mut matches, endings);
         }
-        note_tie(&matches, endings);
+        let differ = note_tie(&matches, endings);
         let mut passes = false;
         for (at, matched) in matches.iter().enumerate() {
-            let is_told = |other: &Match<'_>| other.certain && other.action == matched.action;
-            if matches.iter().take(at).any(|other| other.hit.policy != matched.hit.policy && is_told(other)) {
+            // Of those that do the same, the first in order stands for all.
+            let is_told = |other: &Match<'_>| other.certain && other.hit.policy != matched.hit.policy;
+            if !differ && matches.iter().take(at).any(is_told) {
                 continue;
             }
             match matched.action {
@@ -241,12 +242,19 @@ impl<'a> SideOf<'a> {
         self.network.iter().filter(counts).map(|isolating| Hit { policy: &isolating.policy.id, rule: None })
     }
 
+    /// Whether a policy isolates in this direction wherever it does in the other, so that it never
+    /// hides the Baseline tier alone: all that is not known of it here is whom it selects.
+    fn isolates_here_too(&self, other: &Isolating) -> bool {
+        let is_same = |here: &Isolating| Arc::ptr_eq(&here.policy, &other.policy);
+        self.network.iter().any(|here| is_same(here) && here.unless == Some(Fact::Subject))
+    }
+
     /// Asks the Baseline tier, unless the other direction keeps the pod from it (T3).
     fn ask_baseline<S: Surroundings>(&self, question: &Question<'a, S>, endings: &mut Endings<'a>) -> bool {
         if self.elsewhere.iter().any(|isolating| isolating.unless.is_none()) {
             return true;
         }
-        if let Some(perhaps) = self.elsewhere.first() {
+        if let Some(perhaps) = self.elsewhere.iter().find(|isolating| !self.isolates_here_too(isolating)) {
             endings.open();
             endings.miss(Missing::fact(
                 perhaps.unless.unwrap_or(Fact::Subject),
@@ -277,15 +285,19 @@ struct Match<'a> {
     certain: bool,
 }
 
-/// Two policies of one priority that may do different things leave the answer open.
-fn note_tie<'a>(matches: &Matches<'a>, endings: &mut Endings<'a>) {
+/// Two policies of one priority that may do different things leave the answer open; whether there
+/// are such.
+fn note_tie<'a>(matches: &Matches<'a>, endings: &mut Endings<'a>) -> bool {
     let differ =
         |one: &Match<'a>, other: &Match<'a>| one.action != other.action && one.hit.policy != other.hit.policy;
+    let mut found = false;
     for (at, one) in matches.iter().enumerate() {
         if let Some(other) = matches.iter().skip(at + 1).find(|other| differ(one, other)) {
             endings.miss(Missing::Tie(one.hit.policy, other.hit.policy));
+            found = true;
         }
     }
+    found
 }
 
 /// What the NetworkPolicies say together.

@@ -71,7 +71,13 @@ impl Cluster {
             source: self.narrowed(self.party(connection.source), source),
             destination: self.narrowed(self.party(connection.destination), destination),
         };
-        self.evaluate_parties(&connection, parties).to_decision()
+        let are_two = source.zip(destination).is_some_and(|(source, destination)| !source.is(destination));
+        if are_two {
+            self.evaluate_ends(&connection, parties)
+        } else {
+            self.evaluate_parties(&connection, parties)
+        }
+        .to_decision()
     }
 
     fn evaluate_parties<'a>(&'a self, connection: &Connection, parties: Parties<'a>) -> Evaluation<'a> {
@@ -79,6 +85,10 @@ impl Cluster {
             let side = || Side::plain(SideVerdict::NotApplicable);
             return Evaluation { egress: side(), ingress: side() };
         }
+        self.evaluate_ends(connection, parties)
+    }
+
+    fn evaluate_ends<'a>(&'a self, connection: &Connection, parties: Parties<'a>) -> Evaluation<'a> {
         match parties.destination.claims {
             Claims { pods: Claimants::Nobody, others: Some(_) } => match self.backends(connection) {
                 Some(backends) => self.evaluate_service(connection, parties.source, &backends),
@@ -99,9 +109,8 @@ impl Cluster {
         for (ip, port) in &backends.endpoints {
             let translated = Connection { destination: *ip, port: Some(*port), ..*connection };
             let parties = Parties { source, destination: self.party(*ip) };
-            let hairpin = parties.is_one_pod();
-            egress.or(self.side(Direction::Egress, &translated, parties, hairpin));
-            ingress.or(self.side(Direction::Ingress, &translated, parties, hairpin));
+            egress.or(self.side(Direction::Egress, &translated, parties, true));
+            ingress.or(self.side(Direction::Ingress, &translated, parties, true));
         }
         for side in [&mut egress, &mut ingress].into_iter().filter(|_| backends.endpoints.len() > 1) {
             side.miss(Missing::Words(format!(
@@ -120,20 +129,19 @@ impl Cluster {
         }
     }
 
-    /// One side: its subject is the end that the direction is about. `hairpin` marks a pod that
-    /// reaches itself through a service.
+    /// One side: its subject is the end that the direction is about.
     fn side<'a>(
         &'a self,
         direction: Direction,
         connection: &Connection,
         parties: Parties<'a>,
-        hairpin: bool,
+        through_service: bool,
     ) -> Endings<'a> {
         let (subject, peer) = match direction {
             Direction::Egress => (parties.source, parties.destination),
             Direction::Ingress => (parties.destination, parties.source),
         };
-        let asked = Asked { cluster: self, direction, connection, peer, hairpin };
+        let asked = Asked { cluster: self, direction, connection, peer, through_service };
         match subject.claims.pods {
             Claimants::Nobody => Endings::not_applicable(),
             Claimants::One(subject) => asked.about(subject),
@@ -159,7 +167,7 @@ struct Asked<'a, 'q> {
     direction: Direction,
     connection: &'q Connection,
     peer: Party<'a>,
-    hairpin: bool,
+    through_service: bool,
 }
 
 impl<'a> Asked<'a, '_> {
@@ -180,7 +188,7 @@ impl<'a> Asked<'a, '_> {
 
     /// The peer is a pod; a pod and itself are no matter for policies (N31) but through a service.
     fn beside_pod(&self, subject: PodHolder, peer: PodHolder) -> Endings<'a> {
-        if subject.pod == peer.pod && !self.hairpin {
+        if subject.pod == peer.pod && !self.through_service {
             return Endings::not_applicable();
         }
         self.tiers(subject, Some(peer))
@@ -225,9 +233,15 @@ impl<'a> Asked<'a, '_> {
                 BaselineReading::PerDirection => &[],
                 BaselineReading::AnyDirection => plan.isolating(other),
             },
-            hairpin: self.hairpin.then(|| self.cluster.addresses.pod(subject)).flatten().map(AsRef::as_ref),
+            hairpin: self.itself(subject, peer),
         };
         side.endings(&self.question(plan, peer))
+    }
+
+    /// The pod, where it reaches itself.
+    fn itself(&self, subject: PodHolder, peer: Option<PodHolder>) -> Option<&'a Pod> {
+        let holder = peer.filter(|peer| peer.pod == subject.pod)?;
+        self.cluster.addresses.pod(holder).map(AsRef::as_ref)
     }
 
     fn question(&self, subject: &'a Plan, peer: Option<PodHolder>) -> Question<'a, Cluster> {
@@ -261,10 +275,14 @@ impl Cluster {
         let is_it = |holder: &&PodHolder| {
             self.addresses.pod(**holder).zip(pod).is_some_and(|(held, pod)| held.is(pod))
         };
-        if let Claimants::Several(claimants) = party.claims.pods
-            && let Some(holder) = claimants.iter().find(is_it)
-        {
-            party.claims.pods = Claimants::One(*holder);
+        match party.claims.pods {
+            _ if pod.is_some_and(|pod| !pod.in_pod_network()) => party.claims.pods = Claimants::Nobody,
+            Claimants::Several(claimants) => {
+                if let Some(holder) = claimants.iter().find(is_it) {
+                    party.claims.pods = Claimants::One(*holder);
+                }
+            }
+            Claimants::Nobody | Claimants::One(_) => {}
         }
         party
     }
@@ -274,14 +292,5 @@ impl Cluster {
         let pods = claimants.iter().filter_map(|holder| self.addresses.pod(*holder));
         let names: Vec<String> = pods.map(|pod| pod.title()).collect();
         format!("several live pods claim the address {ip}: {}", names.join(", "))
-    }
-}
-
-impl Parties<'_> {
-    fn is_one_pod(self) -> bool {
-        match (self.source.claims.pods, self.destination.claims.pods) {
-            (Claimants::One(source), Claimants::One(destination)) => source.pod == destination.pod,
-            _ => false,
-        }
     }
 }

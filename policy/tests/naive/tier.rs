@@ -220,7 +220,7 @@ fn read(object: &Object, direction: Direction) -> Option<Policy> {
             let order = i64::from(policy.spec.priority?);
             of_old_api(&policy.spec, kind, name, Tier::Admin, order, direction)
         }
-        Object::BaselineAdminNetworkPolicy(policy) if name == "default" => {
+        Object::BaselineAdminNetworkPolicy(policy) => {
             let kind = PolicyKind::BaselineAdminNetworkPolicy;
             of_old_api(&policy.spec, kind, name, Tier::Baseline, i64::MAX, direction)
         }

@@ -48,8 +48,8 @@ fn a_baseline_policy_speaks_where_nobody_isolates() {
 }
 
 #[test]
-fn a_baseline_policy_of_another_name_says_nothing() {
-    assert_eq!(shop().baseline_policy("other", spec(rule("Deny"))).ingress(IN), "not-isolated");
+fn a_baseline_policy_of_another_name_speaks_all_the_same() {
+    assert_eq!(shop().baseline_policy("other", spec(rule("Deny"))).ingress(IN), "denied by other");
 }
 
 #[test]

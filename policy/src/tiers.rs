@@ -122,12 +122,14 @@ impl<'a> SideOf<'a> {
         for selecting in level {
             falls_through &= self.ask_policy(selecting, question, &mut matches, endings);
         }
-        let differ = note_tie(&matches, endings);
+        note_tie(&matches, endings);
         let mut passes = false;
         for (at, matched) in matches.iter().enumerate() {
-            // Of those that do the same, the first in order stands for all.
-            let is_told = |other: &Match<'_>| other.certain && other.hit.policy != matched.hit.policy;
-            if !differ && matches.iter().take(at).any(is_told) {
+            // Where all do the same, the first that matches for certain stands for those behind it.
+            let is_other = |other: &&Match<'_>| other.hit.policy != matched.hit.policy;
+            let stands_behind = matches.iter().take(at).filter(is_other).any(|other| other.certain);
+            let mut others = matches.iter().filter(is_other);
+            if stands_behind && others.all(|other| other.action == matched.action) {
                 continue;
             }
             match matched.action {
@@ -285,19 +287,15 @@ struct Match<'a> {
     certain: bool,
 }
 
-/// Two policies of one priority that may do different things leave the answer open; whether there
-/// are such.
-fn note_tie<'a>(matches: &Matches<'a>, endings: &mut Endings<'a>) -> bool {
+/// Two policies of one priority that may do different things leave the answer open.
+fn note_tie<'a>(matches: &Matches<'a>, endings: &mut Endings<'a>) {
     let differ =
         |one: &Match<'a>, other: &Match<'a>| one.action != other.action && one.hit.policy != other.hit.policy;
-    let mut found = false;
     for (at, one) in matches.iter().enumerate() {
         if let Some(other) = matches.iter().skip(at + 1).find(|other| differ(one, other)) {
             endings.miss(Missing::Tie(one.hit.policy, other.hit.policy));
-            found = true;
         }
     }
-    found
 }
 
 /// What the NetworkPolicies say together.

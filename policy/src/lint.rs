@@ -7,13 +7,32 @@
 //!
 //! Every finding is certain, or says "may". Each code is described in `docs/lint.md`.
 
-use crate::{Object, ObjectKey, validate::write_key};
-use serde::Serialize;
-use std::fmt;
-
+mod blocks;
 mod code;
+mod conditions;
+mod covers;
+mod duplicates;
+mod findings;
+mod isolation;
+mod nearest;
+mod nobody;
+mod population;
+mod ports;
+mod redundant;
+mod tiers;
+mod types;
+mod view;
 
 pub use code::Code;
+
+use crate::{Object, ObjectKey, network_policy::NetworkPolicy, validate::write_key};
+use blocks::PodAddresses;
+use duplicates::Effective;
+use findings::Findings;
+use isolation::Dns;
+use population::{Dormant, Population};
+use serde::Serialize;
+use std::fmt;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -79,6 +98,37 @@ impl fmt::Display for Finding {
 /// The findings are sorted by object, field and code. Findings about pods that no policy or peer
 /// selects are made only where pods are among the objects.
 pub fn lint(objects: &[Object]) -> Vec<Finding> {
-    let _ = objects;
-    Vec::new()
+    let mut findings = Findings::default();
+    let Effective { objects, cluster } = duplicates::check(&mut findings, objects);
+    let dormant = Dormant::read(&objects);
+    let population = Population::new(&cluster, objects.iter().copied(), &dormant);
+    let surveyed: Vec<_> = cluster.survey().collect();
+    let pods = PodAddresses::new(surveyed.iter().flat_map(|namespace| namespace.pods.iter().copied()));
+    let dns = Dns::find(&population);
+    for namespace in &surveyed {
+        for policy in &namespace.policies {
+            check_policy(&mut findings, &population, &pods, policy);
+        }
+        redundant::check(&mut findings, namespace.name, &namespace.policies);
+        if let Some(home) = population.home(namespace.name) {
+            isolation::check_default_deny(&mut findings, &cluster, &population, home, &namespace.policies);
+            isolation::check_dns(&mut findings, &cluster, &population, &dns, home);
+        }
+    }
+    tiers::check(&mut findings, &cluster, &population);
+    findings.finish()
+}
+
+fn check_policy(
+    findings: &mut Findings,
+    population: &Population<'_>,
+    pods: &PodAddresses<'_>,
+    policy: &NetworkPolicy,
+) {
+    types::check(findings, policy);
+    blocks::check(findings, pods, policy);
+    if population.has_pods() {
+        nobody::check(findings, population, policy);
+        ports::check(findings, population, policy);
+    }
 }

@@ -24,11 +24,11 @@ use std::collections::{BTreeMap, BTreeSet};
 const SYSTEM_PREFIX: &str = "kube-";
 
 /// Checks one namespace.
-pub(super) fn check_default_deny(
+pub(super) fn check_default_deny<'a>(
     findings: &mut Findings,
     cluster: &Cluster,
-    population: &Population<'_>,
-    home: &Home<'_>,
+    population: &Population<'a>,
+    home: &Home<'a>,
     policies: &[&NetworkPolicy],
 ) {
     let live: Vec<_> = live(population, home).collect();
@@ -156,12 +156,12 @@ impl<'a> Dns<'a> {
 }
 
 /// Checks the pods of one namespace, those with the same isolating policies at once.
-pub(super) fn check_dns(
+pub(super) fn check_dns<'a>(
     findings: &mut Findings,
     cluster: &Cluster,
-    population: &Population<'_>,
+    population: &Population<'a>,
     dns: &Dns<'_>,
-    home: &Home<'_>,
+    home: &Home<'a>,
 ) {
     let mut groups: BTreeMap<Vec<&str>, (usize, &Pod)> = BTreeMap::new();
     for (class, pod) in live(population, home).filter(|(class, _)| !dns.is_server(class)) {

@@ -9,41 +9,35 @@ const COMPARED: usize = 1000;
 const LONGEST: usize = 317;
 
 /// The labels that some objects have, each once.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Known<'a>(BTreeSet<(&'a str, &'a str)>);
 
 impl<'a> Known<'a> {
     /// Collects the labels of pods or namespaces.
     pub(super) fn new(labels: impl Iterator<Item = &'a BTreeMap<String, String>>) -> Self {
-        let pairs = labels.flatten().map(|(key, value)| (key.as_str(), value.as_str()));
-        Self(pairs.filter(|(key, value)| key.len() + value.len() <= LONGEST).take(COMPARED * 10).collect())
+        Self(labels.flatten().map(|(key, value)| (key.as_str(), value.as_str())).collect())
     }
+}
 
-    /// Says which of the wanted labels nobody has, and what comes nearest to it.
-    pub(super) fn explain(&self, wanted: &LabelSelector, who: &str) -> String {
-        let missing = pairs(wanted).find(|pair| !self.0.contains(pair));
-        let Some((key, value)) = missing else {
-            return format!("no {who} has all the labels that it asks for");
-        };
-        match self.nearest(key, value) {
-            Some((near_key, near_value)) => format!(
-                "no {who} has the label `{}`; nearest is `{}`",
-                label(key, value),
-                label(near_key, near_value)
-            ),
-            None => format!("no {who} has the label `{}`", label(key, value)),
-        }
+/// Says which of the wanted labels none of the objects has, and what comes nearest to it.
+pub(super) fn explain<'a>(known: &[&'a Known<'a>], wanted: &'a LabelSelector, who: &str) -> String {
+    let missing = pairs(wanted).find(|pair| !known.iter().any(|known| known.0.contains(pair)));
+    let Some((key, value)) = missing else { return format!("no {who} has all the labels that it asks for") };
+    let missing = format!("no {who} has the label `{}`", label(key, value));
+    match nearest(known, key, value) {
+        Some((near_key, near_value)) => format!("{missing}; nearest is `{}`", label(near_key, near_value)),
+        None => missing,
     }
+}
 
-    /// A label with the same key, else one with the same value, each nearly the same.
-    fn nearest(&self, key: &str, value: &str) -> Option<(&'a str, &'a str)> {
-        let pairs = || self.0.iter().copied().take(COMPARED);
-        let same_key =
-            pairs().filter(|pair| pair.0 == key).filter_map(|pair| Some((distance(pair.1, value)?, pair)));
-        let same_value =
-            pairs().filter(|pair| pair.1 == value).filter_map(|pair| Some((distance(pair.0, key)?, pair)));
-        same_key.min().or_else(|| same_value.min()).map(|(_, pair)| pair)
-    }
+/// A label with the same key, else one with the same value, each nearly the same.
+fn nearest<'a>(known: &[&'a Known<'a>], key: &'a str, value: &str) -> Option<(&'a str, &'a str)> {
+    let same_key = known.iter().flat_map(|known| known.0.range((key, "")..).take_while(|pair| pair.0 == key));
+    let near_values = same_key.take(COMPARED).filter_map(|pair| Some((distance(pair.1, value)?, *pair)));
+    let same_value =
+        known.iter().flat_map(|known| known.0.iter()).take(COMPARED).filter(|pair| pair.1 == value);
+    let near_keys = same_value.filter_map(|pair| Some((distance(pair.0, key)?, *pair)));
+    near_values.min().or_else(|| near_keys.min()).map(|(_, pair)| pair)
 }
 
 /// The labels that a selector asks for one by one.
@@ -85,7 +79,7 @@ mod tests {
             match_labels: Some(BTreeMap::from([(wanted.0.to_owned(), wanted.1.to_owned())])),
             match_expressions: None,
         };
-        Known::new(labels.iter()).explain(&selector, "pod")
+        super::explain(&[&Known::new(labels.iter())], &selector, "pod")
     }
 
     #[test]

@@ -4,11 +4,13 @@
 use super::{
     Code, conditions,
     findings::{At, Findings},
-    nearest::Known,
+    nearest::explain,
     population::{Class, Hint, Population},
     view::{RuleView, rules},
 };
-use crate::{labels::Labels, network_policy::NetworkPolicy, peer::PeerMatch, selector::Selector};
+use crate::{
+    labels::Labels, network_policy::NetworkPolicy, peer::PeerMatch, selector::Selector, truth::Truth,
+};
 use k8s_openapi::{api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::apis::meta::v1::LabelSelector};
 
 /// Checks one policy; only to be asked where pods are known.
@@ -57,12 +59,10 @@ fn example(class: &Class<'_>) -> String {
 }
 
 fn why_no_pod(population: &Population<'_>, namespace: &str, selector: &LabelSelector) -> String {
-    let classes = population.home(namespace).map(|home| population.classes_of(home)).unwrap_or_default();
-    if classes.is_empty() {
-        return format!("namespace {namespace} has no pods");
+    match population.home(namespace).filter(|home| !home.classes.is_empty()) {
+        Some(home) => explain(&[population.known(home)], selector, &format!("pod of namespace {namespace}")),
+        None => format!("namespace {namespace} has no pods"),
     }
-    Known::new(classes.iter().map(|class| class.template.labels.text()))
-        .explain(selector, &format!("pod of namespace {namespace}"))
 }
 
 fn check_rule(
@@ -241,8 +241,7 @@ impl<'s> Search<'s, '_> {
         }
         let homes: Vec<_> = self.population.homes_matched(namespaces).collect();
         if homes.is_empty() {
-            let labels = self.population.homes.iter().filter_map(|home| home.text);
-            let why = Known::new(labels).explain(wanted_namespaces, "namespace");
+            let why = explain(&[self.population.known_homes()], wanted_namespaces, "namespace");
             return Some(Nobody { why: format!("matches nobody: {why}"), are_anded: false });
         }
         // A namespace without pods waits for them.
@@ -257,20 +256,17 @@ impl<'s> Search<'s, '_> {
             );
             return Some(Nobody { why, are_anded: true });
         }
-        let texts = homes.iter().flat_map(|home| self.population.classes_of(home));
-        let known = Known::new(texts.map(|class| class.template.labels.text()));
-        let why = known.explain(wanted_pods, "pod of the namespaces");
+        let known: Vec<_> = homes.into_iter().map(|home| self.population.known(home)).collect();
+        let why = explain(&known, wanted_pods, "pod of the namespaces");
         Some(Nobody { why: format!("matches nobody: {why}"), are_anded: false })
     }
 
     /// Whether no pod of the policy's own namespace has the labels.
     fn is_certainly_nobody(self, pods: &LabelSelector) -> bool {
-        let Some(home) = self.population.home(self.namespace()) else { return true };
         let selector = Selector::compile(pods);
-        let mut classes = self.population.classes_of(home).iter();
-        !classes.any(|class| {
-            selector.admits(Labels::Known(class.template.labels.prints())) != crate::truth::Truth::No
-        })
+        let hint = Hint::new(Some(self.namespace()), Some(pods));
+        let mut classes = self.population.candidates(hint);
+        !classes.any(|class| selector.admits(Labels::Known(class.template.labels.prints())) != Truth::No)
     }
 }
 

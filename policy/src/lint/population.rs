@@ -1,5 +1,6 @@
 //! The pods that are known, in classes that policies cannot tell apart, and indexes to find them by.
 
+use super::nearest::Known;
 use crate::{
     Cluster, Object, Pod,
     labels::Labels,
@@ -14,6 +15,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv4Addr},
     ops::Range,
@@ -59,13 +61,15 @@ pub(super) struct Class<'a> {
 }
 
 /// A namespace and which classes live in it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Home<'a> {
     pub(super) name: &'a str,
     pub(super) labels: Labels<'a>,
     /// The same to read, where they are known.
     pub(super) text: Option<&'a BTreeMap<String, String>>,
     pub(super) classes: Range<usize>,
+    /// The labels of its pods, collected when they are first asked for.
+    known: OnceCell<Known<'a>>,
 }
 
 /// All pods that are known.
@@ -73,6 +77,8 @@ pub(super) struct Population<'a> {
     cluster: &'a Cluster,
     pub(super) homes: Vec<Home<'a>>,
     pub(super) classes: Vec<Class<'a>>,
+    /// The labels of namespaces, collected when they are first asked for.
+    known_homes: OnceCell<Known<'a>>,
     by_name: HashMap<&'a str, usize>,
     by_label: HashMap<&'a str, HashMap<&'a str, Vec<usize>>>,
 }
@@ -114,6 +120,7 @@ impl<'a> Population<'a> {
             cluster,
             homes: Vec::new(),
             classes: Vec::new(),
+            known_homes: OnceCell::new(),
             by_name: HashMap::new(),
             by_label: HashMap::new(),
         };
@@ -142,6 +149,7 @@ impl<'a> Population<'a> {
                 labels: surveyed.labels,
                 text: surveyed.text,
                 classes,
+                known: OnceCell::new(),
             });
         }
         population.index();
@@ -196,6 +204,17 @@ impl<'a> Population<'a> {
         self.classes.get(home.classes.clone()).unwrap_or_default()
     }
 
+    /// The labels of the pods of a namespace.
+    pub(super) fn known<'s>(&'s self, home: &'s Home<'a>) -> &'s Known<'a> {
+        let classes = || self.classes_of(home).iter();
+        home.known.get_or_init(|| Known::new(classes().map(|class| class.template.labels.text())))
+    }
+
+    /// The labels of the namespaces whose objects are known.
+    pub(super) fn known_homes(&self) -> &Known<'a> {
+        self.known_homes.get_or_init(|| Known::new(self.homes.iter().filter_map(|home| home.text)))
+    }
+
     /// The classes that a NetworkPolicy selects, host-network ones too; also those of which that is
     /// not certain.
     pub(super) fn selected<'s>(
@@ -242,7 +261,7 @@ impl<'a> Population<'a> {
     }
 
     /// The classes that a hint leaves.
-    fn candidates(&self, hint: Hint<'_>) -> impl Iterator<Item = &Class<'a>> {
+    pub(super) fn candidates(&self, hint: Hint<'_>) -> impl Iterator<Item = &Class<'a>> {
         let range = match hint.namespace {
             Some(name) => self.home(name).map_or(0..0, |home| home.classes.clone()),
             None => 0..self.classes.len(),

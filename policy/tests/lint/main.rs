@@ -13,6 +13,7 @@ mod isolation;
 mod nobody;
 mod objects;
 mod ports;
+mod reach;
 mod redundant;
 mod removal;
 mod speed;

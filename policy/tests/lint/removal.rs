@@ -72,7 +72,7 @@ fn policies() -> impl Strategy<Value = Vec<Value>> {
     })
 }
 
-fn pods() -> World {
+pub(crate) fn pods() -> World {
     let ports = json!([{"name": "one", "containerPort": 1}, {"name": "two", "containerPort": 2}]);
     let mut world = world().namespace("shop", "team=a").namespace("dev", "team=b");
     for (index, labels) in LABELS.into_iter().enumerate() {
@@ -81,7 +81,7 @@ fn pods() -> World {
     world.pod("dev/p", "app=a")
 }
 
-fn addresses(objects: &[Object]) -> Vec<IpAddr> {
+pub(crate) fn addresses(objects: &[Object]) -> Vec<IpAddr> {
     let ips = objects.iter().filter_map(|object| match object {
         Object::Pod(pod) => pod.status.as_ref()?.pod_ips.as_ref()?.first()?.ip.parse().ok(),
         _ => None,
@@ -90,7 +90,7 @@ fn addresses(objects: &[Object]) -> Vec<IpAddr> {
 }
 
 /// Verdicts between all of them, without the names of policies.
-fn decisions(objects: Vec<Object>, addresses: &[IpAddr]) -> Vec<Decision> {
+pub(crate) fn decisions(objects: Vec<Object>, addresses: &[IpAddr]) -> Vec<Decision> {
     let mut cluster = Cluster::default();
     for object in objects {
         cluster.apply(object).unwrap();

@@ -19,6 +19,7 @@ mod pod_table;
 mod pods;
 mod scope;
 mod slots;
+mod survey;
 mod workload;
 
 pub use addresses::Owner;

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 /// A compiled `ipBlock`.
 #[derive(Clone, Debug)]
 pub(crate) struct IpBlock {
-    cidr: IpNet,
-    except: Vec<IpNet>,
+    pub(crate) cidr: IpNet,
+    pub(crate) except: Vec<IpNet>,
 }
 
 impl IpBlock {

@@ -31,7 +31,7 @@ pub(crate) struct NetworkPolicy {
     pub(crate) id: PolicyId,
     /// As it was written.
     pub(crate) spec: k8s::NetworkPolicySpec,
-    subject: Selector,
+    pub(crate) subject: Selector,
     egress: Section,
     ingress: Section,
 }

@@ -32,7 +32,7 @@ pub(crate) struct TierPolicy {
     pub(crate) id: PolicyId,
     /// As it was written.
     pub(crate) written: Written,
-    subject: Subject,
+    pub(crate) subject: Subject,
     egress: Box<[TierRule]>,
     ingress: Box<[TierRule]>,
 }

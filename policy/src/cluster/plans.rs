@@ -24,7 +24,7 @@ use std::{collections::BTreeMap, sync::Arc};
 /// The cluster-wide policies, and the lists that templates have of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TierLists {
-    policies: OrdMap<(PolicyKind, Arc<str>), Arc<TierPolicy>>,
+    pub(super) policies: OrdMap<(PolicyKind, Arc<str>), Arc<TierPolicy>>,
     /// By which of the policies select.
     lists: HashMap<Box<[Truth]>, Arc<Tiers>>,
 }

@@ -1,0 +1,134 @@
+//! What is wrong, or probably not meant, in a set of objects taken together.
+//!
+//! ```text
+//! [Object] -> validate ----------------------------> findings
+//!          -> the policies + the pods that are known -> checks -> findings, sorted
+//! ```
+//!
+//! Every finding is certain, or says "may". Each code is described in `docs/lint.md`.
+
+mod blocks;
+mod code;
+mod conditions;
+mod covers;
+mod duplicates;
+mod findings;
+mod isolation;
+mod nearest;
+mod nobody;
+mod population;
+mod ports;
+mod redundant;
+mod tiers;
+mod types;
+mod view;
+
+pub use code::Code;
+
+use crate::{Object, ObjectKey, network_policy::NetworkPolicy, validate::write_key};
+use blocks::PodAddresses;
+use duplicates::Effective;
+use findings::Findings;
+use isolation::Dns;
+use population::{Dormant, Population};
+use serde::Serialize;
+use std::fmt;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The API rejects it, or it cannot do what it says.
+    Error,
+    /// It probably does not do what was meant.
+    Warning,
+    /// It is good to know.
+    Info,
+}
+
+impl Severity {
+    /// The word used in text and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that is wrong, or probably not meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What kind of thing.
+    pub code: Code,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The object to change.
+    #[serde(serialize_with = "write_key")]
+    pub object: ObjectKey,
+    /// The field of it, such as `spec.ingress[0].from[1]`; absent for the object as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What is the matter.
+    pub message: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, severity, object, field, message, mend } = self;
+        write!(f, "{severity} {code}: {object}: ")?;
+        if let Some(field) = field {
+            write!(f, "{field}: ")?;
+        }
+        write!(f, "{message}; {mend}")
+    }
+}
+
+/// Looks at objects as one cluster and names what is wrong or probably not meant.
+///
+/// The findings are sorted by object, field and code. Findings about pods that no policy or peer
+/// selects are made only where pods are among the objects.
+pub fn lint(objects: &[Object]) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    let Effective { objects, cluster } = duplicates::check(&mut findings, objects);
+    let dormant = Dormant::read(&objects);
+    let population = Population::new(&cluster, objects.iter().copied(), &dormant);
+    let surveyed: Vec<_> = cluster.survey().collect();
+    let pods = PodAddresses::new(surveyed.iter().flat_map(|namespace| namespace.pods.iter().copied()));
+    let dns = Dns::find(&population);
+    for namespace in &surveyed {
+        for policy in &namespace.policies {
+            check_policy(&mut findings, &population, &pods, policy);
+        }
+        redundant::check(&mut findings, namespace.name, &namespace.policies);
+        if let Some(home) = population.home(namespace.name) {
+            isolation::check_default_deny(&mut findings, &cluster, &population, home, &namespace.policies);
+            isolation::check_dns(&mut findings, &cluster, &population, &dns, home);
+        }
+    }
+    tiers::check(&mut findings, &cluster, &population);
+    findings.finish()
+}
+
+fn check_policy(
+    findings: &mut Findings,
+    population: &Population<'_>,
+    pods: &PodAddresses<'_>,
+    policy: &NetworkPolicy,
+) {
+    types::check(findings, policy);
+    blocks::check(findings, pods, policy);
+    if population.has_pods() {
+        nobody::check(findings, population, policy);
+        ports::check(findings, population, policy);
+    }
+}

@@ -1,0 +1,81 @@
+//! Collects findings and puts them in order.
+
+use super::{Code, Finding, Severity};
+use crate::{ObjectKey, ObjectKind, PolicyId, PolicyKind};
+
+/// The findings so far.
+#[derive(Default)]
+pub(super) struct Findings(Vec<Finding>);
+
+/// What a finding is about: an object, and perhaps a field of it.
+#[derive(Clone, Debug)]
+pub(super) struct At {
+    pub(super) object: ObjectKey,
+    pub(super) field: Option<String>,
+}
+
+impl At {
+    /// A field of the object.
+    pub(super) fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+impl From<ObjectKey> for At {
+    fn from(object: ObjectKey) -> Self {
+        Self { object, field: None }
+    }
+}
+
+impl From<&PolicyId> for At {
+    fn from(policy: &PolicyId) -> Self {
+        let kind = match policy.kind {
+            PolicyKind::NetworkPolicy => ObjectKind::NetworkPolicy,
+            PolicyKind::ClusterNetworkPolicy => ObjectKind::ClusterNetworkPolicy,
+            PolicyKind::AdminNetworkPolicy => ObjectKind::AdminNetworkPolicy,
+            PolicyKind::BaselineAdminNetworkPolicy => ObjectKind::BaselineAdminNetworkPolicy,
+        };
+        let namespace = policy.namespace.as_deref().map(str::to_owned);
+        ObjectKey { kind, namespace, name: policy.name.to_string() }.into()
+    }
+}
+
+impl Findings {
+    /// Adds a finding with the severity of its code.
+    pub(super) fn add(
+        &mut self,
+        code: Code,
+        at: impl Into<At>,
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.add_as(code.severity(), code, at, message, mend);
+    }
+
+    /// Adds a finding that matters less than others of its code.
+    pub(super) fn add_as(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        at: impl Into<At>,
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        let At { object, field } = at.into();
+        let (message, mend) = (message.into(), mend.into());
+        self.0.push(Finding { code, severity, object, field, message, mend });
+    }
+
+    /// In order, each once.
+    pub(super) fn finish(mut self) -> Vec<Finding> {
+        self.0.sort_by(|one, other| order(one).cmp(&order(other)));
+        self.0.dedup();
+        self.0
+    }
+}
+
+/// By object, then field, then code; texts break what ties are left.
+fn order(finding: &Finding) -> (&ObjectKey, &Option<String>, Code, &str, &str) {
+    (&finding.object, &finding.field, finding.code, &finding.message, &finding.mend)
+}

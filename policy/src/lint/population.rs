@@ -1,0 +1,283 @@
+//! The pods that are known, in classes that policies cannot tell apart, and indexes to find them by.
+
+use super::nearest::Known;
+use crate::{
+    Cluster, Object, Pod,
+    labels::Labels,
+    network_policy::NetworkPolicy,
+    peer::{Peer, PeerMatch, PeerPod},
+    selector::Selector,
+    template::Template,
+    truth::Truth,
+};
+use k8s_openapi::{
+    api::core::v1::{self as k8s, PodTemplateSpec},
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, Ipv4Addr},
+    ops::Range,
+};
+
+/// The templates of workloads that may have no pod at the moment.
+pub(super) struct Dormant(Vec<(Template, bool)>);
+
+impl Dormant {
+    /// Reads the templates of ReplicaSets and Jobs.
+    pub(super) fn read(objects: &[&Object]) -> Self {
+        let templates = objects.iter().filter_map(|object| {
+            let template = match object {
+                Object::ReplicaSet(set) => set.spec.as_ref()?.template.as_ref()?,
+                Object::Job(job) => &job.spec.as_ref()?.template,
+                _ => return None,
+            };
+            let key = object.key();
+            let PodTemplateSpec { metadata, spec } = template;
+            let spec = spec.clone().unwrap_or_default();
+            let mut metadata = metadata.clone().unwrap_or_default();
+            let host = spec.host_network.unwrap_or_default();
+            Some((Template::read(key.namespace_or_default(), &mut metadata, &spec), host))
+        });
+        Self(templates.collect())
+    }
+}
+
+/// Pods of one template, or a template without pods.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Class<'a> {
+    pub(super) template: &'a Template,
+    /// Its namespace, by its place in the population.
+    pub(super) namespace: usize,
+    /// Whether its pods live, or would live, in the pod network.
+    pub(super) in_pod_network: bool,
+    /// How many of its pods live.
+    pub(super) live: usize,
+    /// One of its pods, a living one where there is one.
+    pub(super) pod: Option<&'a Pod>,
+    /// That pod as it was written.
+    pub(super) written: Option<&'a k8s::Pod>,
+}
+
+/// A namespace and which classes live in it.
+#[derive(Debug)]
+pub(super) struct Home<'a> {
+    pub(super) name: &'a str,
+    pub(super) labels: Labels<'a>,
+    /// The same to read, where they are known.
+    pub(super) text: Option<&'a BTreeMap<String, String>>,
+    pub(super) classes: Range<usize>,
+    /// The labels of its pods, collected when they are first asked for.
+    known: OnceCell<Known<'a>>,
+}
+
+/// All pods that are known.
+pub(super) struct Population<'a> {
+    cluster: &'a Cluster,
+    pub(super) homes: Vec<Home<'a>>,
+    pub(super) classes: Vec<Class<'a>>,
+    /// The labels of namespaces, collected when they are first asked for.
+    known_homes: OnceCell<Known<'a>>,
+    by_name: HashMap<&'a str, usize>,
+    by_label: HashMap<&'a str, HashMap<&'a str, Vec<usize>>>,
+}
+
+/// What narrows a search before selectors are asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hint<'h> {
+    /// A label that the pods must have.
+    label: Option<(&'h str, &'h str)>,
+    /// The only namespace.
+    namespace: Option<&'h str>,
+}
+
+impl<'h> Hint<'h> {
+    /// From the selectors as they were written; an absent one restricts nothing.
+    pub(super) fn new(namespace: Option<&'h str>, pods: Option<&'h LabelSelector>) -> Self {
+        let labels = pods.and_then(|pods| pods.match_labels.as_ref());
+        let label = labels.and_then(BTreeMap::first_key_value);
+        Self { label: label.map(|(key, value)| (key.as_str(), value.as_str())), namespace }
+    }
+}
+
+impl<'a> Population<'a> {
+    /// Takes in the pods of a cluster; `objects` are what it was built from.
+    pub(super) fn new(
+        cluster: &'a Cluster,
+        objects: impl Iterator<Item = &'a Object>,
+        dormant: &'a Dormant,
+    ) -> Self {
+        let written = objects.filter_map(|object| match object {
+            Object::Pod(pod) => {
+                let key = object.key();
+                Some(((key.namespace_or_default().to_owned(), key.name), &**pod))
+            }
+            _ => None,
+        });
+        let written: HashMap<(String, String), &k8s::Pod> = written.collect();
+        let mut population = Self {
+            cluster,
+            homes: Vec::new(),
+            classes: Vec::new(),
+            known_homes: OnceCell::new(),
+            by_name: HashMap::new(),
+            by_label: HashMap::new(),
+        };
+        let mut sleeping: BTreeMap<&str, Vec<&(Template, bool)>> = BTreeMap::new();
+        for entry in &dormant.0 {
+            sleeping.entry(&entry.0.namespace.name).or_default().push(entry);
+        }
+        for surveyed in cluster.survey() {
+            let home = population.homes.len();
+            let first = population.classes.len();
+            population.add_pods(home, &surveyed.pods, &written);
+            for (template, host) in sleeping.remove(surveyed.name).unwrap_or_default() {
+                population.classes.push(Class {
+                    template,
+                    namespace: home,
+                    in_pod_network: !host,
+                    live: 0,
+                    pod: None,
+                    written: None,
+                });
+            }
+            population.by_name.insert(surveyed.name, home);
+            let classes = first..population.classes.len();
+            population.homes.push(Home {
+                name: surveyed.name,
+                labels: surveyed.labels,
+                text: surveyed.text,
+                classes,
+                known: OnceCell::new(),
+            });
+        }
+        population.index();
+        population
+    }
+
+    /// Pods of one template and one kind of network are one class.
+    fn add_pods(&mut self, home: usize, pods: &[&'a Pod], written: &HashMap<(String, String), &'a k8s::Pod>) {
+        let mut known: HashMap<(*const Template, bool), usize> = HashMap::new();
+        for pod in pods {
+            let key = (std::ptr::from_ref::<Template>(&pod.template), pod.host_network);
+            let at = *known.entry(key).or_insert_with(|| {
+                self.classes.push(Class {
+                    template: &pod.template,
+                    namespace: home,
+                    in_pod_network: !pod.host_network,
+                    live: 0,
+                    pod: None,
+                    written: None,
+                });
+                self.classes.len() - 1
+            });
+            let class = &mut self.classes[at];
+            if class.pod.is_none() || (class.live == 0 && !pod.finished) {
+                class.pod = Some(pod);
+                class.written = written.get(&(pod.namespace().to_owned(), pod.name.to_string())).copied();
+            }
+            class.live += usize::from(!pod.finished);
+        }
+    }
+
+    fn index(&mut self) {
+        for (at, class) in self.classes.iter().enumerate() {
+            for (key, value) in class.template.labels.text() {
+                self.by_label.entry(key).or_default().entry(value).or_default().push(at);
+            }
+        }
+    }
+
+    /// Whether there is any living pod; without one nothing can be said about who is selected.
+    pub(super) fn has_pods(&self) -> bool {
+        self.classes.iter().any(|class| class.live > 0)
+    }
+
+    /// The namespace of this name, where anything is known of it.
+    pub(super) fn home(&self, name: &str) -> Option<&Home<'a>> {
+        self.by_name.get(name).map(|at| &self.homes[*at])
+    }
+
+    /// The classes of a namespace.
+    pub(super) fn classes_of(&self, home: &Home<'a>) -> &[Class<'a>] {
+        self.classes.get(home.classes.clone()).unwrap_or_default()
+    }
+
+    /// The labels of the pods of a namespace.
+    pub(super) fn known<'s>(&'s self, home: &'s Home<'a>) -> &'s Known<'a> {
+        let classes = || self.classes_of(home).iter();
+        home.known.get_or_init(|| Known::new(classes().map(|class| class.template.labels.text())))
+    }
+
+    /// The labels of the namespaces whose objects are known.
+    pub(super) fn known_homes(&self) -> &Known<'a> {
+        self.known_homes.get_or_init(|| Known::new(self.homes.iter().filter_map(|home| home.text)))
+    }
+
+    /// The classes that a NetworkPolicy selects, host-network ones too; also those of which that is
+    /// not certain.
+    pub(super) fn selected<'s>(
+        &'s self,
+        policy: &'s NetworkPolicy,
+    ) -> impl Iterator<Item = &'s Class<'a>> + 's {
+        let hint = Hint::new(policy.id.namespace.as_deref(), policy.spec.pod_selector.as_ref());
+        self.candidates(hint).filter(|class| policy.selects(class.template) != Truth::No)
+    }
+
+    /// The classes that a peer matches by its selectors, host-network ones too; also those of which
+    /// that is not certain.
+    pub(super) fn matched<'s>(
+        &'s self,
+        peer: &'s PeerMatch,
+        hint: Hint<'s>,
+    ) -> Box<dyn Iterator<Item = &'s Class<'a>> + 's> {
+        let matches = move |class: &&Class<'a>| self.peer_matches(peer, class) != Truth::No;
+        match (peer, hint) {
+            (PeerMatch::PodsOf { namespaces, .. }, Hint { label: None, namespace: None }) => {
+                let homes = self.homes.iter().filter(|home| namespaces.admits(home.labels) != Truth::No);
+                Box::new(homes.flat_map(|home| self.classes_of(home)).filter(matches))
+            }
+            _ => Box::new(self.candidates(hint).filter(matches)),
+        }
+    }
+
+    /// Whether a peer matches the pods of a class, as the evaluator says.
+    pub(super) fn peer_matches(&self, peer: &PeerMatch, class: &Class<'_>) -> Truth {
+        let labels = self.homes[class.namespace].labels;
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let pod = PeerPod {
+            namespace: class.template.namespace.print,
+            labels: class.template.labels.prints(),
+            namespace_labels: labels,
+            template: class.template,
+        };
+        peer.matches(&Peer { ip: nowhere, pod: Some(pod) }, self.cluster)
+    }
+
+    /// The namespaces that a selector matches, also those of which that is not certain.
+    pub(super) fn homes_matched(&self, namespaces: &Selector) -> impl Iterator<Item = &Home<'a>> {
+        self.homes.iter().filter(|home| namespaces.admits(home.labels) != Truth::No)
+    }
+
+    /// The classes that a hint leaves.
+    pub(super) fn candidates(&self, hint: Hint<'_>) -> impl Iterator<Item = &Class<'a>> {
+        let range = match hint.namespace {
+            Some(name) => self.home(name).map_or(0..0, |home| home.classes.clone()),
+            None => 0..self.classes.len(),
+        };
+        let (labelled, all) = match hint.label {
+            Some(label) => (self.labelled(label, &range), 0..0),
+            None => (&[][..], range),
+        };
+        labelled.iter().copied().chain(all).map(|at| &self.classes[at])
+    }
+
+    /// The classes of a range that have a label.
+    fn labelled(&self, (key, value): (&str, &str), range: &Range<usize>) -> &[usize] {
+        let all = self.by_label.get(key).and_then(|values| values.get(value)).map_or(&[][..], Vec::as_slice);
+        let first = all.partition_point(|at| *at < range.start);
+        let end = all.partition_point(|at| *at < range.end);
+        all.get(first..end).unwrap_or_default()
+    }
+}

@@ -13,6 +13,7 @@ mod addresses;
 mod apply;
 mod decide;
 mod endpoints;
+mod inspect;
 mod names;
 mod plans;
 mod pod_table;
@@ -22,6 +23,7 @@ mod slots;
 mod workload;
 
 pub use addresses::Owner;
+pub(crate) use inspect::{Inspection, Laid, Route};
 
 use crate::{BaselineReading, Pod, node::Node};
 use addresses::AddressBook;

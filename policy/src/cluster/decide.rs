@@ -27,16 +27,16 @@ use std::net::IpAddr;
 
 /// One end of a connection: an address and those who claim it.
 #[derive(Clone, Copy, Debug)]
-struct Party<'a> {
-    ip: IpAddr,
-    claims: Claims<'a>,
+pub(super) struct Party<'a> {
+    pub(super) ip: IpAddr,
+    pub(super) claims: Claims<'a>,
 }
 
 /// Both ends of a connection.
 #[derive(Clone, Copy, Debug)]
-struct Parties<'a> {
-    source: Party<'a>,
-    destination: Party<'a>,
+pub(super) struct Parties<'a> {
+    pub(super) source: Party<'a>,
+    pub(super) destination: Party<'a>,
 }
 
 impl Cluster {
@@ -67,14 +67,28 @@ impl Cluster {
         destination: Option<&Pod>,
     ) -> Decision {
         let connection = connection.canonical();
-        let parties = Parties {
-            source: self.narrowed(self.party(connection.source), source),
-            destination: self.narrowed(self.party(connection.destination), destination),
-        };
+        let parties = self.parties(&connection, source, destination);
         self.evaluate_parties(&connection, parties).to_decision()
     }
 
-    fn evaluate_parties<'a>(&'a self, connection: &Connection, parties: Parties<'a>) -> Evaluation<'a> {
+    /// Both ends, where a pod is named with that pod as the one claimant.
+    pub(super) fn parties(
+        &self,
+        connection: &Connection,
+        source: Option<&Pod>,
+        destination: Option<&Pod>,
+    ) -> Parties<'_> {
+        Parties {
+            source: self.narrowed(self.party(connection.source), source),
+            destination: self.narrowed(self.party(connection.destination), destination),
+        }
+    }
+
+    pub(super) fn evaluate_parties<'a>(
+        &'a self,
+        connection: &Connection,
+        parties: Parties<'a>,
+    ) -> Evaluation<'a> {
         if connection.is_own_address() {
             let side = || Side::plain(SideVerdict::NotApplicable);
             return Evaluation { egress: side(), ingress: side() };
@@ -122,7 +136,7 @@ impl Cluster {
 
     /// One side: its subject is the end that the direction is about. `hairpin` marks a pod that
     /// reaches itself through a service.
-    fn side<'a>(
+    pub(super) fn side<'a>(
         &'a self,
         direction: Direction,
         connection: &Connection,
@@ -147,19 +161,19 @@ impl Cluster {
         }
     }
 
-    fn party(&self, ip: IpAddr) -> Party<'_> {
+    pub(super) fn party(&self, ip: IpAddr) -> Party<'_> {
         Party { ip, claims: self.addresses.claims(ip) }
     }
 }
 
 /// What one side is asked.
 #[derive(Clone, Copy)]
-struct Asked<'a, 'q> {
-    cluster: &'a Cluster,
-    direction: Direction,
-    connection: &'q Connection,
-    peer: Party<'a>,
-    hairpin: bool,
+pub(super) struct Asked<'a, 'q> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) direction: Direction,
+    pub(super) connection: &'q Connection,
+    pub(super) peer: Party<'a>,
+    pub(super) hairpin: bool,
 }
 
 impl<'a> Asked<'a, '_> {
@@ -210,12 +224,17 @@ impl<'a> Asked<'a, '_> {
 
     fn tiers(&self, subject: PodHolder, peer: Option<PodHolder>) -> Endings<'a> {
         let Some(plan) = self.cluster.plan(subject) else { return Endings::not_applicable() };
+        self.side_of(subject, plan).endings(&self.question(plan, peer))
+    }
+
+    /// The policies that speak about the subject.
+    pub(super) fn side_of(&self, subject: PodHolder, plan: &'a Plan) -> SideOf<'a> {
         let direction = self.direction;
         let other = match direction {
             Direction::Egress => Direction::Ingress,
             Direction::Ingress => Direction::Egress,
         };
-        let side = SideOf {
+        SideOf {
             direction,
             subject: &plan.template,
             admin: plan.admin(direction),
@@ -226,11 +245,10 @@ impl<'a> Asked<'a, '_> {
                 BaselineReading::AnyDirection => plan.isolating(other),
             },
             hairpin: self.hairpin.then(|| self.cluster.addresses.pod(subject)).flatten().map(AsRef::as_ref),
-        };
-        side.endings(&self.question(plan, peer))
+        }
     }
 
-    fn question(&self, subject: &'a Plan, peer: Option<PodHolder>) -> Question<'a, Cluster> {
+    pub(super) fn question(&self, subject: &'a Plan, peer: Option<PodHolder>) -> Question<'a, Cluster> {
         let peer = peer.and_then(|peer| self.cluster.plan(peer));
         let destination = match self.direction {
             Direction::Egress => peer,
@@ -250,7 +268,7 @@ impl<'a> Asked<'a, '_> {
 
 impl Cluster {
     /// The plan of a pod's template.
-    fn plan(&self, holder: PodHolder) -> Option<&Plan> {
+    pub(super) fn plan(&self, holder: PodHolder) -> Option<&Plan> {
         self.plans.get(holder.plan).map(AsRef::as_ref)
     }
 }
@@ -278,7 +296,7 @@ impl Cluster {
 }
 
 impl Parties<'_> {
-    fn is_one_pod(self) -> bool {
+    pub(super) fn is_one_pod(self) -> bool {
         match (self.source.claims.pods, self.destination.claims.pods) {
             (Claimants::One(source), Claimants::One(destination)) => source.pod == destination.pod,
             _ => false,

@@ -85,6 +85,7 @@ impl<'c, 'a> Case<'c, 'a> {
             (EndpointKind::Node, Some(pod)) => format!("{pod} is on the host network of node {name}"),
             (EndpointKind::Node, None) => format!("{ip} is an address of node {name}"),
             (EndpointKind::Service, _) => format!("{ip} is the address of service {name}"),
+            (EndpointKind::Contested, _) => format!("several nodes claim {ip}"),
             _ => format!("{ip} is external"),
         }
     }

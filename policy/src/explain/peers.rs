@@ -10,7 +10,7 @@ use crate::{
     address::parse_cidr,
     labels::{LabelSet, Labels, NAMESPACE_NAME_LABEL},
     network_policy::Direction,
-    peer::PeerMatch,
+    peer::{PeerMatch, PeerPod},
 };
 use k8s_openapi::api::networking::v1::IPBlock;
 use std::net::IpAddr;
@@ -85,7 +85,8 @@ fn of_pods(
 ) -> Vec<Unmet> {
     let Some(peer) = case.laid.question.peer.pod else { return vec![no_pod(case, field)] };
     let namespace = peer.template.namespace.name.as_ref();
-    let of_namespace = namespaces.map(|at| {
+    let mut unmet = Vec::new();
+    if let Some(at) = namespaces {
         let bearer = Bearer {
             condition: Condition::Namespace,
             name: &format!("namespace {namespace}"),
@@ -94,16 +95,11 @@ fn of_pods(
             wanted_by: "rule",
             field: &at.field,
         };
-        selectors::unmet(&at.selector, &bearer)
-    });
-    let of_pod = pods.map(|at| of_labels(case, at));
-    let halves = (of_namespace, of_pod);
-    let hint = alone(case, &halves, pods.map(|at| at.field.as_str()).unwrap_or_default());
-    let (of_namespace, of_pod) = halves;
-    let mut unmet = of_namespace.unwrap_or_default();
-    unmet.extend(of_pod.unwrap_or_default());
-    if let (Some(first), Some(hint)) = (unmet.first_mut(), hint) {
-        first.hint = Some(hint);
+        unmet.extend(selectors::unmet(&at.selector, &bearer));
+    }
+    unmet.extend(pods.map(|at| of_labels(case, at)).unwrap_or_default());
+    if let Some(first) = unmet.first_mut() {
+        first.hint = namespaces.zip(pods).and_then(|halves| alone(case, peer, halves));
     }
     unmet
 }
@@ -111,24 +107,22 @@ fn of_pods(
 /// One entry wants both halves; two entries would take either (N11).
 fn alone(
     case: &Case<'_, '_>,
-    halves: &(Option<Vec<Unmet>>, Option<Vec<Unmet>>),
-    field: &str,
+    peer: PeerPod<'_>,
+    (namespaces, pods): (&SelectorAt<'_>, &SelectorAt<'_>),
 ) -> Option<String> {
     // The other kinds of policy write both halves into one field.
-    if field.contains(".pods.") {
+    if pods.field.contains(".pods.") {
         return None;
     }
-    let both = "both halves of this entry must hold";
-    match halves {
-        (Some(namespace), Some(pod)) if namespace.is_empty() && !pod.is_empty() => {
-            Some(format!("{both}; as an entry of its own, namespaceSelector would match"))
-        }
-        (Some(namespace), Some(pod)) if !namespace.is_empty() && pod.is_empty() => {
-            let own = case.peer_namespace() == Some(case.laid.subject.namespace());
-            own.then(|| format!("{both}; as an entry of its own, podSelector would match"))
-        }
-        _ => None,
-    }
+    let is_own = case.peer_namespace() == Some(case.laid.subject.namespace());
+    let would = if selectors::holds(&namespaces.selector, peer.namespace_labels) {
+        "namespaceSelector"
+    } else if is_own && selectors::holds(&pods.selector, Labels::Known(peer.labels)) {
+        "podSelector"
+    } else {
+        return None;
+    };
+    Some(format!("both halves of this entry must hold; as an entry of its own, {would} would match"))
 }
 
 fn of_labels(case: &Case<'_, '_>, at: &SelectorAt<'_>) -> Vec<Unmet> {

@@ -20,7 +20,7 @@ pub(super) fn unmet(case: &Case<'_, '_>, ports: &[WrittenPort], field: &str) -> 
         close: None,
         text,
         matches_nobody: false,
-        hint: service_hint(case, ports),
+        hint: service_hint(case, ports).or_else(|| name_hint(case, ports)),
     }
 }
 
@@ -66,6 +66,15 @@ fn named(case: &Case<'_, '_>, name: &str, asked: u16) -> String {
         told.join(" and "),
         case.connection.protocol
     )
+}
+
+/// What the first name means, where the list holds more than that.
+fn name_hint(case: &Case<'_, '_>, ports: &[WrittenPort]) -> Option<String> {
+    let port = case.connection.port.filter(|_| ports.len() > 1)?;
+    ports.iter().find_map(|entry| match entry {
+        WrittenPort::Named(_, name) => Some(named(case, name, port)),
+        _ => None,
+    })
 }
 
 /// A rule that holds the service's port where policies see the pod's.

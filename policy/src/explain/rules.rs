@@ -73,7 +73,8 @@ fn judge_parts(
             explanation.port = compiled.ports.iter().position(matches);
         }
         Truth::No => {
-            explanation.unmet.push(ports::unmet(case, &rule.ports, &format!("{}.ports", rule.field)));
+            let field = format!("{}.{}", rule.field, rule.ports_field);
+            explanation.unmet.push(ports::unmet(case, &rule.ports, &field));
         }
         Truth::Unknown(_) => {}
     }

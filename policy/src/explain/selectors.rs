@@ -44,6 +44,11 @@ pub(super) fn unmet(selector: &LabelSelector, bearer: &Bearer<'_>) -> Vec<Unmet>
         .collect()
 }
 
+/// Whether every condition holds for certain.
+pub(super) fn holds(selector: &LabelSelector, labels: Labels<'_>) -> bool {
+    conditions(selector).all(|(_, compiled)| compiled.matches(labels, Truth::No) == Truth::Yes)
+}
+
 /// How many conditions a selector has.
 pub(super) fn count(selector: &LabelSelector) -> usize {
     conditions(selector).count()

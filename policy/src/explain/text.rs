@@ -125,7 +125,7 @@ fn tell_proposal(page: &mut Page, proposal: &Proposal, direction: Direction) {
 const fn headline(cause: Cause) -> &'static str {
     match cause {
         Cause::NoSubject | Cause::OwnAddress | Cause::SamePod | Cause::OwnNode => "not applicable",
-        Cause::NotIsolated => "not isolated, so allowed",
+        Cause::NotIsolated => "allowed, no policy isolates it",
         Cause::AdminAccepted => "accepted in the Admin tier",
         Cause::AdminDenied => "denied in the Admin tier",
         Cause::Admitted => "admitted",

@@ -57,6 +57,8 @@ pub(super) struct WrittenRule<'a> {
     /// What it does to what it matches, and the word for it; a rule of a NetworkPolicy admits.
     pub(super) action: Option<(Action, &'static str)>,
     pub(super) peers: Vec<WrittenPeer<'a>>,
+    /// `ports` or `protocols`.
+    pub(super) ports_field: &'static str,
     pub(super) ports: Vec<WrittenPort>,
     pub(super) compiled: Compiled<'a>,
 }
@@ -125,6 +127,7 @@ pub(super) fn of_network_policy(policy: &NetworkPolicy, direction: Direction) ->
                 peers: peers.map(|(index, peer)| of_v1_peer(peer, &at(index))).collect(),
                 ports: zip_ports(compiled, ports.unwrap_or_default().iter().map(v1_name)),
                 peers_field,
+                ports_field: "ports",
                 name: None,
                 action: None,
                 compiled: Compiled::Rule(compiled),
@@ -174,6 +177,10 @@ pub(super) fn of_tier_policy(policy: &TierPolicy, direction: Direction) -> Vec<W
                 peers: peers.iter().enumerate().map(|(index, peer)| of_peer(peer, &at(index))).collect(),
                 ports,
                 peers_field,
+                ports_field: match policy.id.kind {
+                    PolicyKind::ClusterNetworkPolicy => "protocols",
+                    _ => "ports",
+                },
                 name: compiled.name.as_deref(),
                 action: Some((compiled.action, action_word(policy.id.kind, compiled.action))),
                 compiled: Compiled::Tier(compiled),

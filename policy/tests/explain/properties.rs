@@ -40,6 +40,12 @@ fn questions() -> Vec<Connection> {
         .collect()
 }
 
+/// As many random clusters as `PROPTEST_CASES` says, few otherwise so that they take seconds.
+fn cases() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(16), failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// The same answer as the evaluator's.
 fn agrees(side: &SideExplanation, decision: &SideDecision) {
     assert_eq!(side.verdict, decision.verdict);
@@ -122,7 +128,7 @@ fn proposals_admit(cluster: &Cluster, connection: &Connection, explanation: &Exp
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn an_explanation_says_what_the_evaluator_says(objects in objects(), any_direction in any::<bool>()) {
@@ -161,7 +167,7 @@ fn every_clear_denial_between_two_pods_comes_with_a_proposal() {
     use proptest::{strategy::ValueTree as _, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();
     let mut proposed = 0;
-    for _ in 0..24 {
+    for _ in 0..12 {
         let cluster = cluster(objects().new_tree(&mut runner).unwrap().current());
         for connection in questions() {
             let explanation = explain(&cluster, &connection);

@@ -4,17 +4,13 @@ use super::page::Page;
 use crate::{
     PolicyKind, SideVerdict, Tier,
     explain::{
-        Cause, NearMiss, Others, Outcome, PolicyExplanation, RuleExplanation, SideExplanation,
-        TierExplanation, Unmet, Via,
+        NearMiss, Others, Outcome, PolicyExplanation, RuleExplanation, SideExplanation, TierExplanation,
+        Unmet, Via,
     },
 };
 
 /// Tells what each tier did.
 pub(super) fn tell(page: &mut Page, side: &SideExplanation, direction: &str) {
-    let policies = side.tiers.iter().flat_map(|tier| &tier.policies);
-    if side.cause == Cause::NotIsolated && policies.count() == 0 {
-        page.say(1, &format!("no policy speaks about its {direction}"));
-    }
     for tier in &side.tiers {
         for policy in &tier.policies {
             tell_policy(page, side, tier, policy, direction);

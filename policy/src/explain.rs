@@ -35,6 +35,53 @@ use crate::{Cluster, Connection, Pod, cluster::Route, network_policy::Direction}
 use proposal::Asked;
 
 /// Explains what the policies say about a connection.
+///
+/// ```
+/// use portolan_policy::{Cluster, Connection, Protocol, explain, parse_manifest};
+///
+/// let mut cluster = Cluster::default();
+/// let manifest = parse_manifest(
+///     "
+/// apiVersion: v1
+/// kind: Pod
+/// metadata: {namespace: shop, name: web, labels: {app: front-end}}
+/// status: {podIPs: [{ip: 10.0.0.1}]}
+/// ---
+/// apiVersion: v1
+/// kind: Pod
+/// metadata: {namespace: shop, name: db, labels: {app: db}}
+/// status: {podIPs: [{ip: 10.0.0.2}]}
+/// ---
+/// apiVersion: networking.k8s.io/v1
+/// kind: NetworkPolicy
+/// metadata: {namespace: shop, name: db}
+/// spec:
+///   podSelector: {matchLabels: {app: db}}
+///   ingress:
+///     - from: [{podSelector: {matchLabels: {app: frontend}}}]
+/// ",
+/// );
+/// for object in manifest.objects {
+///     cluster.apply(object)?;
+/// }
+/// let connection = Connection {
+///     source: [10, 0, 0, 1].into(),
+///     destination: [10, 0, 0, 2].into(),
+///     port: Some(5432),
+///     protocol: Protocol::Tcp,
+/// };
+/// let explanation = explain(&cluster, &connection);
+/// assert_eq!(explanation.answer, "shop/web -> shop/db, 5432/TCP: denied at ingress");
+///
+/// // The text names the slip, and the proposal mends it.
+/// assert!(explanation.to_string().contains(
+///     "pod label app=front-end, rule wants app=frontend: one hyphen apart"
+/// ));
+/// let proposal = explanation.ingress.proposal.expect("a slip can be mended");
+/// assert!(proposal.apply_to(&mut cluster));
+/// assert_eq!(explain(&cluster, &connection).allowed, Some(true));
+/// # Ok::<(), portolan_policy::InvalidObject>(())
+/// ```
 pub fn explain(cluster: &Cluster, connection: &Connection) -> Explanation {
     explain_between(cluster, connection, None, None)
 }

@@ -7,7 +7,8 @@ use portolan_policy::{
     explain,
     explain::{Cause, EndpointKind, Outcome, PolicyExplanation, SideExplanation},
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
+use std::hash::{BuildHasher, RandomState};
 
 /// The addresses that questions are about: pods, a contested one, nodes, a service, nobody's.
 const PLACES: [&str; 9] = [
@@ -40,10 +41,17 @@ fn questions() -> Vec<Connection> {
         .collect()
 }
 
-/// As many random clusters as `PROPTEST_CASES` says, few otherwise so that they take seconds.
+/// As many random clusters as `PORTOLAN_CASES` says, from the seed `PORTOLAN_SEED`.
 fn cases() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig { cases: asked.unwrap_or(16), failure_persistence: None, ..ProptestConfig::default() }
+    let told = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let seed = told("PORTOLAN_SEED").unwrap_or_else(|| RandomState::new().hash_one(()));
+    println!("PORTOLAN_SEED={seed}");
+    ProptestConfig {
+        cases: told("PORTOLAN_CASES").map_or(16, |cases| u32::try_from(cases).unwrap()),
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// The same answer as the evaluator's.

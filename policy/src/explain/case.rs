@@ -30,6 +30,8 @@ pub(super) struct DialledService {
     pub(super) name: String,
     pub(super) ip: IpAddr,
     pub(super) port: Option<u16>,
+    /// How many endpoints stand behind it.
+    pub(super) endpoints: usize,
 }
 
 impl<'c, 'a> Case<'c, 'a> {
@@ -50,6 +52,7 @@ impl<'c, 'a> Case<'c, 'a> {
             name: format!("{}/{}", service.namespace, service.name),
             ip: dialled.destination,
             port: dialled.port,
+            endpoints: inspection.routes.len(),
         });
         Some(Self { cluster, direction, laid, connection: route.connection, peer, service })
     }

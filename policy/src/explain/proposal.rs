@@ -7,6 +7,7 @@
 mod labels;
 mod manifest;
 mod network;
+mod slip;
 mod tier;
 
 use super::{Cause, SideExplanation, case::Case};
@@ -91,10 +92,16 @@ pub(super) fn propose(case: &Case<'_, '_>, side: &SideExplanation, asked: Asked<
 
 /// Why no change can be told.
 pub(super) fn obstacle(case: &Case<'_, '_>, cause: Cause) -> Option<String> {
+    if cause == Cause::DeniedInAnyCase {
+        return Some("what denies this hangs on a fact that is missing, so no change is proposed".to_owned());
+    }
     if case.laid.peer.is_none() && case.direction == Direction::Ingress && cause != Cause::DeniedByIsolation {
         let words =
             "no ingress rule of a cluster-wide policy can name what is no pod: mend the rule that denies";
         return Some(words.to_owned());
+    }
+    if case.service.as_ref().is_some_and(|service| service.endpoints > 1) {
+        return Some("no one change admits all endpoints: ask about each of them".to_owned());
     }
     let pods = [Some(case.laid.subject), case.laid.peer].into_iter().flatten();
     let mut nameless = pods.filter(|pod| labels::distinguishing(case.cluster, pod).is_none());

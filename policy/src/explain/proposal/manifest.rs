@@ -100,17 +100,19 @@ pub(super) fn tier_rule(case: &Case<'_, '_>, kind: PolicyKind) -> Option<Value> 
     let is_newer = kind == PolicyKind::ClusterNetworkPolicy;
     let action = ("action", json!(if is_newer { "Accept" } else { "Allow" }));
     let peers = (peers_field(case.direction), json!([peer]));
-    let port = case.connection.port.filter(|_| case.connection.protocol.has_ports());
-    let ports = port.map(|port| tier_port(is_newer, port, case.connection.protocol));
+    let protocol = case.connection.protocol;
+    let port = case.connection.port.filter(|_| protocol.has_ports());
+    let ports_field = if is_newer { "protocols" } else { "ports" };
+    let ports = port.map(|port| (ports_field, json!([tier_port(kind, port, protocol)])));
     Some(in_order([action, peers].into_iter().chain(ports)))
 }
 
-fn tier_port(is_newer: bool, port: u16, protocol: Protocol) -> (&'static str, Value) {
-    if is_newer {
-        let word = protocol.as_str().to_lowercase();
-        ("protocols", json!([{word: {"destinationPort": {"number": port}}}]))
+/// An entry of `protocols`, in the older kinds of `ports`.
+pub(super) fn tier_port(kind: PolicyKind, port: u16, protocol: Protocol) -> Value {
+    if kind == PolicyKind::ClusterNetworkPolicy {
+        json!({protocol.as_str().to_lowercase(): {"destinationPort": {"number": port}}})
     } else {
-        ("ports", json!([{"portNumber": {"port": port, "protocol": protocol}}]))
+        json!({"portNumber": {"port": port, "protocol": protocol}})
     }
 }
 

@@ -1,6 +1,6 @@
 //! What may admit a connection that a cluster-wide policy denies: only a rule that is asked before.
 
-use super::{Candidate, Change, manifest};
+use super::{Candidate, Change, manifest, slip};
 use crate::{
     PolicyKind, Tier,
     explain::{Outcome, PolicyExplanation, SideExplanation, case::Case, written::word},
@@ -10,16 +10,20 @@ use serde_json::{Value, json};
 /// How many priorities before that of the denying policy are tried.
 const REACH: i32 = 8;
 
-/// The candidates: a policy of a higher precedence, or a rule in front of the one that denies.
+/// The candidates: a slip in a rule that is asked before, a policy of a higher precedence, or a rule in
+/// front of the one that denies.
 pub(super) fn candidates(case: &Case<'_, '_>, side: &SideExplanation) -> Vec<Candidate> {
     let denying = side.tiers.iter().filter(|tier| tier.outcome == Outcome::Denies).find_map(|tier| {
         let policy = tier.policies.iter().find(|policy| policy.outcome == Outcome::Denies)?;
         Some((tier.tier, policy))
     });
     let Some((tier, policy)) = denying else { return Vec::new() };
+    let asked_before = side.tiers.iter().filter(|told| told.tier == tier).flat_map(|tier| &tier.policies);
+    let slips = slip::nearest(asked_before).into_iter().filter(|(_, _, unmet)| unmet.close.is_some());
+    let slips = slips.filter_map(|(policy, rule, unmet)| slip::mend(case, policy, rule, unmet));
     let before = priorities(policy);
     let policies = before.filter_map(|priority| new_policy(case, tier, policy.kind, priority));
-    policies.chain(new_rule(case, tier, policy)).collect()
+    slips.chain(policies).chain(new_rule(case, tier, policy)).collect()
 }
 
 /// The priorities before that of the denying policy, the nearest first; none where it has none.

@@ -15,6 +15,7 @@ impl Page {
         let indent = " ".repeat(2 * depth);
         let mut line = indent.clone();
         let mut is_fresh = true;
+        let sentence: String = sentence.chars().map(printable).collect();
         for word in sentence.split(' ') {
             if !is_fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 self.0.push(line);
@@ -47,6 +48,11 @@ impl fmt::Display for Page {
     }
 }
 
+/// Names from files may hold what a terminal would obey.
+fn printable(letter: char) -> char {
+    if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +64,12 @@ mod tests {
         let text = page.to_string();
         let lengths: Vec<usize> = text.lines().map(str::len).collect();
         assert_eq!(lengths, [72, 206, 9]);
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_printed() {
+        let mut page = Page::default();
+        page.say(0, "a\nb\u{1b}[31m");
+        assert_eq!(page.to_string(), "a\u{fffd}b\u{fffd}[31m");
     }
 }

@@ -16,11 +16,18 @@ pub(super) fn tell(page: &mut Page, side: &SideExplanation, direction: &str) {
             tell_policy(page, side, tier, policy, direction);
         }
         if tier.outcome == Outcome::Passes {
-            page.say(1, &format!("so tier {} leaves the answer to the next tier", tier.tier.as_str()));
+            page.say(1, passed_on(tier.tier));
         }
         if let Some(others) = &tier.others {
             tell_others(page, side, tier, others, direction);
         }
+    }
+}
+
+const fn passed_on(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Admin | Tier::NetworkPolicy => "so tier Admin leaves the answer to the NetworkPolicies",
+        Tier::Baseline => "so tier Baseline leaves it at the default, which allows",
     }
 }
 

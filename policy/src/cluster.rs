@@ -13,6 +13,7 @@ mod addresses;
 mod apply;
 mod decide;
 mod endpoints;
+mod inspect;
 mod names;
 mod plans;
 mod pod_table;
@@ -23,6 +24,7 @@ mod survey;
 mod workload;
 
 pub use addresses::Owner;
+pub(crate) use inspect::{Inspection, Laid, Route};
 
 use crate::{BaselineReading, Pod, node::Node};
 use addresses::AddressBook;

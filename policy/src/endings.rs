@@ -123,7 +123,7 @@ impl<'a> Missing<'a> {
     }
 
     /// Names the fact and, where one can, the mend.
-    fn words(self) -> String {
+    pub(crate) fn words(self) -> String {
         match self {
             Self::Fact { fact, policy, subject, peer } => words_of(fact, policy, subject, peer),
             Self::Tie(one, other) => format!(

@@ -27,16 +27,18 @@ use std::net::IpAddr;
 
 /// One end of a connection: an address and those who claim it.
 #[derive(Clone, Copy, Debug)]
-struct Party<'a> {
-    ip: IpAddr,
-    claims: Claims<'a>,
+pub(super) struct Party<'a> {
+    pub(super) ip: IpAddr,
+    pub(super) claims: Claims<'a>,
 }
 
 /// Both ends of a connection.
 #[derive(Clone, Copy, Debug)]
-struct Parties<'a> {
-    source: Party<'a>,
-    destination: Party<'a>,
+pub(super) struct Parties<'a> {
+    pub(super) source: Party<'a>,
+    pub(super) destination: Party<'a>,
+    /// It is one end that speaks to itself: outside all policies (N31, C15).
+    pub(super) own_address: bool,
 }
 
 impl Cluster {
@@ -54,6 +56,7 @@ impl Cluster {
         let parties = Parties {
             source: self.party(connection.source),
             destination: self.party(connection.destination),
+            own_address: connection.is_own_address(),
         };
         self.evaluate_parties(&connection, parties)
     }
@@ -67,28 +70,34 @@ impl Cluster {
         destination: Option<&Pod>,
     ) -> Decision {
         let connection = connection.canonical();
-        let parties = Parties {
-            source: self.narrowed(self.party(connection.source), source),
-            destination: self.narrowed(self.party(connection.destination), destination),
-        };
-        let are_two = source.zip(destination).is_some_and(|(source, destination)| !source.is(destination));
-        if are_two {
-            self.evaluate_ends(&connection, parties)
-        } else {
-            self.evaluate_parties(&connection, parties)
-        }
-        .to_decision()
+        let parties = self.parties(&connection, source, destination);
+        self.evaluate_parties(&connection, parties).to_decision()
     }
 
-    fn evaluate_parties<'a>(&'a self, connection: &Connection, parties: Parties<'a>) -> Evaluation<'a> {
-        if connection.is_own_address() {
+    /// Both ends, where a pod is named with that pod as the one claimant.
+    pub(super) fn parties(
+        &self,
+        connection: &Connection,
+        source: Option<&Pod>,
+        destination: Option<&Pod>,
+    ) -> Parties<'_> {
+        let are_two = source.zip(destination).is_some_and(|(source, destination)| !source.is(destination));
+        Parties {
+            source: self.narrowed(self.party(connection.source), source),
+            destination: self.narrowed(self.party(connection.destination), destination),
+            own_address: connection.is_own_address() && !are_two,
+        }
+    }
+
+    pub(super) fn evaluate_parties<'a>(
+        &'a self,
+        connection: &Connection,
+        parties: Parties<'a>,
+    ) -> Evaluation<'a> {
+        if parties.own_address {
             let side = || Side::plain(SideVerdict::NotApplicable);
             return Evaluation { egress: side(), ingress: side() };
         }
-        self.evaluate_ends(connection, parties)
-    }
-
-    fn evaluate_ends<'a>(&'a self, connection: &Connection, parties: Parties<'a>) -> Evaluation<'a> {
         match parties.destination.claims {
             Claims { pods: Claimants::Nobody, others: Some(_) } => match self.backends(connection) {
                 Some(backends) => self.evaluate_service(connection, parties.source, &backends),
@@ -108,7 +117,7 @@ impl Cluster {
         let (mut egress, mut ingress) = (Endings::default(), Endings::default());
         for (ip, port) in &backends.endpoints {
             let translated = Connection { destination: *ip, port: Some(*port), ..*connection };
-            let parties = Parties { source, destination: self.party(*ip) };
+            let parties = Parties { source, destination: self.party(*ip), own_address: false };
             egress.or(self.side(Direction::Egress, &translated, parties, true));
             ingress.or(self.side(Direction::Ingress, &translated, parties, true));
         }
@@ -130,7 +139,7 @@ impl Cluster {
     }
 
     /// One side: its subject is the end that the direction is about.
-    fn side<'a>(
+    pub(super) fn side<'a>(
         &'a self,
         direction: Direction,
         connection: &Connection,
@@ -155,19 +164,19 @@ impl Cluster {
         }
     }
 
-    fn party(&self, ip: IpAddr) -> Party<'_> {
+    pub(super) fn party(&self, ip: IpAddr) -> Party<'_> {
         Party { ip, claims: self.addresses.claims(ip) }
     }
 }
 
 /// What one side is asked.
 #[derive(Clone, Copy)]
-struct Asked<'a, 'q> {
-    cluster: &'a Cluster,
-    direction: Direction,
-    connection: &'q Connection,
-    peer: Party<'a>,
-    through_service: bool,
+pub(super) struct Asked<'a, 'q> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) direction: Direction,
+    pub(super) connection: &'q Connection,
+    pub(super) peer: Party<'a>,
+    pub(super) through_service: bool,
 }
 
 impl<'a> Asked<'a, '_> {
@@ -218,12 +227,17 @@ impl<'a> Asked<'a, '_> {
 
     fn tiers(&self, subject: PodHolder, peer: Option<PodHolder>) -> Endings<'a> {
         let Some(plan) = self.cluster.plan(subject) else { return Endings::not_applicable() };
+        self.side_of(subject, plan, peer).endings(&self.question(plan, peer))
+    }
+
+    /// The policies that speak about the subject.
+    pub(super) fn side_of(&self, subject: PodHolder, plan: &'a Plan, peer: Option<PodHolder>) -> SideOf<'a> {
         let direction = self.direction;
         let other = match direction {
             Direction::Egress => Direction::Ingress,
             Direction::Ingress => Direction::Egress,
         };
-        let side = SideOf {
+        SideOf {
             direction,
             subject: &plan.template,
             admin: plan.admin(direction),
@@ -234,8 +248,7 @@ impl<'a> Asked<'a, '_> {
                 BaselineReading::AnyDirection => plan.isolating(other),
             },
             hairpin: self.itself(subject, peer),
-        };
-        side.endings(&self.question(plan, peer))
+        }
     }
 
     /// The pod, where it reaches itself.
@@ -244,7 +257,7 @@ impl<'a> Asked<'a, '_> {
         self.cluster.addresses.pod(holder).map(AsRef::as_ref)
     }
 
-    fn question(&self, subject: &'a Plan, peer: Option<PodHolder>) -> Question<'a, Cluster> {
+    pub(super) fn question(&self, subject: &'a Plan, peer: Option<PodHolder>) -> Question<'a, Cluster> {
         let peer = peer.and_then(|peer| self.cluster.plan(peer));
         let destination = match self.direction {
             Direction::Egress => peer,
@@ -264,7 +277,7 @@ impl<'a> Asked<'a, '_> {
 
 impl Cluster {
     /// The plan of a pod's template.
-    fn plan(&self, holder: PodHolder) -> Option<&Plan> {
+    pub(super) fn plan(&self, holder: PodHolder) -> Option<&Plan> {
         self.plans.get(holder.plan).map(AsRef::as_ref)
     }
 }

@@ -45,6 +45,11 @@ impl TierLists {
         }
     }
 
+    /// The policy of this kind and name, where it says anything.
+    pub(super) fn get(&self, kind: PolicyKind, name: &str) -> Option<&TierPolicy> {
+        self.policies.get(&(kind, Arc::from(name))).map(AsRef::as_ref)
+    }
+
     /// The list of a template, the same for all that the same policies select.
     fn of(&mut self, template: &Template, namespace: Labels<'_>) -> Arc<Tiers> {
         let selects: Box<[Truth]> =

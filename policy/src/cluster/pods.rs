@@ -1,8 +1,8 @@
 //! Pods come and go, and with the first and the last of a template its plan.
 
 use super::{Cluster, PodAddresses, plans::Plan, scope::Made, slots::SlotId};
-use crate::Pod;
-use std::{net::IpAddr, sync::Arc};
+use crate::{Pod, labels::LabelSet, template::Template};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 impl Cluster {
     /// Adds a pod or replaces the one of that name; one that is the same changes nothing.
@@ -24,6 +24,12 @@ impl Cluster {
         }
         self.change_pods_by_node(&pod, |pods, address| drop(pods.insert(address)));
         self.scope_mut(pod.namespace()).pods.insert(Arc::clone(&pod.name), pod);
+    }
+
+    /// Gives a pod other labels, as if its object had been changed.
+    pub(crate) fn relabel(&mut self, pod: &Pod, labels: BTreeMap<String, String>) {
+        let template = Template { labels: LabelSet::new(labels), ..Template::clone(&pod.template) };
+        self.set_pod(Pod { template: Arc::new(template), ..pod.clone() });
     }
 
     /// Shares the template with the pods made from the same one, and counts the pod.

@@ -1,0 +1,196 @@
+//! What a decision is made from, laid open: an explanation asks the same policies the same question.
+
+use super::{
+    Cluster,
+    addresses::Claimants,
+    decide::{Asked, Parties, Party},
+};
+use crate::{
+    Connection, Pod, PolicyKind,
+    evaluation::Evaluation,
+    labels::LabelSet,
+    network_policy::{Direction, NetworkPolicy},
+    peer::PeerPod,
+    rule::Question,
+    service::Service,
+    tier_policy::TierPolicy,
+    tiers::SideOf,
+};
+
+/// A decision with everything that it was made from.
+pub(crate) struct Inspection<'a> {
+    /// As it was asked, its addresses in canonical form.
+    pub(crate) connection: Connection,
+    pub(crate) evaluation: Evaluation<'a>,
+    /// The pods that claim the source address.
+    pub(crate) source: Vec<&'a Pod>,
+    /// The pods that claim the destination address.
+    pub(crate) destination: Vec<&'a Pod>,
+    /// The service that was dialled, where it has endpoints.
+    pub(crate) service: Option<&'a Service>,
+    /// The connection itself or, through a service, what it may be translated to; never empty.
+    pub(crate) routes: Vec<Route<'a>>,
+}
+
+/// One tuple that policies may see.
+pub(crate) struct Route<'a> {
+    pub(crate) connection: Connection,
+    /// The pods that claim its destination.
+    pub(crate) destination: Vec<&'a Pod>,
+    pub(crate) evaluation: Evaluation<'a>,
+    /// What the side of the source is asked, where it has one subject.
+    pub(crate) egress: Option<Laid<'a>>,
+    /// What the side of the destination is asked, where it has one subject.
+    pub(crate) ingress: Option<Laid<'a>>,
+}
+
+/// One side laid open: whom is asked, and what.
+pub(crate) struct Laid<'a> {
+    pub(crate) subject: &'a Pod,
+    /// The pod at the other end, the first where several claim the address.
+    pub(crate) peer: Option<&'a Pod>,
+    pub(crate) side: SideOf<'a>,
+    pub(crate) question: Question<'a, Cluster>,
+}
+
+impl<'a> Route<'a> {
+    /// What one side is asked, where it has one subject.
+    pub(crate) const fn laid(&self, direction: Direction) -> Option<&Laid<'a>> {
+        match direction {
+            Direction::Egress => self.egress.as_ref(),
+            Direction::Ingress => self.ingress.as_ref(),
+        }
+    }
+}
+
+impl Cluster {
+    /// Decides as [`Cluster::decide_between`] does and lays open from what.
+    pub(crate) fn inspect(
+        &self,
+        connection: &Connection,
+        source: Option<&Pod>,
+        destination: Option<&Pod>,
+    ) -> Inspection<'_> {
+        let connection = connection.canonical();
+        let parties = self.parties(&connection, source, destination);
+        let (service, routes) = self.routes(connection, parties);
+        Inspection {
+            connection,
+            evaluation: self.evaluate_parties(&connection, parties),
+            source: self.claimants(parties.source),
+            destination: self.claimants(parties.destination),
+            service,
+            routes,
+        }
+    }
+
+    /// The NetworkPolicies of a namespace, by name.
+    pub(crate) fn network_policies(&self, namespace: &str) -> impl Iterator<Item = &NetworkPolicy> {
+        let scope = self.scopes.get(namespace);
+        scope.into_iter().flat_map(|scope| scope.policies.values()).map(AsRef::as_ref)
+    }
+
+    /// The NetworkPolicy of this name.
+    pub(crate) fn network_policy(&self, namespace: &str, name: &str) -> Option<&NetworkPolicy> {
+        self.scopes.get(namespace)?.policies.get(name).map(AsRef::as_ref)
+    }
+
+    /// The cluster-wide policy of this kind and name, where it says anything.
+    pub(crate) fn tier_policy(&self, kind: PolicyKind, name: &str) -> Option<&TierPolicy> {
+        self.tiers.get(kind, name)
+    }
+
+    /// The labels of a namespace; absent while its object is not known.
+    pub(crate) fn namespace_labels(&self, namespace: &str) -> Option<&LabelSet> {
+        self.scopes.get(namespace)?.labels.labels.as_ref()
+    }
+
+    /// Every live pod of the pod network, as rules ask for their peers, by namespace and name.
+    pub(crate) fn live_pods(&self) -> impl Iterator<Item = (&Pod, PeerPod<'_>)> {
+        self.scopes.values().flat_map(|scope| {
+            let live = scope.pods.values().filter(|pod| pod.in_pod_network());
+            live.map(|pod| {
+                let template = pod.template.as_ref();
+                let (namespace, labels) = (template.namespace.print, template.labels.prints());
+                let namespace_labels = scope.labels.ask();
+                (pod.as_ref(), PeerPod { namespace, labels, namespace_labels, template })
+            })
+        })
+    }
+
+    fn routes<'a>(
+        &'a self,
+        connection: Connection,
+        parties: Parties<'a>,
+    ) -> (Option<&'a Service>, Vec<Route<'a>>) {
+        let is_pod = !matches!(parties.destination.claims.pods, Claimants::Nobody);
+        let direct = is_pod || parties.own_address;
+        let Some(backends) = self.backends(&connection).filter(|_| !direct) else {
+            let evaluation = self.evaluate_parties(&connection, parties);
+            return (None, vec![self.route(connection, parties, false, evaluation)]);
+        };
+        let routes = backends.endpoints.iter().map(|(ip, port)| {
+            let translated = Connection { destination: *ip, port: Some(*port), ..connection };
+            let parties =
+                Parties { source: parties.source, destination: self.party(*ip), own_address: false };
+            let side = |direction| self.side(direction, &translated, parties, true).side();
+            let evaluation =
+                Evaluation { egress: side(Direction::Egress), ingress: side(Direction::Ingress) };
+            self.route(translated, parties, true, evaluation)
+        });
+        (Some(backends.service), routes.collect())
+    }
+
+    fn route<'a>(
+        &'a self,
+        connection: Connection,
+        parties: Parties<'a>,
+        through_service: bool,
+        evaluation: Evaluation<'a>,
+    ) -> Route<'a> {
+        Route {
+            evaluation,
+            egress: self.lay_open(Direction::Egress, &connection, parties, through_service),
+            ingress: self.lay_open(Direction::Ingress, &connection, parties, through_service),
+            destination: self.claimants(parties.destination),
+            connection,
+        }
+    }
+
+    fn lay_open<'a>(
+        &'a self,
+        direction: Direction,
+        connection: &Connection,
+        parties: Parties<'a>,
+        through_service: bool,
+    ) -> Option<Laid<'a>> {
+        let (subject, peer) = match direction {
+            Direction::Egress => (parties.source, parties.destination),
+            Direction::Ingress => (parties.destination, parties.source),
+        };
+        let Claimants::One(subject) = subject.claims.pods else { return None };
+        let plan = self.plan(subject)?;
+        let asked = Asked { cluster: self, direction, connection, peer, through_service };
+        let peer = match peer.claims.pods {
+            Claimants::Nobody => None,
+            Claimants::One(peer) => Some(peer),
+            Claimants::Several(claimants) => claimants.first().copied(),
+        };
+        Some(Laid {
+            subject: self.addresses.pod(subject)?,
+            peer: peer.and_then(|peer| self.addresses.pod(peer)).map(AsRef::as_ref),
+            side: asked.side_of(subject, plan, peer),
+            question: asked.question(plan, peer),
+        })
+    }
+
+    /// The pods that claim an address.
+    fn claimants(&self, party: Party<'_>) -> Vec<&Pod> {
+        let holders = match &party.claims.pods {
+            Claimants::Nobody => &[][..],
+            Claimants::One(holder) => std::slice::from_ref(holder),
+            Claimants::Several(holders) => holders,
+        };
+        holders.iter().filter_map(|holder| self.addresses.pod(*holder)).map(AsRef::as_ref).collect()
+    }
+}

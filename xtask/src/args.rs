@@ -13,11 +13,12 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
   test [--no-kernel] [cargo args]  unit, integration and end-to-end tests; --no-kernel leaves out what needs
                                    root, a kernel with BTF and the BPF toolchain
   bench [--rounds N] …             release build, then what the probes and the agent cost
+  bench policy                     decisions, changes and memory of a large cluster; needs no root
   ebpf                             the agent and, with it, the BPF object
   check                            format, lints and documentation, without warnings
   help                             this text
 
-Words after `demo` and `bench` are passed to `portolan-lab`, words after `test` to `cargo test`.
+Other words after `demo` and `bench` are passed to `portolan-lab`, words after `test` to `cargo test`.
 ";
 
 /// One verb with what follows it.
@@ -34,8 +35,10 @@ pub(crate) enum Verb {
         /// For `cargo test`.
         rest: Vec<OsString>,
     },
-    /// Measure.
+    /// Measure the probes and the agent.
     Bench(Vec<OsString>),
+    /// Measure the evaluator in a large cluster.
+    BenchPolicy,
     /// Build the BPF object.
     Ebpf,
     /// Format, lints, documentation.
@@ -57,7 +60,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Verb, F
         Some("ebpf") => bare("ebpf", &rest, Verb::Ebpf),
         Some("check") => bare("check", &rest, Verb::Check),
         Some("demo") => Ok(Verb::Demo(rest)),
-        Some("bench") => Ok(Verb::Bench(rest)),
+        Some("bench") => bench(rest),
         Some("test") => Ok(test(rest)),
         _ => Err(Failure::Usage(format!("there is no verb `{}`", verb.display()))),
     }
@@ -72,6 +75,19 @@ fn bare(name: &str, rest: &[OsString], verb: Verb) -> Result<Verb, Failure> {
     match rest.first() {
         None => Ok(verb),
         Some(extra) => Err(Failure::Usage(format!("`{name}` takes no argument, got `{}`", extra.display()))),
+    }
+}
+
+/// A word that is no flag names one benchmark; flags are for the probes and the agent.
+fn bench(words: Vec<OsString>) -> Result<Verb, Failure> {
+    let is_flag = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-");
+    match words.split_first() {
+        Some((name, rest)) if name == "policy" => bare("bench policy", rest, Verb::BenchPolicy),
+        Some((name, _)) if !is_flag(name) => Err(Failure::Usage(format!(
+            "there is no benchmark `{}`; `bench policy` measures the evaluator, `bench` the probes and the agent",
+            name.display()
+        ))),
+        _ => Ok(Verb::Bench(words)),
     }
 }
 
@@ -137,5 +153,16 @@ mod tests {
     fn demo_and_bench_pass_their_words_on() {
         assert_eq!(read("demo --jsonl f --keep").unwrap(), Verb::Demo(words("--jsonl f --keep")));
         assert_eq!(read("bench --seconds 3").unwrap(), Verb::Bench(words("--seconds 3")));
+        assert_eq!(read("bench").unwrap(), Verb::Bench(vec![]));
+    }
+
+    #[test]
+    fn a_benchmark_is_named_alone() {
+        assert_eq!(read("bench policy").unwrap(), Verb::BenchPolicy);
+        for (line, word) in [("bench policy --rounds 3", "`--rounds`"), ("bench polcy", "`polcy`")] {
+            let refused = read(line).unwrap_err();
+            assert_eq!(refused.code(), 2, "{line}");
+            assert!(refused.to_string().contains(word), "{refused}");
+        }
     }
 }

@@ -1,10 +1,12 @@
-//! `cargo xtask bench`: what the probes and the agent cost, from a release build.
+//! `cargo xtask bench`: what the probes, the agent and the evaluator cost, from a release build.
 
 use std::ffi::OsString;
 
 use super::lab::{self, Profile};
 use crate::command;
 use crate::error::Failure;
+use crate::needs::Need;
+use crate::provide;
 use crate::say;
 use crate::toolchain::Toolchain;
 
@@ -28,4 +30,17 @@ pub(crate) fn run(rest: &[OsString], toolchain: &Toolchain) -> Result<(), Failur
     command::run(toolchain.cargo("bench").arg("--quiet").args(PIPELINE))?;
     say::line(format_args!("the probes on the real kernel"));
     lab::enter("bench", Profile::Release, privilege, rest, toolchain)
+}
+
+/// Builds the evaluator alone in the release profile, and measures it in a large cluster.
+pub(crate) fn policy(toolchain: &Toolchain) -> Result<(), Failure> {
+    provide::provide("bench", Need::USER_SPACE, toolchain)?;
+    say::line(format_args!("decisions in a large cluster"));
+    command::run(toolchain.cargo("bench").args([
+        "--quiet",
+        "--package",
+        "portolan-policy",
+        "--bench",
+        "decide",
+    ]))
 }

@@ -21,6 +21,7 @@ pub(crate) fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Demo(rest) => demo::run(&rest, &toolchain),
         Verb::Test { no_kernel, rest } => test::run(no_kernel, &rest, &toolchain),
         Verb::Bench(rest) => bench::run(&rest, &toolchain),
+        Verb::BenchPolicy => bench::policy(&toolchain),
         Verb::Ebpf => ebpf::run(&toolchain),
         Verb::Check => check::run(&toolchain),
         Verb::Help => {

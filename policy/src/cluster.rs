@@ -14,6 +14,7 @@ mod apply;
 mod decide;
 mod endpoints;
 mod inspect;
+mod lookup;
 mod names;
 mod plans;
 mod pod_table;

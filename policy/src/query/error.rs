@@ -1,0 +1,120 @@
+//! What can be wrong with a question, and how to mend it.
+
+use super::Family;
+
+/// More of a bad value than this is not repeated.
+const SHOWN: usize = 80;
+
+/// A question that has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The line is no question at all.
+    #[error(
+        "{problem}; write {{\"id\":…,\"from\":{{\"pod\":\"NAMESPACE/POD\"}},\"to\":{{\"ip\":\"ADDRESS\"}},\"port\":80}}"
+    )]
+    Line {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A key that is needed is not there.
+    #[error("{0} is missing; write \"{0}\":{{\"pod\":\"NAMESPACE/POD\"}} or \"{0}\":{{\"ip\":\"ADDRESS\"}}")]
+    Missing(&'static str),
+    /// An end that is not of the form of one.
+    #[error("{problem}; write either {{\"pod\":\"NAMESPACE/POD\"}} or {{\"ip\":\"ADDRESS\"}}")]
+    End {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A value of the wrong type.
+    #[error("{value} is no {what}; write text in quotes")]
+    NoText {
+        /// What it should be.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// An `id` that is a list or an object.
+    #[error("the id is no scalar; write text, a number, true, false or null")]
+    Id,
+    /// Neither a pod nor an address.
+    #[error("`{0}` is neither a pod nor an address; write NAMESPACE/POD or an address")]
+    Place(String),
+    /// No pod's name.
+    #[error("`{0}` is no pod's name; write NAMESPACE/POD")]
+    PodName(String),
+    /// No address.
+    #[error("`{0}` is no address; write one such as 10.0.0.1 or fd00::1")]
+    Ip(String),
+    /// No port.
+    #[error("{0} is no port; write a number from 1 to 65535, without quotes")]
+    Port(String),
+    /// No protocol.
+    #[error("`{0}` is no protocol; write TCP, UDP, SCTP, ICMP or ICMPv6")]
+    Protocol(String),
+    /// No address family.
+    #[error("`{0}` is no address family; write IPv4 or IPv6, or leave it out")]
+    Family(String),
+    /// No pod of that name.
+    #[error("pod {pod} is not known; {}", mend_name(.near.as_deref()))]
+    UnknownPod {
+        /// The pod that was asked for.
+        pod: String,
+        /// The pod, or the namespace, that comes nearest.
+        near: Option<String>,
+    },
+    /// The pod's phase is Succeeded or Failed (M6).
+    #[error("pod {0} has finished and holds no address any more; ask about a pod that runs")]
+    FinishedPod(String),
+    /// The pod was given no address yet.
+    #[error("pod {0} has no address; add status.podIPs to its Pod object")]
+    NoAddress(String),
+    /// One end has no address of the family that is asked for.
+    #[error("{place} has no {family} address; leave the family out or ask for the other one")]
+    NotOfFamily {
+        /// The end.
+        place: String,
+        /// The family.
+        family: Family,
+    },
+    /// The ends have no family in common.
+    #[error("{from} has {} addresses only and {to} has none of them; ask about ends of one family", .family)]
+    NoCommonFamily {
+        /// The source.
+        from: String,
+        /// Its only family.
+        family: Family,
+        /// The destination.
+        to: String,
+    },
+    /// What is wrong with one of the two ends.
+    #[error("{end}: {error}")]
+    At {
+        /// `from` or `to`.
+        end: &'static str,
+        /// What is wrong.
+        error: Box<QueryError>,
+    },
+}
+
+impl QueryError {
+    /// The same, said of `from` or `to`.
+    pub(super) fn at(self, end: &'static str) -> Self {
+        Self::At { end, error: Box::new(self) }
+    }
+}
+
+fn mend_name(near: Option<&str>) -> String {
+    near.map_or_else(
+        || "add its Pod object to the manifests".to_owned(),
+        |near| format!("did you mean {near}?"),
+    )
+}
+
+/// The text, cut where it is long: a bad value may be a megabyte.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

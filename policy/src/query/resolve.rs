@@ -1,0 +1,97 @@
+//! Which addresses, and which pods, a question is about.
+
+use super::{Family, Place, Query, QueryError, nearest::nearest_pod};
+use crate::{Cluster, Connection, Decision, Pod};
+use std::{net::IpAddr, slice};
+
+/// A question whose ends are found.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved<'a> {
+    /// The connection.
+    pub connection: Connection,
+    /// The source, where it was asked for by name.
+    pub source: Option<&'a Pod>,
+    /// The destination, where it was asked for by name.
+    pub destination: Option<&'a Pod>,
+}
+
+/// One end: the addresses that it may use, in order of preference.
+struct End<'a> {
+    pod: Option<&'a Pod>,
+    ips: &'a [IpAddr],
+}
+
+impl Query {
+    /// Finds the pods and the addresses in use: of the family that is asked for, else of that of a
+    /// given address, else of the first of the destination's that the source has too.
+    pub fn resolve<'a>(&'a self, cluster: &'a Cluster) -> Result<Resolved<'a>, QueryError> {
+        let from = find(&self.from, cluster).map_err(|error| error.at("from"))?;
+        let to = find(&self.to, cluster).map_err(|error| error.at("to"))?;
+        let (source, destination) =
+            common(&from, &to, self.family).ok_or_else(|| self.no_family(&from, &to))?;
+        // ICMP has no port, whatever the question says.
+        let port = self.port.filter(|_| self.protocol.has_ports());
+        Ok(Resolved {
+            connection: Connection { source, destination, port, protocol: self.protocol },
+            source: from.pod,
+            destination: to.pod,
+        })
+    }
+
+    fn no_family(&self, from: &End<'_>, to: &End<'_>) -> QueryError {
+        let lacks = |end: &End<'_>, family| end.ips.iter().all(|ip| Family::of(*ip) != family);
+        match self.family {
+            Some(family) if lacks(from, family) => {
+                QueryError::NotOfFamily { place: self.from.to_string(), family }.at("from")
+            }
+            Some(family) => QueryError::NotOfFamily { place: self.to.to_string(), family }.at("to"),
+            None => QueryError::NoCommonFamily {
+                from: self.from.to_string(),
+                family: if lacks(to, Family::Ipv4) { Family::Ipv4 } else { Family::Ipv6 },
+                to: self.to.to_string(),
+            },
+        }
+    }
+}
+
+impl Resolved<'_> {
+    /// What the policies say; a pod that was asked for by name is that pod, even where another one
+    /// claims its address.
+    pub fn decide(&self, cluster: &Cluster) -> Decision {
+        cluster.decide(&self.connection)
+    }
+}
+
+fn find<'a>(place: &'a Place, cluster: &'a Cluster) -> Result<End<'a>, QueryError> {
+    match place {
+        Place::Ip(ip) => Ok(End { pod: None, ips: slice::from_ref(ip) }),
+        Place::Pod { namespace, name } => {
+            let pod = cluster.pod(namespace, name).ok_or_else(|| QueryError::UnknownPod {
+                pod: place.to_string(),
+                near: nearest_pod(cluster, namespace, name),
+            })?;
+            let ips = addresses(pod, cluster);
+            match ips {
+                _ if pod.finished => Err(QueryError::FinishedPod(place.to_string())),
+                [] => Err(QueryError::NoAddress(place.to_string())),
+                ips => Ok(End { pod: Some(pod), ips }),
+            }
+        }
+    }
+}
+
+/// A host-network pod that was told no address has those of its node.
+fn addresses<'a>(pod: &'a Pod, cluster: &'a Cluster) -> &'a [IpAddr] {
+    match &pod.node {
+        Some(node) if pod.host_network && pod.ips.is_empty() => cluster.node_addresses(node),
+        _ => &pod.ips,
+    }
+}
+
+fn common(from: &End<'_>, to: &End<'_>, family: Option<Family>) -> Option<(IpAddr, IpAddr)> {
+    let fits = |ip: &&IpAddr| family.is_none_or(|family| Family::of(**ip) == family);
+    to.ips.iter().filter(fits).find_map(|destination| {
+        let alike = |ip: &&IpAddr| Family::of(**ip) == Family::of(*destination);
+        from.ips.iter().find(alike).map(|source| (*source, *destination))
+    })
+}

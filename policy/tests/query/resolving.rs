@@ -1,0 +1,114 @@
+//! Which pods and addresses a question is about.
+
+use crate::{cluster, error};
+use portolan_policy::{Place, Protocol, Query, QueryError};
+
+/// The addresses in use for `FROM -> TO`, or `FROM -> TO as FAMILY`.
+fn resolve(question: &str) -> Result<String, QueryError> {
+    let (ends, family) = question.split_once(" as ").map_or((question, None), |(ends, f)| (ends, Some(f)));
+    let (from, to) = ends.split_once(" -> ").unwrap();
+    let query = Query {
+        from: from.parse()?,
+        to: to.parse()?,
+        port: Some(80),
+        protocol: Protocol::Tcp,
+        family: family.map(|family| family.parse().unwrap()),
+    };
+    let cluster = cluster();
+    let connection = query.resolve(&cluster)?.connection;
+    Ok(format!("{} -> {}", connection.source, connection.destination))
+}
+
+#[test]
+fn the_family_is_as_asked_else_of_the_address_else_of_the_destinations_first() {
+    let cases = [
+        // Both have both: the destination's first address decides.
+        ("shop/web-7d9f-x2 -> shop/db-0", "fd00::1 -> fd00::2"),
+        ("shop/db-0 -> shop/web-7d9f-x2", "10.0.0.2 -> 10.0.0.1"),
+        ("shop/web-7d9f-x2 -> shop/db-0 as IPv4", "10.0.0.1 -> 10.0.0.2"),
+        ("shop/db-0 -> shop/web-7d9f-x2 as ipv6", "fd00::2 -> fd00::1"),
+        // The source lacks the family of the destination's first.
+        ("dev/curl -> shop/db-0", "10.0.1.1 -> 10.0.0.2"),
+        ("dev/only-v6 -> shop/web-7d9f-x2", "fd00::1:1 -> fd00::1"),
+        // A given address has one family.
+        ("1.1.1.1 -> shop/db-0", "1.1.1.1 -> 10.0.0.2"),
+        ("shop/web-7d9f-x2 -> 2001:db8::1", "fd00::1 -> 2001:db8::1"),
+        ("1.1.1.1 -> 2.2.2.2", "1.1.1.1 -> 2.2.2.2"),
+    ];
+    for (question, expected) in cases {
+        assert_eq!(resolve(question).unwrap(), expected, "{question}");
+    }
+}
+
+#[test]
+fn addresses_are_normalised() {
+    assert_eq!(resolve("::ffff:1.1.1.1 -> shop/db-0").unwrap(), "1.1.1.1 -> 10.0.0.2");
+    assert_eq!(resolve("fe80::1%eth0 -> shop/db-0").unwrap(), "fe80::1 -> fd00::2");
+}
+
+#[test]
+fn a_host_network_pod_is_its_nodes_address() {
+    assert_eq!(resolve("dev/proxy -> dev/curl").unwrap(), "192.168.0.1 -> 10.0.1.1");
+    assert_eq!(resolve("dev/only-v6 -> dev/proxy").unwrap(), "fd00::1:1 -> fd00:1::1");
+}
+
+#[test]
+fn ends_without_a_family_in_common_are_told_which() {
+    let told = |question| resolve(question).unwrap_err().to_string();
+    assert_eq!(
+        told("dev/curl -> dev/only-v6"),
+        "dev/curl has IPv4 addresses only and dev/only-v6 has none of them; ask about ends of one family"
+    );
+    assert_eq!(
+        told("2001:db8::1 -> dev/curl"),
+        "2001:db8::1 has IPv6 addresses only and dev/curl has none of them; ask about ends of one family"
+    );
+    assert_eq!(
+        told("dev/curl -> shop/db-0 as IPv6"),
+        "from: dev/curl has no IPv6 address; leave the family out or ask for the other one"
+    );
+    assert_eq!(
+        told("shop/db-0 -> 1.1.1.1 as IPv6"),
+        "to: 1.1.1.1 has no IPv6 address; leave the family out or ask for the other one"
+    );
+}
+
+#[test]
+fn pods_that_hold_no_address_are_told_why() {
+    assert_eq!(
+        error(r#"{"from":{"pod":"dev/done"},"to":{"pod":"dev/curl"}}"#),
+        "from: pod dev/done has finished and holds no address any more; ask about a pod that runs"
+    );
+    assert_eq!(
+        error(r#"{"from":{"pod":"dev/curl"},"to":{"pod":"dev/pending"}}"#),
+        "to: pod dev/pending has no address; add status.podIPs to its Pod object"
+    );
+}
+
+#[test]
+fn an_unknown_pod_is_told_the_nearest() {
+    let told = |pod: &str| {
+        let query = format!(r#"{{"from":{{"pod":"{pod}"}},"to":{{"pod":"dev/curl"}}}}"#);
+        error(&query)
+    };
+    assert_eq!(
+        told("shop/web-7d9f-x3"),
+        "from: pod shop/web-7d9f-x3 is not known; did you mean shop/web-7d9f-x2?"
+    );
+    assert_eq!(told("dev/crul"), "from: pod dev/crul is not known; did you mean dev/curl?");
+    assert_eq!(told("shpo/db-0"), "from: pod shpo/db-0 is not known; did you mean shop/db-0?");
+    assert_eq!(told("shop/curl"), "from: pod shop/curl is not known; did you mean dev/curl?");
+    assert_eq!(
+        told("nowhere/zzz"),
+        "from: pod nowhere/zzz is not known; add its Pod object to the manifests"
+    );
+}
+
+#[test]
+fn a_place_is_a_pod_or_an_address() {
+    assert_eq!("10.0.0.1".parse::<Place>().unwrap().to_string(), "10.0.0.1");
+    assert_eq!("shop/web".parse::<Place>().unwrap().to_string(), "shop/web");
+    for text in ["", "web", "/", "shop/", "/web", "a/b/c", "10.0.0.1.2"] {
+        assert!(text.parse::<Place>().is_err(), "{text:?}");
+    }
+}

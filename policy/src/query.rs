@@ -38,6 +38,11 @@ pub struct Query {
     pub family: Option<Family>,
 }
 
+impl Query {
+    /// No line of JSON that is a question is longer, in bytes.
+    pub const LONGEST_LINE: usize = 1024 * 1024;
+}
+
 /// One end of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {

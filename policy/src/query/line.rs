@@ -47,6 +47,9 @@ struct RawPlace<'a> {
 
 /// Reads a line, with or without its end.
 pub(super) fn read(line: &[u8]) -> Line<'_> {
+    if line.len() > Query::LONGEST_LINE {
+        return unreadable("this line is longer than a mebibyte");
+    }
     let Ok(text) = std::str::from_utf8(line) else {
         return unreadable("this is no UTF-8");
     };

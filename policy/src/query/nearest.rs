@@ -4,13 +4,16 @@ use crate::Cluster;
 
 /// How many names on each side of the one that was asked for are looked at: a bad question must
 /// not cost more than a good one by the size of the cluster.
-const REACH: usize = 256;
+const REACH: usize = 128;
 
 /// The Kubernetes API allows no longer name.
 const LONGEST_NAME: usize = 253;
 
-/// What is less alike is another name, not a slip.
-const ALIKE: f64 = 0.75;
+/// Two names that begin alike, as pods of one workload do.
+const KIN: f64 = 0.75;
+
+/// A third of the letters wrong is a slip in a short name; more is another name.
+const SLIP: f64 = 0.66;
 
 /// The pod, or else the namespace, that comes nearest to a name nobody has.
 pub(super) fn nearest_pod(cluster: &Cluster, namespace: &str, name: &str) -> Option<String> {
@@ -33,10 +36,20 @@ pub(super) fn nearest_pod(cluster: &Cluster, namespace: &str, name: &str) -> Opt
 fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut best = None;
     for candidate in candidates {
-        let alike = strsim::jaro_winkler(name, candidate);
-        if alike >= ALIKE && best.is_none_or(|(most, _)| alike > most) {
+        let alike = likeness(name, candidate);
+        if alike >= SLIP && best.is_none_or(|(most, _)| alike > most) {
             best = Some((alike, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// From 0 to 1.
+fn likeness(one: &str, other: &str) -> f64 {
+    let kin = strsim::jaro_winkler(one, other);
+    if kin >= KIN {
+        return kin;
+    }
+    let longest = one.chars().count().max(other.chars().count()).max(1);
+    1.0 - strsim::osa_distance(one, other) as f64 / longest as f64
 }

@@ -1,6 +1,7 @@
 //! Lines that are no question.
 
 use crate::{ask, error};
+use portolan_policy::Query;
 
 /// A good line with one field replaced or added.
 fn with(field: &str) -> String {
@@ -112,7 +113,14 @@ fn a_huge_value_is_told_shortly() {
         format!(r#""to":{{"{huge}":1}}"#),
         format!(r#""{huge}":1"#),
     ] {
+        assert!(field.len() < Query::LONGEST_LINE);
         let told = error(&with(&field));
         assert!(told.len() < 300, "{} bytes: {}", told.len(), &told[..100]);
     }
+}
+
+#[test]
+fn a_line_beyond_all_measure_is_refused() {
+    let line = with(&format!(r#""id":1,"port":{}80"#, " ".repeat(Query::LONGEST_LINE)));
+    assert!(ask(&line).starts_with(r#"{"id":null,"error":"this line is longer than a mebibyte; write "#));
 }

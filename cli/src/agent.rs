@@ -90,7 +90,7 @@ fn say_ready() {
 
 async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
     if !args.manifests.is_empty() {
-        let manifests::Manifests { objects, problems, ignored } = manifests::read(&args.manifests)?;
+        let manifests::Manifests { objects, problems, ignored, .. } = manifests::read(&args.manifests)?;
         if objects.is_empty() {
             bail!("the manifests hold no object that Portolan knows: {}", problems.join("; "));
         }

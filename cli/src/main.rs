@@ -3,6 +3,7 @@
 mod agent;
 mod client;
 mod collector;
+mod explain;
 mod failure;
 mod log;
 mod manifests;
@@ -37,6 +38,8 @@ enum Verb {
     Agent(agent::AgentArgs),
     /// Collect what the agents observe and serve it.
     Collector(collector::CollectorArgs),
+    /// Say what the policies of some manifests say to a connection.
+    Explain(Box<explain::ExplainArgs>),
     /// Print flows, past and to come.
     Observe(Box<observe::ObserveArgs>),
     /// Print how the collector and its agents are doing.
@@ -50,18 +53,16 @@ async fn main() -> ExitCode {
     log::init(&log, if serves { "info" } else { "warn" });
     // The second of two providers would be refused; there is one.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let result = match stop_on_signal() {
-        Ok(stop) => run(verb, stop).await,
-        Err(failure) => Err(failure),
-    };
-    result.unwrap_or_else(|failure| failure.report())
+    run(verb).await.unwrap_or_else(|failure| failure.report())
 }
 
-async fn run(verb: Verb, stop: CancellationToken) -> Result<ExitCode, Failure> {
+async fn run(verb: Verb) -> Result<ExitCode, Failure> {
     match verb {
-        Verb::Agent(args) => agent::run(args, stop).await.map(|()| ExitCode::SUCCESS),
-        Verb::Collector(args) => collector::run(args, stop).await,
-        Verb::Observe(args) => observe::run(*args, stop).await,
+        Verb::Agent(args) => agent::run(args, stop_on_signal()?).await.map(|()| ExitCode::SUCCESS),
+        Verb::Collector(args) => collector::run(args, stop_on_signal()?).await,
+        // These have nothing to put in order at the end: a signal simply ends them.
+        Verb::Explain(args) => explain::run(*args),
+        Verb::Observe(args) => observe::run(*args, stop_on_signal()?).await,
         Verb::Status(args) => status::run(*args).await,
     }
 }

@@ -1,0 +1,137 @@
+//! `portolan explain`: what the policies say to a connection, or to a file of them.
+
+mod batch;
+mod service;
+
+use crate::{
+    failure::{Failure, say},
+    manifests::{self, STDIN},
+    output::Output,
+};
+use anyhow::{Context as _, anyhow};
+use batch::BatchForm;
+use clap::{Args, ValueEnum};
+use portolan_policy::{Cluster, Family, Place, Query};
+use service::Service;
+use std::{
+    fs::File,
+    io::{Read, stdin},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use tracing::debug;
+
+/// Say what the policies of some manifests say to a connection, or to many.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Take the cluster state from these files or folders (`-` is standard input).
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    single: Single,
+    /// Answer the questions of this file, one in JSON on each line (`-` is standard input).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "port", "family"])]
+    batch: Option<PathBuf>,
+    /// Words, JSON, or JSON on one line; a batch is answered in JSON lines unless text is asked for.
+    #[arg(short, long, value_enum, value_name = "text|json|jsonl", hide_possible_values = true)]
+    output: Option<Form>,
+}
+
+/// One question.
+#[derive(Debug, Args)]
+struct Single {
+    /// Who opens the connection.
+    #[arg(long, value_name = "NS/POD|IP", required_unless_present = "batch")]
+    from: Option<Place>,
+    /// Whom it is to reach.
+    #[arg(long, value_name = "NS/POD|IP", required_unless_present = "batch")]
+    to: Option<Place>,
+    /// The destination port, such as 5432/tcp, 53/udp, 80 (TCP) or icmp.
+    #[arg(long, value_name = "PORT/PROTOCOL", required_unless_present = "batch")]
+    port: Option<Service>,
+    /// The address family, where both ends have both.
+    #[arg(long, value_name = "IPv4|IPv6")]
+    family: Option<Family>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+    Jsonl,
+}
+
+/// Answers from manifests alone.
+pub(crate) fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
+    let ExplainArgs { manifests, single, batch, output } = args;
+    check_stdin(&manifests, batch.as_deref())?;
+    // A file of questions that is not there is told before the manifests are read.
+    let questions = batch.map(|path| open(&path)).transpose()?;
+    let cluster = cluster(&manifests)?;
+    match (questions, single.query()) {
+        (Some(questions), _) => {
+            let form = if output == Some(Form::Text) { BatchForm::Text } else { BatchForm::Jsonl };
+            batch::run(&cluster, questions, form)
+        }
+        (None, Some(query)) => explain(&cluster, &query, output.unwrap_or(Form::Text)),
+        (None, None) => Err(Failure::usage(anyhow!("give --from, --to and --port, or --batch"))),
+    }
+}
+
+impl Single {
+    fn query(self) -> Option<Query> {
+        let Service { port, protocol } = self.port?;
+        Some(Query { from: self.from?, to: self.to?, port, protocol, family: self.family })
+    }
+}
+
+/// Standard input can be read once.
+fn check_stdin(manifests: &[PathBuf], batch: Option<&Path>) -> Result<(), Failure> {
+    let paths = manifests.iter().map(PathBuf::as_path).chain(batch);
+    if paths.filter(|path| *path == Path::new(STDIN)).count() > 1 {
+        return Err(Failure::usage(anyhow!(
+            "standard input (`-`) can be given once; put the rest into files"
+        )));
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
+    if path == Path::new(STDIN) {
+        return Ok(Box::new(stdin().lock()));
+    }
+    let file = File::open(path).with_context(|| format!("cannot read the questions {}", path.display()))?;
+    Ok(Box::new(file))
+}
+
+/// The cluster of the manifests; what is wrong with them is said on standard error.
+fn cluster(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
+    let manifests = manifests::read(paths)?;
+    for problem in &manifests.problems {
+        say(problem);
+    }
+    for kind in &manifests.ignored {
+        debug!(kind, "Objects of this kind say nothing about connections.");
+    }
+    if manifests.objects.is_empty() {
+        return Err(anyhow!("the manifests hold no object that Portolan knows: give Pods, policies, …"));
+    }
+    let (cluster, problems) = manifests.cluster();
+    for problem in &problems {
+        say(problem);
+    }
+    Ok(cluster)
+}
+
+/// Answers one question; that it was answered is all that the exit code says.
+fn explain(cluster: &Cluster, query: &Query, form: Form) -> Result<ExitCode, Failure> {
+    let answer = query.answer(cluster).map_err(anyhow::Error::new)?;
+    let text = match form {
+        Form::Text => answer.to_string(),
+        Form::Json => serde_json::to_string_pretty(&answer).context("cannot write the answer")?,
+        Form::Jsonl => serde_json::to_string(&answer).context("cannot write the answer")?,
+    };
+    let mut output = Output::new();
+    output.line(&text).and_then(|_reader| output.flush()).context("cannot write the answer")?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,64 @@
+//! What is dialled: `5432/tcp`, `5432`, `icmp`.
+
+use portolan_policy::Protocol;
+use std::str::FromStr;
+
+/// A protocol and its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Service {
+    pub(super) port: Option<u16>,
+    pub(super) protocol: Protocol,
+}
+
+impl FromStr for Service {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (port, protocol) = match text.split_once('/') {
+            Some((port, protocol)) => (Some(port), protocol),
+            None if text.starts_with(|first: char| first.is_ascii_digit()) => (Some(text), "TCP"),
+            None => (None, text),
+        };
+        let protocol: Protocol = protocol.parse().map_err(|error| format!("{error}"))?;
+        match port {
+            Some(_) if !protocol.has_ports() => {
+                Err(format!("{protocol} has no port: write {protocol} alone"))
+            }
+            None if protocol.has_ports() => {
+                Err(format!("{protocol} needs a port: write such as 80/{protocol}"))
+            }
+            port => Ok(Self { port: port.map(number).transpose()?, protocol }),
+        }
+    }
+}
+
+fn number(text: &str) -> Result<u16, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|port| digits && *port != 0);
+    number.ok_or_else(|| format!("`{text}` is no port: write a number from 1 to 65535"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_number_is_tcp_and_icmp_has_none() {
+        let service = |port, protocol| Ok(Service { port, protocol });
+        assert_eq!("5432/tcp".parse(), service(Some(5432), Protocol::Tcp));
+        assert_eq!("53/UDP".parse(), service(Some(53), Protocol::Udp));
+        assert_eq!("80".parse(), service(Some(80), Protocol::Tcp));
+        assert_eq!("icmp".parse(), service(None, Protocol::Icmp));
+        assert_eq!("ICMPv6".parse(), service(None, Protocol::Icmpv6));
+    }
+
+    #[test]
+    fn what_is_no_service_is_refused() {
+        for text in [
+            "", "/", "0", "0/tcp", "65536", "+80", "80/", "/tcp", "80/tpc", "tcp", "80/icmp", "http",
+            "80/tcp/x",
+        ] {
+            assert!(text.parse::<Service>().is_err(), "{text:?}");
+        }
+    }
+}

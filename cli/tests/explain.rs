@@ -1,0 +1,300 @@
+//! `portolan explain`: what it prints, where, and how it ends.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+const MANIFESTS: &str = r#"
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {namespace: shop, name: web, labels: {app: web}}
+spec: {containers: []}
+status: {podIPs: [{ip: 10.0.0.1}, {ip: "fd00::1"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {namespace: shop, name: db, labels: {app: db}}
+spec: {containers: []}
+status: {podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {namespace: shop, name: db}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/24}}], ports: [{port: 5432}]}]
+"#;
+
+const GOOD: &str = r#"{"id":1,"from":{"pod":"shop/web"},"to":{"pod":"shop/db"},"port":5432}"#;
+const ADMITTED: &str = r#"{"id":1,"allowed":true,"egress":{"verdict":"not-isolated","policies":[]},"ingress":{"verdict":"admitted","policies":[{"kind":"NetworkPolicy","namespace":"shop","name":"db","rule":0}]}}"#;
+
+/// A folder of its own for a test, empty.
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("explain").join(test);
+    let _absent = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A folder with the manifests in it.
+fn shop(test: &str) -> PathBuf {
+    let folder = folder(test);
+    fs::write(folder.join("shop.yaml"), MANIFESTS).unwrap();
+    folder
+}
+
+/// `portolan explain` in a folder, which is where its paths begin.
+fn explain(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
+    command.current_dir(folder).arg("explain").args(arguments.split_whitespace());
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, arguments: &str) -> Output {
+    explain(folder, arguments).output().unwrap()
+}
+
+/// Runs with something on standard input.
+fn run_with(folder: &Path, arguments: &str, input: &str) -> Output {
+    let file = folder.join("input");
+    fs::write(&file, input).unwrap();
+    explain(folder, arguments).stdin(fs::File::open(file).unwrap()).output().unwrap()
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn one_question_is_answered_and_the_exit_code_does_not_tell_the_verdict() {
+    let shop = shop("one_question");
+    let ends = "--manifests . --from shop/web --to shop/db";
+    for (rest, allowed) in [
+        ("--port 5432/tcp --family IPv4", "true"),
+        ("--port 5432 --family ipv4", "true"),
+        ("--port 5432/tcp --family IPv6", "false"),
+        ("--port 5432/udp", "false"),
+        ("--port icmp", "false"),
+    ] {
+        let output = run(&shop, &format!("{ends} {rest} -o jsonl"));
+        assert!(
+            out(&output).starts_with(&format!(r#"{{"allowed":{allowed},"egress":"#)),
+            "{rest}: {output:?}"
+        );
+        assert_eq!((output.status.code(), err(&output)), (Some(0), ""), "{rest}");
+    }
+}
+
+#[test]
+fn an_address_stands_for_the_pod_that_holds_it() {
+    let shop = shop("an_address");
+    let by_name = run(&shop, "--manifests . --from shop/web --to shop/db --port 5432 --family IPv4 -o json");
+    let by_address = run(&shop, "--manifests . --from 10.0.0.1 --to ::ffff:10.0.0.2 --port 5432 -o json");
+    assert_eq!(out(&by_name), out(&by_address));
+    assert!(out(&by_name).contains("\"admitted\""), "{by_name:?}");
+}
+
+#[test]
+fn an_unknown_pod_is_an_error_that_names_the_nearest() {
+    let output = run(&shop("unknown_pod"), "--manifests . --from shop/wbe --to shop/db --port 80");
+    assert_eq!(err(&output), "portolan: from: pod shop/wbe is not known; did you mean shop/web?\n");
+    assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
+}
+
+#[test]
+fn wrong_usage_is_told_and_ends_with_2() {
+    let shop = shop("usage");
+    fs::write(shop.join("q.jsonl"), GOOD).unwrap();
+    for arguments in [
+        "--from shop/web --to shop/db --port 80",
+        "--manifests .",
+        "--manifests . --from shop/web --to shop/db",
+        "--manifests . --from shop/web --port 80",
+        "--manifests . --from web --to shop/db --port 80",
+        "--manifests . --from shop/web --to shop/db --port 0",
+        "--manifests . --from shop/web --to shop/db --port http",
+        "--manifests . --from shop/web --to shop/db --port 80/tpc",
+        "--manifests . --from shop/web --to shop/db --port 80 --family v4",
+        "--manifests . --from shop/web --to shop/db --port 80 --output yaml",
+        "--manifests . --from shop/web --to shop/db --port 80 --batch q.jsonl",
+        "--manifests - --batch -",
+        "--manifests - - --batch q.jsonl",
+    ] {
+        let output = run(&shop, arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {output:?}");
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{arguments}: {output:?}");
+    }
+}
+
+#[test]
+fn a_batch_is_answered_in_order_and_a_bad_line_costs_only_itself() {
+    let shop = shop("batch");
+    let lines = [
+        GOOD,
+        "",
+        r#"{"id":"two","from":{"pod":"shop/web"},"to":{"pod":"shop/db"},"port":0}"#,
+        "what?",
+        GOOD,
+    ];
+    fs::write(shop.join("q.jsonl"), lines.join("\n")).unwrap();
+    let output = run(&shop, "--manifests shop.yaml --batch q.jsonl --output jsonl");
+    let replies: Vec<&str> = out(&output).lines().collect();
+    assert_eq!(replies.len(), 4, "{output:?}");
+    assert_eq!((replies[0], replies[3]), (ADMITTED, ADMITTED));
+    assert_eq!(
+        replies[1],
+        r#"{"id":"two","error":"0 is no port; write a number from 1 to 65535, without quotes"}"#
+    );
+    assert!(replies[2].starts_with(r#"{"id":null,"error":"this is no JSON object; "#), "{}", replies[2]);
+    assert_eq!((output.status.code(), err(&output)), (Some(1), ""));
+}
+
+#[test]
+fn a_batch_without_a_bad_line_ends_with_0_whatever_the_verdicts() {
+    let shop = shop("good_batch");
+    let denied = GOOD.replace("5432", "80");
+    let output = run_with(&shop, "--manifests shop.yaml --batch -", &format!("{GOOD}\r\n{denied}\n"));
+    assert!(out(&output).starts_with(&format!("{ADMITTED}\n{{\"id\":1,\"allowed\":false,")), "{output:?}");
+    assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
+}
+
+#[test]
+fn a_batch_can_be_answered_in_words() {
+    let shop = shop("words");
+    let output = run_with(&shop, "--manifests shop.yaml --batch - --output text", &format!("{GOOD}\n7\n"));
+    let (answer, refusal) = out(&output).split_once('\n').unwrap();
+    assert_eq!(answer, "1: allowed; egress: not isolated; ingress: admitted by NetworkPolicy shop/db rule 0");
+    assert!(refusal.starts_with("null: error: this is no JSON object"), "{refusal}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_line_without_end_is_passed_over_in_bounded_memory() {
+    let shop = shop("long_line");
+    let long = format!("{GOOD}\n{}\n{GOOD}\n", " ".repeat(3 * 1024 * 1024));
+    let output = run_with(&shop, "--manifests shop.yaml --batch -", &long);
+    assert_eq!(out(&output), format!("{ADMITTED}\n{ADMITTED}\n"), "only blanks: no question");
+    let long = format!("{GOOD}\n{}\n{GOOD}\n", "x".repeat(3 * 1024 * 1024));
+    let output = run_with(&shop, "--manifests shop.yaml --batch -", &long);
+    let replies: Vec<&str> = out(&output).lines().collect();
+    assert_eq!(replies.len(), 3, "{output:?}");
+    assert!(replies[1].contains("longer than a mebibyte"), "{}", replies[1]);
+    assert_eq!(replies[2], ADMITTED);
+}
+
+#[test]
+fn a_question_is_answered_before_the_next_is_asked() {
+    let shop = shop("talk");
+    let mut command = explain(&shop, "--manifests shop.yaml --batch -");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut questions = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap());
+    for _ in 0..3 {
+        writeln!(questions, "{GOOD}").unwrap();
+        let mut answer = String::new();
+        answers.read_line(&mut answer).unwrap();
+        assert_eq!(answer.trim_end(), ADMITTED);
+    }
+    drop(questions);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let shop = shop("gone");
+    let mut questions = String::new();
+    for _ in 0..20_000 {
+        writeln!(questions, "{GOOD}").unwrap();
+    }
+    fs::write(shop.join("q.jsonl"), questions).unwrap();
+    let mut command = explain(&shop, "--manifests shop.yaml --batch q.jsonl");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    answers.read_line(&mut first).unwrap();
+    drop(answers);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_bad_document_is_named_with_its_file_and_the_rest_goes_on() {
+    let shop = shop("bad_document");
+    let bad = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {namespace: shop, name: odd}\n\
+               spec: {podSelector: {matchLabels: {version: 1}}}\n";
+    fs::write(
+        shop.join("bad.yaml"),
+        format!("{{apiVersion: v1, kind: Secret, metadata: {{name: a}}}}\n---\n{bad}"),
+    )
+    .unwrap();
+    fs::write(shop.join("latin.yaml"), b"kind: \xe9").unwrap();
+    let address = "{apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: lost}, status: {podIPs: [{ip: none}]}}";
+    fs::write(shop.join("pod.yaml"), address).unwrap();
+    let output = run(&shop, "--manifests . --from 10.0.0.1 --to shop/db --port 5432 -o jsonl");
+    let said: Vec<&str> = err(&output).lines().collect();
+    assert_eq!(said.len(), 3, "{output:?}");
+    assert!(
+        said[0].starts_with("portolan: ./bad.yaml: document 2 (line 2), NetworkPolicy shop/odd: "),
+        "{}",
+        said[0]
+    );
+    assert!(said[0].contains("spec.podSelector.matchLabels.version"), "{}", said[0]);
+    assert!(said[0].ends_with("; put the value in quotes"), "{}", said[0]);
+    assert_eq!(said[1], "portolan: ./latin.yaml is no UTF-8 text from byte 6 on; save it as UTF-8");
+    assert!(said[2].starts_with("portolan: ./pod.yaml: Pod shop/lost: status.podIPs: "), "{}", said[2]);
+    assert!(out(&output).starts_with(r#"{"allowed":true,"#), "{output:?}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn manifests_that_hold_nothing_or_are_not_there_end_with_1() {
+    let folder = folder("nothing");
+    fs::write(folder.join("empty.yaml"), "# nothing\n").unwrap();
+    let question = "--from 10.0.0.1 --to 10.0.0.2 --port 80";
+    for (manifests, told) in [("empty.yaml", "no object"), (".", "no object"), ("away.yaml", "away.yaml")] {
+        let output = run(&folder, &format!("--manifests {manifests} {question}"));
+        assert_eq!((output.status.code(), out(&output)), (Some(1), ""), "{manifests}");
+        assert!(err(&output).contains(told), "{manifests}: {output:?}");
+    }
+    let output = run(&folder, "--manifests empty.yaml --batch away.jsonl");
+    assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
+    assert!(err(&output).contains("cannot read the questions away.jsonl"), "{output:?}");
+}
+
+#[test]
+fn manifests_come_from_several_paths_and_from_standard_input() {
+    let folder = folder("paths");
+    let (cluster, policy) = MANIFESTS.split_at(MANIFESTS.rfind("---").unwrap());
+    fs::write(folder.join("cluster.yml"), cluster).unwrap();
+    let question = "--from 10.0.0.1 --to shop/db --port 5432 -o jsonl";
+    let output = run_with(&folder, &format!("--manifests cluster.yml - {question}"), policy);
+    assert!(out(&output).contains("\"admitted\""), "{output:?}");
+    let output = run_with(&folder, &format!("--manifests cluster.yml {question}"), policy);
+    assert!(out(&output).contains("\"not-isolated\",\"policies\":[]}}"), "{output:?}");
+}
+
+#[test]
+fn folders_are_read_once_each_however_they_are_linked() {
+    let shop = shop("links");
+    fs::create_dir_all(shop.join("sub/.hidden")).unwrap();
+    fs::write(shop.join("sub/.hidden/bad.yaml"), "bad: [").unwrap();
+    fs::write(shop.join("sub/notes.txt"), "no manifest").unwrap();
+    std::os::unix::fs::symlink("..", shop.join("sub/one")).unwrap();
+    std::os::unix::fs::symlink("..", shop.join("sub/two")).unwrap();
+    let output = run(&shop, "--manifests . --from 10.0.0.1 --to shop/db --port 5432 -o jsonl");
+    assert!(out(&output).starts_with(r#"{"allowed":true,"#), "{output:?}");
+    assert_eq!(err(&output), "");
+}

@@ -139,6 +139,27 @@ fn wrong_usage_is_told_and_ends_with_2() {
 }
 
 #[test]
+fn the_baseline_tier_can_be_read_in_both_ways() {
+    let shop = shop("baseline");
+    let baseline = "
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: closed}
+spec: {tier: Baseline, priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{networks: [0.0.0.0/0]}]}]}
+";
+    fs::write(shop.join("baseline.yaml"), baseline).unwrap();
+    // A policy isolates db in ingress: may Baseline still speak about its egress?
+    let question = "--manifests . --from shop/db --to 10.0.0.1 --port 80 -o jsonl";
+    let egress = |reading: &str| out(&run(&shop, &format!("{question} {reading}"))).to_owned();
+    assert!(egress("").starts_with(r#"{"allowed":false,"egress":{"verdict":"denied","#), "{}", egress(""));
+    assert_eq!(egress("--baseline per-direction"), egress(""));
+    let any = egress("--baseline any-direction");
+    assert!(any.starts_with(r#"{"allowed":true,"egress":{"verdict":"not-isolated","#), "{any}");
+    let output = run(&shop, &format!("{question} --baseline both"));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
 fn a_batch_is_answered_in_order_and_a_bad_line_costs_only_itself() {
     let shop = shop("batch");
     let lines = [

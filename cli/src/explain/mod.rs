@@ -11,7 +11,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use batch::BatchForm;
 use clap::{Args, ValueEnum};
-use portolan_policy::{Cluster, Family, Place, Query};
+use portolan_policy::{BaselineReading, Cluster, Family, Place, Query};
 use service::Service;
 use std::{
     fs::File,
@@ -35,6 +35,11 @@ pub(crate) struct ExplainArgs {
     /// Words, JSON, or JSON on one line; a batch is answered in JSON lines unless text is asked for.
     #[arg(short, long, value_enum, value_name = "text|json|jsonl", hide_possible_values = true)]
     output: Option<Form>,
+    /// Which pods NetworkPolicies keep from the Baseline tier: those that one isolates in the
+    /// direction in question, or in any.
+    #[arg(long, value_enum, default_value_t = Baseline::PerDirection)]
+    #[arg(value_name = "per-direction|any-direction", hide_possible_values = true)]
+    baseline: Baseline,
 }
 
 /// One question.
@@ -61,13 +66,30 @@ enum Form {
     Jsonl,
 }
 
+/// How the text on the Baseline tier is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Baseline {
+    PerDirection,
+    AnyDirection,
+}
+
+impl From<Baseline> for BaselineReading {
+    fn from(baseline: Baseline) -> Self {
+        match baseline {
+            Baseline::PerDirection => Self::PerDirection,
+            Baseline::AnyDirection => Self::AnyDirection,
+        }
+    }
+}
+
 /// Answers from manifests alone.
 pub(crate) fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
-    let ExplainArgs { manifests, single, batch, output } = args;
+    let ExplainArgs { manifests, single, batch, output, baseline } = args;
     check_stdin(&manifests, batch.as_deref())?;
     // A file of questions that is not there is told before the manifests are read.
     let questions = batch.map(|path| open(&path)).transpose()?;
-    let cluster = cluster(&manifests)?;
+    let mut cluster = cluster(&manifests)?;
+    cluster.set_baseline_reading(baseline.into());
     match (questions, single.query()) {
         (Some(questions), _) => {
             let form = if output == Some(Form::Text) { BatchForm::Text } else { BatchForm::Jsonl };

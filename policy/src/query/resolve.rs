@@ -58,7 +58,7 @@ impl Resolved<'_> {
     /// What the policies say; a pod that was asked for by name is that pod, even where another one
     /// claims its address.
     pub fn decide(&self, cluster: &Cluster) -> Decision {
-        cluster.decide(&self.connection)
+        cluster.decide_between(&self.connection, self.source, self.destination)
     }
 }
 

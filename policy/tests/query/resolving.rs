@@ -1,7 +1,7 @@
 //! Which pods and addresses a question is about.
 
 use crate::{cluster, error};
-use portolan_policy::{Place, Protocol, Query, QueryError};
+use portolan_policy::{Place, Protocol, Query, QueryError, SideVerdict, parse_manifest};
 
 /// The addresses in use for `FROM -> TO`, or `FROM -> TO as FAMILY`.
 fn resolve(question: &str) -> Result<String, QueryError> {
@@ -111,4 +111,25 @@ fn a_place_is_a_pod_or_an_address() {
     for text in ["", "web", "/", "shop/", "/web", "a/b/c", "10.0.0.1.2"] {
         assert!(text.parse::<Place>().is_err(), "{text:?}");
     }
+}
+
+#[test]
+fn a_pod_that_is_named_is_that_pod_even_where_another_claims_its_address() {
+    let thief = "{apiVersion: v1, kind: Pod, metadata: {namespace: dev, name: thief}, \
+                 status: {podIPs: [{ip: 10.0.0.2}]}}";
+    let mut cluster = cluster();
+    cluster.apply(parse_manifest(thief).objects.remove(0)).unwrap();
+    let ingress = |to: &str| {
+        let query = Query {
+            from: "dev/curl".parse().unwrap(),
+            to: to.parse().unwrap(),
+            port: Some(80),
+            protocol: Protocol::Tcp,
+            family: None,
+        };
+        query.answer(&cluster).unwrap().ingress.verdict
+    };
+    assert_eq!(ingress("shop/db-0"), SideVerdict::Denied);
+    assert_eq!(ingress("dev/thief"), SideVerdict::NotIsolated);
+    assert_eq!(ingress("10.0.0.2"), SideVerdict::Undecidable);
 }

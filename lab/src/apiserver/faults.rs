@@ -81,6 +81,8 @@ pub enum Failure {
     },
     /// 500.
     Internal,
+    /// 404, as for a custom resource that is not installed.
+    NoSuchKind,
 }
 
 impl Failure {
@@ -93,6 +95,7 @@ impl Failure {
             )),
             Self::TooManyRequests { retry_after } => ApiError::too_many_requests(retry_after),
             Self::Internal => ApiError::internal("the lab was told to fail this request"),
+            Self::NoSuchKind => ApiError::no_such_path(),
         }
     }
 }

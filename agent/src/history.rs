@@ -39,6 +39,8 @@ pub enum Change {
 enum Scope {
     Pod(String, String),
     Namespace(String),
+    /// Every pod.
+    Cluster,
 }
 
 /// The versions of the cluster, the newest last.
@@ -120,6 +122,7 @@ impl History {
             End::Pod(pod) => {
                 near(&Scope::Pod(pod.namespace.clone(), pod.pod.clone()))
                     || near(&Scope::Namespace(pod.namespace.clone()))
+                    || near(&Scope::Cluster)
             }
             End::Node { .. } | End::Service { .. } | End::External { .. } => false,
         })
@@ -155,6 +158,9 @@ fn scope(change: &Change) -> Option<Scope> {
         ObjectKind::Pod => Some(Scope::Pod(namespace, key.name)),
         ObjectKind::NetworkPolicy => Some(Scope::Namespace(namespace)),
         ObjectKind::Namespace => Some(Scope::Namespace(key.name)),
+        ObjectKind::ClusterNetworkPolicy
+        | ObjectKind::AdminNetworkPolicy
+        | ObjectKind::BaselineAdminNetworkPolicy => Some(Scope::Cluster),
         _ => None,
     }
 }

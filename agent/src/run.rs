@@ -183,8 +183,7 @@ impl Agent {
             Source::Kubernetes(config) => {
                 let client = kube::Client::try_from(*config)
                     .map_err(|error| AgentError::Kubernetes(Box::new(error)))?;
-                self.awaited = ObjectKind::ALL.into_iter().collect();
-                cluster::watch(&client, news, &self.metrics, &self.tasks);
+                self.awaited = cluster::watch(&client, news, &self.metrics, &self.tasks, cluster::LOOK_AGAIN);
             }
         }
         Ok(())

@@ -152,6 +152,9 @@ fn the_agents_role_reads_and_nothing_else() {
     }
     resources.sort_unstable();
     let expected = [
+        "adminnetworkpolicies",
+        "baselineadminnetworkpolicies",
+        "clusternetworkpolicies",
         "endpointslices",
         "jobs",
         "namespaces",

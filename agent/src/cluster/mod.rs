@@ -2,4 +2,4 @@
 
 mod watch;
 
-pub use watch::{News, watch};
+pub use watch::{LOOK_AGAIN, News, watch};

@@ -192,3 +192,25 @@ fn a_clock_that_is_set_back_does_not_disorder_the_versions() {
         assert_eq!(app(history.at(seconds(at)), "web").as_deref(), Some(expected), "at {at} s");
     }
 }
+
+#[test]
+fn a_cluster_wide_policy_is_a_change_for_every_pod() {
+    for (kind, version) in [
+        ("ClusterNetworkPolicy", "v1alpha2"),
+        ("AdminNetworkPolicy", "v1alpha1"),
+        ("BaselineAdminNetworkPolicy", "v1alpha1"),
+    ] {
+        let policy = object(&format!(
+            "{{apiVersion: policy.networking.k8s.io/{version}, kind: {kind}, metadata: {{name: default}}, \
+             spec: {{subject: {{namespaces: {{}}}}}}}}"
+        ));
+        let key = policy.key();
+        let mut history = begun([pod("web", "10.0.0.2", "web")]);
+        assert!(!changed(&history, 100, "web"), "{kind}");
+        apply(&mut history, 100, policy);
+        assert!(changed(&history, 100, "web"), "{kind}");
+        assert!(!changed(&history, 110, "web"), "{kind}");
+        history.apply(seconds(200), Change::Delete(key)).unwrap();
+        assert!(changed(&history, 201, "web"), "{kind}");
+    }
+}

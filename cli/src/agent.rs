@@ -92,10 +92,11 @@ async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
     if !args.manifests.is_empty() {
         let manifests::Manifests { objects, problems, ignored, .. } = manifests::read(&args.manifests)?;
         if objects.is_empty() {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             bail!("the manifests hold no object that Portolan knows: {}", problems.join("; "));
         }
         for problem in problems {
-            warn!(problem, "A document is left out of the cluster state.");
+            warn!(%problem, "A document is left out of the cluster state.");
         }
         for kind in ignored {
             debug!(kind, "Objects of this kind say nothing about connections.");

@@ -5,6 +5,7 @@ mod client;
 mod collector;
 mod explain;
 mod failure;
+mod lint;
 mod log;
 mod manifests;
 mod observe;
@@ -40,6 +41,8 @@ enum Verb {
     Collector(collector::CollectorArgs),
     /// Say what the policies of some manifests say to a connection.
     Explain(Box<explain::ExplainArgs>),
+    /// Name what is wrong in manifests, or probably not meant.
+    Lint(lint::LintArgs),
     /// Print flows, past and to come.
     Observe(Box<observe::ObserveArgs>),
     /// Print how the collector and its agents are doing.
@@ -62,6 +65,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Collector(args) => collector::run(args, stop_on_signal()?).await,
         // These have nothing to put in order at the end: a signal simply ends them.
         Verb::Explain(args) => explain::run(*args),
+        Verb::Lint(args) => lint::run(&args),
         Verb::Observe(args) => observe::run(*args, stop_on_signal()?).await,
         Verb::Status(args) => status::run(*args).await,
     }

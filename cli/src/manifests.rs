@@ -1,9 +1,11 @@
 //! Manifests from files, folders and standard input, and the cluster state that they make.
 
+use crate::failure::Failure;
 use anyhow::{Context as _, anyhow};
 use portolan_policy::{Cluster, Object, parse_manifest};
 use std::{
     collections::BTreeSet,
+    fmt,
     io::Read as _,
     path::{Path, PathBuf},
 };
@@ -16,29 +18,44 @@ pub(crate) const STDIN: &str = "-";
 pub(crate) struct Manifests {
     /// The objects that were understood.
     pub(crate) objects: Vec<Object>,
-    /// The documents that were not, each with its file and the mend.
-    pub(crate) problems: Vec<String>,
+    /// The documents that were not.
+    pub(crate) problems: Vec<Problem>,
     /// Kinds that Portolan has no use for.
     pub(crate) ignored: Vec<String>,
     /// Each file, and the number of objects before its first.
     files: Vec<(usize, PathBuf)>,
 }
 
+/// Something in a file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The file.
+    pub(crate) file: String,
+    /// What is wrong, where, and the mend.
+    pub(crate) text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.text)
+    }
+}
+
 impl Manifests {
     /// The file that an object came from.
-    pub(crate) fn file(&self, object: usize) -> &Path {
+    pub(crate) fn file(&self, object: usize) -> String {
         let after = self.files.partition_point(|(first, _)| *first <= object);
-        self.files.get(after.saturating_sub(1)).map_or(Path::new(STDIN), |(_, file)| file)
+        self.files.get(after.saturating_sub(1)).map_or_else(String::new, |(_, file)| named(file))
     }
 
-    /// The cluster that the objects make, and those that cannot be part of it, each with its file
-    /// and the mend. Of two objects of one name the later is taken.
-    pub(crate) fn cluster(&self) -> (Cluster, Vec<String>) {
+    /// The cluster that the objects make, and those that cannot be part of it. Of two objects of one
+    /// name the later is taken.
+    pub(crate) fn cluster(&self) -> (Cluster, Vec<Problem>) {
         let mut cluster = Cluster::default();
         let mut problems = Vec::new();
         for (index, object) in self.objects.iter().enumerate() {
             if let Err(error) = cluster.apply(object.clone()) {
-                problems.push(format!("{}: {error}", self.file(index).display()));
+                problems.push(Problem { file: self.file(index), text: error.to_string() });
             }
         }
         (cluster, problems)
@@ -46,12 +63,22 @@ impl Manifests {
 
     fn take(&mut self, file: &Path, text: &str) {
         let manifest = parse_manifest(text);
-        let name = file.display();
         self.files.push((self.objects.len(), file.to_owned()));
         self.objects.extend(manifest.objects);
-        self.problems.extend(manifest.errors.iter().map(|error| format!("{name}: {error}")));
+        let problem = |text: String| Problem { file: named(file), text };
+        self.problems.extend(manifest.errors.iter().map(|error| problem(error.to_string())));
         self.ignored.extend(manifest.ignored.iter().map(|kind| kind.kind.clone()));
     }
+}
+
+/// Standard input can be read once.
+pub(crate) fn check_stdin(paths: &[&Path]) -> Result<(), Failure> {
+    if paths.iter().filter(|path| **path == Path::new(STDIN)).count() > 1 {
+        return Err(Failure::usage(anyhow!(
+            "standard input (`-`) can be given once; put the rest into files"
+        )));
+    }
+    Ok(())
 }
 
 /// Reads every manifest below these paths; `-` is standard input. A bad document costs only itself,
@@ -63,11 +90,12 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
             for file in files(path)? {
                 match text(&file) {
                     Ok(text) => read.take(&file, &text),
-                    Err(error) => read.problems.push(format!("{error:#}")),
+                    Err(text) => read.problems.push(Problem { file: named(&file), text }),
                 }
             }
         } else {
-            read.take(path, &text(path)?);
+            let text = text(path).map_err(|problem| anyhow!("the manifest {}: {problem}", named(path)))?;
+            read.take(path, &text);
         }
     }
     Ok(read)
@@ -118,17 +146,22 @@ fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
 }
 
-fn text(path: &Path) -> anyhow::Result<String> {
-    let (bytes, name) = if path == Path::new(STDIN) {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read manifests from standard input")?;
-        (bytes, "standard input".to_owned())
+/// The text of a file, or what is wrong with it.
+fn text(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new(STDIN) {
+        std::io::stdin().read_to_end(&mut bytes)
     } else {
-        let name = path.display().to_string();
-        (std::fs::read(path).with_context(|| format!("cannot read the manifest {name}"))?, name)
+        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
     };
+    read.map_err(|error| format!("cannot be read: {error}"))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        anyhow!("{name} is no UTF-8 text from byte {at} on; save it as UTF-8")
+        format!("no UTF-8 text from byte {at} on; save it as UTF-8")
     })
+}
+
+/// The path as people are told it.
+fn named(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".to_owned() } else { path.display().to_string() }
 }

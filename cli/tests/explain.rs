@@ -274,9 +274,27 @@ fn a_bad_document_is_named_with_its_file_and_the_rest_goes_on() {
     );
     assert!(said[0].contains("spec.podSelector.matchLabels.version"), "{}", said[0]);
     assert!(said[0].ends_with("; put the value in quotes"), "{}", said[0]);
-    assert_eq!(said[1], "portolan: ./latin.yaml is no UTF-8 text from byte 6 on; save it as UTF-8");
+    assert_eq!(said[1], "portolan: ./latin.yaml: no UTF-8 text from byte 6 on; save it as UTF-8");
     assert!(said[2].starts_with("portolan: ./pod.yaml: Pod shop/lost: status.podIPs: "), "{}", said[2]);
     assert!(out(&output).starts_with(r#"{"allowed":true,"#), "{output:?}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_field_that_the_api_would_reject_is_warned_of_with_its_effect() {
+    let shop = shop("invalid_field");
+    let policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: shop, name: odd}, \
+                  spec: {podSelector: {}, ingress: [{ports: [{port: \"80\"}]}]}}";
+    fs::write(shop.join("odd.yaml"), policy).unwrap();
+    let output = run(&shop, "--manifests . --from shop/db --to shop/web --port 80 -o jsonl");
+    assert!(
+        err(&output).starts_with(
+            "portolan: ./odd.yaml: warning: NetworkPolicy shop/odd: spec.ingress[0].ports[0].port: "
+        ),
+        "{output:?}"
+    );
+    assert_eq!(err(&output).lines().count(), 1, "{output:?}");
+    assert!(out(&output).starts_with(r#"{"allowed":false,"#), "{output:?}");
     assert_eq!(output.status.code(), Some(0));
 }
 

@@ -11,7 +11,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use batch::BatchForm;
 use clap::{Args, ValueEnum};
-use portolan_policy::{BaselineReading, Cluster, Family, Place, Query};
+use portolan_policy::{BaselineReading, Cluster, Family, Place, Query, validate};
 use service::Service;
 use std::{
     fs::File,
@@ -85,7 +85,8 @@ impl From<Baseline> for BaselineReading {
 /// Answers from manifests alone.
 pub(crate) fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
     let ExplainArgs { manifests, single, batch, output, baseline } = args;
-    check_stdin(&manifests, batch.as_deref())?;
+    let paths: Vec<&Path> = manifests.iter().map(PathBuf::as_path).chain(batch.as_deref()).collect();
+    manifests::check_stdin(&paths)?;
     // A file of questions that is not there is told before the manifests are read.
     let questions = batch.map(|path| open(&path)).transpose()?;
     let mut cluster = cluster(&manifests)?;
@@ -107,17 +108,6 @@ impl Single {
     }
 }
 
-/// Standard input can be read once.
-fn check_stdin(manifests: &[PathBuf], batch: Option<&Path>) -> Result<(), Failure> {
-    let paths = manifests.iter().map(PathBuf::as_path).chain(batch);
-    if paths.filter(|path| *path == Path::new(STDIN)).count() > 1 {
-        return Err(Failure::usage(anyhow!(
-            "standard input (`-`) can be given once; put the rest into files"
-        )));
-    }
-    Ok(())
-}
-
 fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     if path == Path::new(STDIN) {
         return Ok(Box::new(stdin().lock()));
@@ -129,19 +119,20 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
 /// The cluster of the manifests; what is wrong with them is said on standard error.
 fn cluster(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
     let manifests = manifests::read(paths)?;
-    for problem in &manifests.problems {
-        say(problem);
-    }
+    manifests.problems.iter().for_each(say);
     for kind in &manifests.ignored {
         debug!(kind, "Objects of this kind say nothing about connections.");
     }
     if manifests.objects.is_empty() {
         return Err(anyhow!("the manifests hold no object that Portolan knows: give Pods, policies, …"));
     }
-    let (cluster, problems) = manifests.cluster();
-    for problem in &problems {
-        say(problem);
+    for (index, object) in manifests.objects.iter().enumerate() {
+        for invalid in validate(object) {
+            say(format_args!("{}: warning: {invalid}", manifests.file(index)));
+        }
     }
+    let (cluster, problems) = manifests.cluster();
+    problems.iter().for_each(say);
     Ok(cluster)
 }
 

@@ -1,0 +1,111 @@
+//! `portolan lint`: what it prints, where, and how it ends.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+/// Nothing to find: every pod is isolated, and everything that is admitted is there.
+const CLEAN: &str = "{apiVersion: v1, kind: Node, metadata: {name: n1}}\n";
+
+/// A folder of its own for a test, with these files.
+fn folder(test: &str, files: &[(&str, &str)]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lint").join(test);
+    let _absent = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    for (name, text) in files {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    folder
+}
+
+/// `portolan lint` in a folder, which is where its paths begin.
+fn lint(folder: &Path, arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
+    command.current_dir(folder).arg("lint").args(arguments.split_whitespace());
+    command.env_remove("RUST_LOG").stdin(Stdio::null()).output().unwrap()
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn manifests_without_a_finding_end_with_0() {
+    let folder = folder("clean", &[("clean.yaml", CLEAN)]);
+    let output = lint(&folder, "--manifests .");
+    assert_eq!((output.status.code(), out(&output)), (Some(0), ""));
+    assert_eq!(err(&output), "portolan: 0 findings: 0 errors, 0 warnings, 0 infos\n");
+    let output = lint(&folder, "--manifests . --output json --fail-on info");
+    assert_eq!((output.status.code(), out(&output), err(&output)), (Some(0), "[]\n", ""));
+}
+
+#[test]
+fn a_document_that_cannot_be_read_is_a_finding_like_others() {
+    let folder = folder("unreadable", &[("a.yaml", CLEAN), ("b.yaml", "# first\n---\nkind: [\n")]);
+    let output = lint(&folder, "--manifests a.yaml b.yaml");
+    assert!(
+        out(&output)
+            .starts_with("b.yaml: error unreadable-document: document 1 (line 2): the YAML cannot be read"),
+        "{output:?}"
+    );
+    assert_eq!(out(&output).lines().count(), 1, "{output:?}");
+    assert_eq!(err(&output), "portolan: 1 finding: 1 error, 0 warnings, 0 infos\n");
+    assert_eq!(output.status.code(), Some(1));
+    let output = lint(&folder, "--manifests . -o json --fail-on error");
+    let findings: Vec<Value> = serde_json::from_str(out(&output)).unwrap();
+    assert_eq!(findings[0]["code"], "unreadable-document");
+    assert_eq!(findings[0]["file"], "./b.yaml");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(lint(&folder, "--manifests . --fail-on never").status.code(), Some(0));
+}
+
+#[test]
+fn what_the_objects_show_is_told_with_their_file() {
+    let odd = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: shop, name: odd}, \
+               spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/33}}]}]}}";
+    let folder = folder("found", &[("clean.yaml", CLEAN), ("odd.yaml", odd)]);
+    let output = lint(&folder, "--manifests clean.yaml odd.yaml --fail-on error");
+    let expected =
+        "odd.yaml: error invalid-field: NetworkPolicy shop/odd: spec.ingress[0].from[0].ipBlock.cidr: ";
+    assert!(out(&output).lines().any(|line| line.starts_with(expected)), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
+    let output = lint(&folder, "--manifests clean.yaml odd.yaml -o json --fail-on never");
+    let findings: Vec<Value> = serde_json::from_str(out(&output)).unwrap();
+    let invalid = findings.iter().find(|finding| finding["code"] == "invalid-field").unwrap();
+    assert_eq!(invalid["object"]["name"], "odd");
+    assert_eq!(invalid["field"], "spec.ingress[0].from[0].ipBlock.cidr");
+    assert_eq!(invalid["file"], "odd.yaml");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn manifests_that_hold_nothing_or_are_not_there_end_with_1() {
+    let folder = folder("nothing", &[("empty.yaml", "# nothing\n")]);
+    for (arguments, told) in
+        [("--manifests . --fail-on never", "no object"), ("--manifests away.yaml", "away.yaml")]
+    {
+        let output = lint(&folder, arguments);
+        assert_eq!((output.status.code(), out(&output)), (Some(1), ""), "{arguments}");
+        assert!(err(&output).contains(told), "{arguments}: {output:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let folder = folder("usage", &[("clean.yaml", CLEAN)]);
+    for arguments in
+        ["", "--manifests", "--manifests - -", "--manifests . --fail-on all", "--manifests . -o jsonl"]
+    {
+        let output = lint(&folder, arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {output:?}");
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{arguments}: {output:?}");
+    }
+}

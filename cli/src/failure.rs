@@ -1,6 +1,10 @@
 //! How a verb fails: what is said and the exit code.
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{Write as _, stderr},
+    process::ExitCode,
+};
 
 /// Wrong usage, as clap exits.
 const USAGE: u8 = 2;
@@ -39,7 +43,7 @@ impl From<anyhow::Error> for Failure {
 }
 
 /// One line on standard error that is no log line: it is said whatever the filter.
-#[expect(clippy::print_stderr, reason = "this is where the command speaks to people")]
 pub(crate) fn say(line: impl fmt::Display) {
-    eprintln!("portolan: {line}");
+    // A reader that went away is no reason to stop.
+    drop(writeln!(stderr(), "portolan: {line}"));
 }

@@ -99,6 +99,17 @@ fn manifests_that_hold_nothing_or_are_not_there_end_with_1() {
 }
 
 #[test]
+fn readers_that_go_away_are_no_error() {
+    let folder = folder("gone", &[("bad.yaml", &"kind: [\n---\n".repeat(3000))]);
+    let mut command = Command::new("sh");
+    let script = r#"{ "$0" lint --manifests bad.yaml --fail-on never 2>&1; echo $? > code; } | head -n 1"#;
+    command.current_dir(&folder).args(["-c", script, env!("CARGO_BIN_EXE_portolan")]);
+    let output = command.output().unwrap();
+    assert!(out(&output).starts_with("bad.yaml: error unreadable-document: "), "{output:?}");
+    assert_eq!(fs::read_to_string(folder.join("code")).unwrap(), "0\n");
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     let folder = folder("usage", &[("clean.yaml", CLEAN)]);
     for arguments in

@@ -25,12 +25,13 @@ pub(super) fn explain<'a>(
     let route = inspection.routes.get(explained);
     let case = route.and_then(|route| Case::new(cluster, inspection, route, direction));
     let case = case.filter(|_| side.verdict != SideVerdict::NotApplicable);
+    let tiers = case.as_ref().map(tiers).unwrap_or_default();
     let mut explanation = SideExplanation {
         verdict: side.verdict,
-        cause: cause(inspection, explained, direction, side),
+        cause: certain(cause(inspection, explained, direction, side), &tiers),
         policies: decision.policies,
         reason: decision.reason,
-        tiers: case.as_ref().map(tiers).unwrap_or_default(),
+        tiers,
         notes: case.as_ref().map(notes).unwrap_or_default(),
         proposal: None,
     };
@@ -106,6 +107,22 @@ fn cause(inspection: &Inspection<'_>, explained: usize, direction: Direction, si
         SideVerdict::Denied if all(Tier::Admin) => Cause::AdminDenied,
         SideVerdict::Denied if all(Tier::Baseline) => Cause::BaselineDenied,
         SideVerdict::Denied => Cause::DeniedInAnyCase,
+    }
+}
+
+/// The cause, unless its tier does not decide for certain: then other endings lead to the same answer.
+fn certain(cause: Cause, tiers: &[TierExplanation]) -> Cause {
+    let does = |tier: Tier, outcome: Outcome| {
+        tiers.is_empty() || tiers.iter().any(|told| told.tier == tier && told.outcome == outcome)
+    };
+    match cause {
+        Cause::AdminAccepted if !does(Tier::Admin, Outcome::Allows) => Cause::AllowedInAnyCase,
+        Cause::Admitted if !does(Tier::NetworkPolicy, Outcome::Allows) => Cause::AllowedInAnyCase,
+        Cause::BaselineAccepted if !does(Tier::Baseline, Outcome::Allows) => Cause::AllowedInAnyCase,
+        Cause::AdminDenied if !does(Tier::Admin, Outcome::Denies) => Cause::DeniedInAnyCase,
+        Cause::DeniedByIsolation if !does(Tier::NetworkPolicy, Outcome::Denies) => Cause::DeniedInAnyCase,
+        Cause::BaselineDenied if !does(Tier::Baseline, Outcome::Denies) => Cause::DeniedInAnyCase,
+        cause => cause,
     }
 }
 

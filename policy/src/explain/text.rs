@@ -132,8 +132,8 @@ const fn headline(cause: Cause) -> &'static str {
         Cause::DeniedByIsolation => "denied by isolation",
         Cause::BaselineAccepted => "accepted in the Baseline tier",
         Cause::BaselineDenied => "denied in the Baseline tier",
-        Cause::AllowedInAnyCase => "allowed, whatever the missing facts are",
-        Cause::DeniedInAnyCase => "denied, whatever the missing facts are",
+        Cause::AllowedInAnyCase => "allowed in any case",
+        Cause::DeniedInAnyCase => "denied in any case",
         Cause::Undecidable => "cannot be said",
     }
 }

@@ -88,13 +88,13 @@ fn fits(side: &SideExplanation) {
             let answer: Vec<_> = side.policies.iter().map(|p| (p.name.clone(), p.rule)).collect();
             assert_eq!(told, answer);
         }
-        Cause::AdminDenied | Cause::BaselineDenied if certain(policies()) => {
+        Cause::AdminDenied | Cause::BaselineDenied => {
             assert_eq!(last, Some(Outcome::Denies));
-            assert!(names(Outcome::Denies).contains(&answer[0]));
+            assert!(names(Outcome::Denies).iter().any(|name| answer.contains(name)));
         }
-        Cause::AdminAccepted | Cause::BaselineAccepted if certain(policies()) => {
+        Cause::AdminAccepted | Cause::BaselineAccepted => {
             assert_eq!(last, Some(Outcome::Allows));
-            assert!(names(Outcome::Allows).contains(&answer[0]));
+            assert!(names(Outcome::Allows).iter().any(|name| answer.contains(name)));
         }
         Cause::NotIsolated if certain(policies()) => {
             assert!(side.tiers.iter().all(|tier| matches!(tier.outcome, Outcome::Silent | Outcome::Passes)));

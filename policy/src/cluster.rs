@@ -22,6 +22,8 @@ mod pods;
 mod scope;
 mod slots;
 mod survey;
+mod tier_lists;
+mod tree;
 mod workload;
 
 pub use addresses::Owner;
@@ -31,10 +33,11 @@ use crate::{BaselineReading, Pod, node::Node};
 use addresses::AddressBook;
 use imbl::{OrdMap, OrdSet};
 use names::Answers;
-use plans::{Plan, TierLists};
+use plans::Plan;
 use scope::Scope;
 use slots::Slots;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use tier_lists::TierLists;
 
 /// Addresses with the pods that hold them.
 type PodAddresses = OrdSet<(IpAddr, Arc<str>, Arc<str>)>;
@@ -51,7 +54,7 @@ pub struct Cluster {
     /// Who holds an address.
     addresses: AddressBook,
     /// Which policies speak about the pods of each template.
-    plans: Slots<Arc<Plan>>,
+    plans: Slots<Plan>,
     /// The cluster-wide policies.
     tiers: TierLists,
     /// Which names lead to which addresses.

@@ -2,9 +2,10 @@
 
 use super::{
     Cluster,
-    plans::{NamespaceLabels, SharedTiers},
+    plans::{NamespaceLabels, Plan},
     scope::Scope,
     slots::SlotId,
+    tier_lists::ChangedTiers,
 };
 use crate::{
     BaselineReading, InvalidObject, Object, ObjectKey, ObjectKind, Pod, PolicyKind,
@@ -165,7 +166,7 @@ impl Cluster {
         let ids: Vec<SlotId> = scope.templates.values().map(|made| made.plan).collect();
         for id in ids {
             if let Some(plan) = self.plans.get_mut(id) {
-                Arc::make_mut(plan).set_namespace(&labels, &mut self.tiers);
+                plan.set_namespace(&labels, &mut self.tiers);
             }
         }
     }
@@ -174,8 +175,11 @@ impl Cluster {
     fn replan_network_policy(&mut self, namespace: &str, name: &str, policy: Option<&Arc<NetworkPolicy>>) {
         let Some(scope) = self.scopes.get(namespace) else { return };
         for made in scope.templates.values() {
-            if let Some(plan) = self.plans.get_mut(made.plan) {
-                Arc::make_mut(plan).set_network_policy(name, policy);
+            let is_touched = |plan: &Plan| plan.is_touched_by(name, policy);
+            if self.plans.get(made.plan).is_some_and(is_touched)
+                && let Some(plan) = self.plans.get_mut(made.plan)
+            {
+                plan.set_network_policy(name, policy);
             }
         }
     }
@@ -185,11 +189,8 @@ impl Cluster {
         let new = policy.map(Arc::new);
         let old = self.tiers.set(kind, name, new.as_ref());
         let (old, new) = (old.as_ref(), new.as_ref());
-        let mut shared = SharedTiers::default();
-        self.plans.change_all(
-            |plan| plan.is_touched(old, new),
-            |plan| Arc::make_mut(plan).change_tiers(old, new, &mut shared),
-        );
+        let mut changed = ChangedTiers::default();
+        self.plans.update(|plan| plan.with_tier_policy(old, new, &mut changed));
     }
 
     fn set_owner(&mut self, key: &ObjectKey, owner: Option<Controller>) {

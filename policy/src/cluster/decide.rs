@@ -239,7 +239,7 @@ impl<'a> Asked<'a, '_> {
         };
         SideOf {
             direction,
-            subject: &plan.template,
+            subject: plan.template(),
             admin: plan.admin(direction),
             network: plan.isolating(direction),
             baseline: plan.baseline(direction),
@@ -268,7 +268,7 @@ impl<'a> Asked<'a, '_> {
             dialled: Dialled {
                 port: self.connection.port,
                 protocol: self.connection.protocol,
-                destination: destination.map(|plan| plan.template.as_ref()),
+                destination: destination.map(|plan| plan.template()),
             },
             surroundings: self.cluster,
         }
@@ -278,7 +278,7 @@ impl<'a> Asked<'a, '_> {
 impl Cluster {
     /// The plan of a pod's template.
     pub(super) fn plan(&self, holder: PodHolder) -> Option<&Plan> {
-        self.plans.get(holder.plan).map(AsRef::as_ref)
+        self.plans.get(holder.plan)
     }
 }
 

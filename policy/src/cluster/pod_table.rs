@@ -1,12 +1,12 @@
 //! Addresses that one pod holds and nobody else: nearly all of a cluster, so packed close together.
 
-use super::slots::SlotId;
+use super::{slots::SlotId, tree::Tree};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::{hash::BuildHasher, net::IpAddr, sync::Arc};
 
 /// How many addresses a page holds on average when the table grows: one change copies one page.
-const PAGE: usize = 128;
+const PAGE: usize = 64;
 
 /// A live pod of the pod network, and the plan of its template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +36,18 @@ struct Entry {
 /// Addresses with the one pod that holds them; versions share all pages until they change.
 #[derive(Clone, Debug)]
 pub(super) struct PodTable {
-    /// As many as a power of two.
-    pages: Arc<Vec<Arc<HashTable<Entry>>>>,
+    pages: Tree<Arc<HashTable<Entry>>>,
+    /// How many pages are in use, a power of two.
+    in_use: usize,
     len: usize,
     hasher: RandomState,
 }
 
 impl Default for PodTable {
     fn default() -> Self {
-        Self { pages: Arc::new(vec![Arc::default()]), len: 0, hasher: RandomState::default() }
+        let mut pages = Tree::default();
+        pages.make_room(0);
+        Self { pages, in_use: 1, len: 0, hasher: RandomState::default() }
     }
 }
 
@@ -58,7 +61,7 @@ impl PodTable {
     /// Adds an address that is not there.
     pub(super) fn insert(&mut self, key: Key, holder: PodHolder) {
         self.len += 1;
-        if self.len > self.pages.len() * PAGE {
+        if self.len > self.in_use * PAGE {
             self.grow();
         }
         let hasher = self.hasher.clone();
@@ -80,17 +83,18 @@ impl PodTable {
 
     /// The upper bits choose the page, the lower ones the place in it.
     fn page(&self, hash: u64) -> usize {
-        (hash >> 40) as usize & (self.pages.len() - 1)
+        (hash >> 40) as usize & (self.in_use - 1)
     }
 
     fn page_mut(&mut self, hash: u64) -> Option<&mut HashTable<Entry>> {
         let at = self.page(hash);
-        Arc::make_mut(&mut self.pages).get_mut(at).map(Arc::make_mut)
+        self.pages.get_mut(at).map(Arc::make_mut)
     }
 
     fn grow(&mut self) {
         let pages = std::mem::take(&mut self.pages);
-        self.pages = Arc::new(vec![Arc::default(); pages.len() * 2]);
+        self.in_use *= 2;
+        self.pages.make_room(self.in_use - 1);
         let hasher = self.hasher.clone();
         for entry in pages.iter().flat_map(|page| page.iter()) {
             let hash = hasher.hash_one(entry.key);

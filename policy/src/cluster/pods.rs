@@ -41,12 +41,13 @@ impl Cluster {
             scope.templates.insert(template, Made { pods: made.pods + 1, ..made });
             return plan;
         }
-        let mut plan = Plan::new(Arc::clone(&pod.template), Arc::clone(&scope.labels));
-        for (name, policy) in &scope.policies {
+        let labels = Arc::clone(&scope.labels);
+        let policies = scope.policies.clone();
+        let mut plan = Plan::new(Arc::clone(&pod.template), labels, &mut self.tiers);
+        for (name, policy) in &policies {
             plan.set_network_policy(name, Some(policy));
         }
-        plan.set_tiers(&mut self.tiers);
-        let plan = self.plans.insert(Arc::new(plan));
+        let plan = self.plans.insert(plan);
         let scope = self.scope_mut(pod.namespace());
         scope.templates.insert(Arc::clone(&pod.template), Made { plan, pods: 1 });
         plan

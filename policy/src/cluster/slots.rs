@@ -1,47 +1,41 @@
-//! Things by small numbers, in pages that versions of the cluster share.
+//! Things by small numbers, which are given again.
 
-use std::sync::Arc;
-
-/// How many things share a page: one change copies one page.
-const PAGE: usize = 32;
+use super::tree::Tree;
 
 /// The number of a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SlotId(u32);
 
-/// Things by their numbers; a clone costs nothing and shares all pages until they change.
+/// Things by their numbers; a clone costs nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Slots<T> {
-    pages: Arc<Vec<Page<T>>>,
+    things: Tree<Option<T>>,
     free: imbl::Vector<SlotId>,
     /// The first number that was never given.
     next: u32,
 }
 
-type Page<T> = Arc<[Option<T>; PAGE]>;
-
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { pages: Arc::default(), free: imbl::Vector::new(), next: 0 }
+        Self { things: Tree::default(), free: imbl::Vector::new(), next: 0 }
     }
 }
 
 impl<T: Clone> Slots<T> {
     /// The thing with this number.
     pub(super) fn get(&self, id: SlotId) -> Option<&T> {
-        let at = id.0 as usize;
-        self.pages.get(at / PAGE)?[at % PAGE].as_ref()
+        self.things.get(id.0 as usize)?.as_ref()
     }
 
     /// The thing with this number, to change.
     pub(super) fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
-        self.slot(id)?.as_mut()
+        self.things.get_mut(id.0 as usize)?.as_mut()
     }
 
     /// Takes a thing in and gives it a number, one that was given back where there is any.
     pub(super) fn insert(&mut self, thing: T) -> SlotId {
         let id = self.free.pop_back().unwrap_or_else(|| self.extend());
-        if let Some(slot) = self.slot(id) {
+        if let Some(slot) = self.things.get_mut(id.0 as usize) {
             *slot = Some(thing);
         }
         id
@@ -49,34 +43,22 @@ impl<T: Clone> Slots<T> {
 
     /// Gives a number back.
     pub(super) fn remove(&mut self, id: SlotId) {
-        if let Some(slot) = self.slot(id) {
+        if let Some(slot) = self.things.get_mut(id.0 as usize) {
             *slot = None;
             self.free.push_back(id);
         }
     }
 
+    /// Changes what `change` gives another value for.
+    pub(super) fn update(&mut self, mut change: impl FnMut(&T) -> Option<T>) {
+        self.things.update(|slot| slot.as_ref().and_then(&mut change).map(Some));
+    }
+
     fn extend(&mut self) -> SlotId {
         let id = SlotId(self.next);
         self.next += 1;
-        if id.0 as usize == self.pages.len() * PAGE {
-            Arc::make_mut(&mut self.pages).push(Arc::new(std::array::from_fn(|_| None)));
-        }
+        self.things.make_room(id.0 as usize);
         id
-    }
-
-    fn slot(&mut self, id: SlotId) -> Option<&mut Option<T>> {
-        let at = id.0 as usize;
-        let page = Arc::make_mut(&mut self.pages).get_mut(at / PAGE)?;
-        Arc::make_mut(page).get_mut(at % PAGE)
-    }
-
-    /// Every thing, to change; pages are copied where `change` says that it would.
-    pub(super) fn change_all(&mut self, would: impl Fn(&T) -> bool, mut change: impl FnMut(&mut T)) {
-        for page in Arc::make_mut(&mut self.pages) {
-            if page.iter().flatten().any(&would) {
-                Arc::make_mut(page).iter_mut().flatten().filter(|thing| would(thing)).for_each(&mut change);
-            }
-        }
     }
 }
 
@@ -97,14 +79,5 @@ mod tests {
         assert_eq!(slots.get(ids[99]), Some(&100));
         assert_eq!(before.get(ids[40]), Some(&40));
         assert_eq!(before.get(ids[99]), Some(&99));
-    }
-
-    #[test]
-    fn only_what_would_change_changes() {
-        let mut slots = Slots::default();
-        let ids: Vec<SlotId> = (0..100).map(|number| slots.insert(number)).collect();
-        slots.change_all(|number| *number >= 98, |number| *number = 0);
-        let sum: i32 = ids.iter().filter_map(|id| slots.get(*id)).sum();
-        assert_eq!(sum, (0..98).sum::<i32>());
     }
 }

@@ -57,6 +57,6 @@ impl Cluster {
 
     fn plan_of(&self, pod: &Pod) -> Option<&Plan> {
         let scope = self.scopes.get(pod.namespace())?;
-        self.plans.get(scope.templates.get(&pod.template)?.plan).map(AsRef::as_ref)
+        self.plans.get(scope.templates.get(&pod.template)?.plan)
     }
 }

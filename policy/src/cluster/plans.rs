@@ -17,6 +17,7 @@ use crate::{
     tiers::{Isolating, TierSide},
     truth::Truth,
 };
+use smallvec::SmallVec;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What is known of a namespace's labels.
@@ -61,8 +62,8 @@ pub(super) struct Plan {
 #[repr(C)]
 struct Local {
     /// The NetworkPolicies that isolate them, by name.
-    egress: Vec<Isolating>,
-    ingress: Vec<Isolating>,
+    egress: SmallVec<[Isolating; 3]>,
+    ingress: SmallVec<[Isolating; 3]>,
     template: Arc<Template>,
     namespace: Fingerprint,
     /// Those of the template.
@@ -85,8 +86,8 @@ impl Plan {
             labels: template.labels.prints().clone(),
             namespace_labels: namespace.labels.as_ref().map(|labels| labels.prints().clone()),
             of_namespace: namespace,
-            egress: Vec::new(),
-            ingress: Vec::new(),
+            egress: SmallVec::new(),
+            ingress: SmallVec::new(),
             template,
         };
         Self { local: Arc::new(local), tiers }
@@ -176,7 +177,7 @@ fn isolating(policy: &Arc<NetworkPolicy>, template: &Template, direction: Direct
 }
 
 /// Puts a policy in the place of the one of that name.
-fn replace(list: &mut Vec<Isolating>, name: &str, new: Option<Isolating>) {
+fn replace(list: &mut SmallVec<[Isolating; 3]>, name: &str, new: Option<Isolating>) {
     let at = position(list, name);
     match (at, new) {
         (Ok(at), Some(new)) => list[at] = new,

@@ -2,7 +2,6 @@
 
 use super::{slots::SlotId, tree::Tree};
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use std::{hash::BuildHasher, net::IpAddr, sync::Arc};
 
 /// How many addresses a page holds on average when the table grows: one change copies one page.
@@ -27,16 +26,21 @@ pub(super) fn key(ip: IpAddr) -> Key {
     [(bits >> 64) as u64, bits as u64]
 }
 
+/// An address with its holder.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: Key,
     holder: PodHolder,
 }
 
+/// Entries by hash, each at its place or the next free one behind it; a power of two of places, some
+/// of them free. One look reaches the entry: nothing lies between page and entries.
+type Page = Arc<[Option<Entry>]>;
+
 /// Addresses with the one pod that holds them; versions share all pages until they change.
 #[derive(Clone, Debug)]
 pub(super) struct PodTable {
-    pages: Tree<Arc<HashTable<Entry>>>,
+    pages: Tree<Page>,
     /// How many pages are in use, a power of two.
     in_use: usize,
     len: usize,
@@ -55,7 +59,7 @@ impl PodTable {
     pub(super) fn get(&self, key: Key) -> Option<PodHolder> {
         let hash = self.hasher.hash_one(key);
         let page = self.pages.get(self.page(hash))?;
-        page.find(hash, |entry| entry.key == key).map(|entry| entry.holder)
+        probe(page, hash).map_while(|at| page[at]).find(|entry| entry.key == key).map(|entry| entry.holder)
     }
 
     /// Adds an address that is not there.
@@ -64,19 +68,16 @@ impl PodTable {
         if self.len > self.in_use * PAGE {
             self.grow();
         }
-        let hasher = self.hasher.clone();
-        let hash = hasher.hash_one(key);
-        if let Some(page) = self.page_mut(hash) {
-            page.insert_unique(hash, Entry { key, holder }, |entry| hasher.hash_one(entry.key));
-        }
+        self.put(Entry { key, holder });
     }
 
     /// Takes an address out, if it is there.
     pub(super) fn remove(&mut self, key: Key) -> Option<PodHolder> {
-        self.get(key)?;
-        let hash = self.hasher.hash_one(key);
-        let found = self.page_mut(hash)?.find_entry(hash, |entry| entry.key == key).ok()?;
-        let holder = found.remove().0.holder;
+        let holder = self.get(key)?;
+        let at = self.page(self.hasher.hash_one(key));
+        let page = self.pages.get_mut(at)?;
+        let rest = page.iter().flatten().filter(|entry| entry.key != key).copied();
+        *page = packed(rest.collect(), &self.hasher);
         self.len -= 1;
         Some(holder)
     }
@@ -86,23 +87,55 @@ impl PodTable {
         (hash >> 40) as usize & (self.in_use - 1)
     }
 
-    fn page_mut(&mut self, hash: u64) -> Option<&mut HashTable<Entry>> {
+    fn put(&mut self, entry: Entry) {
+        let hash = self.hasher.hash_one(entry.key);
         let at = self.page(hash);
-        self.pages.get_mut(at).map(Arc::make_mut)
+        let Some(page) = self.pages.get_mut(at) else { return };
+        if has_room(page) {
+            place(Arc::make_mut(page), hash, entry);
+        } else {
+            let entries = page.iter().flatten().copied().chain([entry]);
+            *page = packed(entries.collect(), &self.hasher);
+        }
     }
 
     fn grow(&mut self) {
         let pages = std::mem::take(&mut self.pages);
         self.in_use *= 2;
         self.pages.make_room(self.in_use - 1);
-        let hasher = self.hasher.clone();
-        for entry in pages.iter().flat_map(|page| page.iter()) {
-            let hash = hasher.hash_one(entry.key);
-            if let Some(page) = self.page_mut(hash) {
-                page.insert_unique(hash, *entry, |entry| hasher.hash_one(entry.key));
-            }
+        for entry in pages.iter().flat_map(|page| page.iter().flatten()) {
+            self.put(*entry);
         }
     }
+}
+
+/// The places where an entry with this hash may be, in order.
+fn probe(page: &[Option<Entry>], hash: u64) -> impl Iterator<Item = usize> + use<> {
+    let places = page.len();
+    (0..places).map(move |step| (hash as usize + step) & (places - 1))
+}
+
+/// Whether one more leaves a fifth of the places free.
+fn has_room(page: &[Option<Entry>]) -> bool {
+    let taken = page.iter().flatten().count();
+    (taken + 1) * 5 <= page.len() * 4
+}
+
+/// Puts an entry into a page that has room.
+fn place(page: &mut [Option<Entry>], hash: u64, entry: Entry) {
+    if let Some(at) = probe(page, hash).find(|at| page[*at].is_none()) {
+        page[at] = Some(entry);
+    }
+}
+
+/// A page of these entries, with room for more.
+fn packed(entries: Vec<Entry>, hasher: &RandomState) -> Page {
+    let places = ((entries.len() + 1) * 5 / 4 + 1).next_power_of_two();
+    let mut page = vec![None; if entries.is_empty() { 0 } else { places }];
+    for entry in entries {
+        place(&mut page, hasher.hash_one(entry.key), entry);
+    }
+    page.into()
 }
 
 #[cfg(test)]

@@ -1,41 +1,48 @@
 //! Things by small numbers, which are given again.
 
 use super::tree::Tree;
+use std::num::NonZeroU32;
 
 /// The number of a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SlotId(u32);
+pub(super) struct SlotId(NonZeroU32);
+
+impl SlotId {
+    const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// Things by their numbers; a clone costs nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Slots<T> {
     things: Tree<Option<T>>,
     free: imbl::Vector<SlotId>,
-    /// The first number that was never given.
-    next: u32,
+    /// The last number that was given for the first time.
+    last: u32,
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { things: Tree::default(), free: imbl::Vector::new(), next: 0 }
+        Self { things: Tree::default(), free: imbl::Vector::new(), last: 0 }
     }
 }
 
 impl<T: Clone> Slots<T> {
     /// The thing with this number.
     pub(super) fn get(&self, id: SlotId) -> Option<&T> {
-        self.things.get(id.0 as usize)?.as_ref()
+        self.things.get(id.index())?.as_ref()
     }
 
     /// The thing with this number, to change.
     pub(super) fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
-        self.things.get_mut(id.0 as usize)?.as_mut()
+        self.things.get_mut(id.index())?.as_mut()
     }
 
     /// Takes a thing in and gives it a number, one that was given back where there is any.
     pub(super) fn insert(&mut self, thing: T) -> SlotId {
         let id = self.free.pop_back().unwrap_or_else(|| self.extend());
-        if let Some(slot) = self.things.get_mut(id.0 as usize) {
+        if let Some(slot) = self.things.get_mut(id.index()) {
             *slot = Some(thing);
         }
         id
@@ -43,7 +50,7 @@ impl<T: Clone> Slots<T> {
 
     /// Gives a number back.
     pub(super) fn remove(&mut self, id: SlotId) {
-        if let Some(slot) = self.things.get_mut(id.0 as usize) {
+        if let Some(slot) = self.things.get_mut(id.index()) {
             *slot = None;
             self.free.push_back(id);
         }
@@ -55,9 +62,9 @@ impl<T: Clone> Slots<T> {
     }
 
     fn extend(&mut self) -> SlotId {
-        let id = SlotId(self.next);
-        self.next += 1;
-        self.things.make_room(id.0 as usize);
+        self.last += 1;
+        let id = SlotId(NonZeroU32::new(self.last).expect("it was just counted up"));
+        self.things.make_room(id.index());
         id
     }
 }

@@ -10,12 +10,11 @@ const MOST_PORTS: usize = 8;
 /// The one condition that a list of ports leaves unmet; `field` is where the list is written.
 pub(super) fn unmet(case: &Case<'_, '_>, ports: &[WrittenPort], field: &str) -> Unmet {
     let (port, protocol) = (case.connection.port, case.connection.protocol);
-    let asked = port.map_or_else(|| protocol.to_string(), |port| format!("{port}/{protocol}"));
     let (condition, text) = reason(case, ports);
     Unmet {
         condition,
         field: field.to_owned(),
-        has: Some(asked),
+        has: Some(protocol.with_port(port)),
         wants: Some(listed(ports)),
         close: None,
         text,

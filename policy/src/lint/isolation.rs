@@ -6,7 +6,6 @@ use super::{
     findings::Findings,
     population::{Class, Home, Population},
     ports::protocol_ports,
-    view::direction_word,
 };
 use crate::{
     Cluster, ObjectKey, ObjectKind, Pod, Protocol, Tier,
@@ -83,7 +82,7 @@ fn report(
         classes.map(|(class, _)| class.live).sum()
     };
     let (open, all) = (count(&mut open.iter().copied()), count(&mut live.iter()));
-    let word = direction_word(direction);
+    let word = direction.field();
     let message = format!("no policy isolates {open} of {all} pods in {word}, such as {}", pod.title());
     let mend = format!("add a NetworkPolicy with `podSelector: {{}}` and `policyTypes: [{types}]`");
     let object = ObjectKey::cluster_scoped(ObjectKind::Namespace, namespace);

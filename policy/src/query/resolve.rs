@@ -1,6 +1,6 @@
 //! Which addresses, and which pods, a question is about.
 
-use super::{Family, Place, Query, QueryError, nearest::nearest_pod};
+use super::{Family, Place, Query, QueryError, meant::nearest_pod};
 use crate::{Cluster, Connection, Decision, Pod};
 use std::{net::IpAddr, slice};
 

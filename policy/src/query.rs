@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! a line of JSON -> Query -> [ resolve: pods, family, addresses ] -> Decision -> Answer -> a line
-//! --from, --to   ──┘
+//! --from, --to   ──┘                                           └───> Explanation
 //! ```
 //!
 //! Owns the form of a question and of its answer, and which addresses a question is about. What

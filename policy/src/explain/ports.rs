@@ -52,9 +52,9 @@ fn named(case: &Case<'_, '_>, name: &str, asked: u16) -> String {
     };
     let ports = pod.template.ports.iter().filter(|port| port.name == name);
     let told: Vec<String> = ports
-        .map(|port| match port.protocol {
-            Protocol::Tcp => port.port.to_string(),
-            protocol => format!("{}/{protocol}", port.port),
+        .map(|port| match (port.protocol, case.connection.protocol) {
+            (Protocol::Tcp, Protocol::Tcp) => port.port.to_string(),
+            (protocol, _) => protocol.with_port(Some(port.port)),
         })
         .collect();
     if told.is_empty() {

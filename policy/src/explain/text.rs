@@ -144,7 +144,7 @@ fn outside(cause: Cause, subject: &Endpoint) -> Option<String> {
         }
         (Cause::NoSubject, EndpointKind::Node) => "a node is no pod: policies do not select it",
         (Cause::NoSubject, EndpointKind::Service) => {
-            "no ready endpoint stands behind this port of the service, so there is no pod to select"
+            "no ready endpoint stands behind what is dialled, so there is no pod to select"
         }
         (Cause::NoSubject, _) => "it is no pod of the cluster: policies do not select it",
         _ => return None,

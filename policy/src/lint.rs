@@ -14,7 +14,7 @@ mod covers;
 mod duplicates;
 mod findings;
 mod isolation;
-mod nearest;
+mod known;
 mod nobody;
 mod population;
 mod ports;

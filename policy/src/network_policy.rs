@@ -25,6 +25,40 @@ pub(crate) enum Direction {
     Ingress,
 }
 
+impl Direction {
+    /// Both, in the order in which objects list them.
+    pub(crate) const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    /// The field of its rules: `ingress` or `egress`.
+    pub(crate) const fn field(self) -> &'static str {
+        match self {
+            Self::Egress => "egress",
+            Self::Ingress => "ingress",
+        }
+    }
+
+    /// The word for it in `policyTypes`.
+    pub(crate) const fn policy_type(self) -> &'static str {
+        match self {
+            Self::Egress => "Egress",
+            Self::Ingress => "Ingress",
+        }
+    }
+
+    /// The field of the peers of a rule: `from` or `to`.
+    pub(crate) const fn peers_field(self) -> &'static str {
+        match self {
+            Self::Egress => "to",
+            Self::Ingress => "from",
+        }
+    }
+
+    /// Where a rule is written: `spec.ingress[0]`.
+    pub(crate) fn rule_field(self, rule: usize) -> String {
+        format!("spec.{}[{rule}]", self.field())
+    }
+}
+
 /// A compiled NetworkPolicy.
 #[derive(Debug)]
 pub(crate) struct NetworkPolicy {
@@ -35,6 +69,9 @@ pub(crate) struct NetworkPolicy {
     egress: Section,
     ingress: Section,
 }
+
+/// The peers and the ports of a rule.
+pub(crate) type WrittenRule<'a> = (&'a [k8s::NetworkPolicyPeer], &'a [k8s::NetworkPolicyPort]);
 
 /// One direction of a policy.
 #[derive(Debug)]
@@ -83,6 +120,23 @@ impl NetworkPolicy {
     /// Whether the policy isolates such pods in that direction (N26).
     pub(crate) fn isolates(&self, template: &Template, direction: Direction) -> Truth {
         self.is_about(direction).and(|| self.selects(template))
+    }
+
+    /// The peers and the ports of each rule of a direction, as they were written.
+    pub(crate) fn written(&self, direction: Direction) -> Vec<WrittenRule<'_>> {
+        let k8s::NetworkPolicySpec { ingress, egress, .. } = &self.spec;
+        match direction {
+            Direction::Egress => egress
+                .iter()
+                .flatten()
+                .map(|rule| (list(rule.to.as_ref()), list(rule.ports.as_ref())))
+                .collect(),
+            Direction::Ingress => ingress
+                .iter()
+                .flatten()
+                .map(|rule| (list(rule.from.as_ref()), list(rule.ports.as_ref())))
+                .collect(),
+        }
     }
 
     /// The rules of a direction.
@@ -137,4 +191,8 @@ impl<'a> PolicyTypes<'a> {
             Truth::No
         }
     }
+}
+
+fn list<T>(list: Option<&Vec<T>>) -> &[T] {
+    list.map_or(&[], Vec::as_slice)
 }

@@ -54,6 +54,11 @@ impl Protocol {
         Self::ALL.into_iter().find(|protocol| protocol.number() == number)
     }
 
+    /// The protocol with a port, where one is known: `80/TCP`, `ICMP`.
+    pub(crate) fn with_port(self, port: Option<u16>) -> String {
+        port.map_or_else(|| self.to_string(), |port| format!("{port}/{self}"))
+    }
+
     /// Whether the protocol has ports (policies speak of TCP, UDP and SCTP only: N20).
     pub const fn has_ports(self) -> bool {
         matches!(self, Self::Tcp | Self::Udp | Self::Sctp)

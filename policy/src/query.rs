@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! a line of JSON -> Query -> [ resolve: pods, family, addresses ] -> Decision -> Answer -> a line
-//! --from, --to   ──┘
+//! --from, --to   ──┘                                           └───> Explanation
 //! ```
 //!
 //! Owns the form of a question and of its answer, and which addresses a question is about. What
@@ -11,7 +11,7 @@
 mod answer;
 mod error;
 mod line;
-mod nearest;
+mod meant;
 mod resolve;
 mod words;
 
@@ -19,8 +19,7 @@ pub use answer::{Answer, Reply, answer_line};
 pub use error::QueryError;
 pub use resolve::Resolved;
 
-use crate::{Protocol, address::parse_ip};
-use error::shortened;
+use crate::{Protocol, address::parse_ip, shown::short};
 use std::{fmt, net::IpAddr, str::FromStr};
 
 /// A question: may a connection from here to there be opened?
@@ -64,13 +63,13 @@ impl Place {
             Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
                 Ok(Self::Pod { namespace: namespace.to_owned(), name: name.to_owned() })
             }
-            _ => Err(QueryError::PodName(shortened(text))),
+            _ => Err(QueryError::PodName(short(text))),
         }
     }
 
     /// Reads an address; a zone is stripped and an IPv4-mapped address is IPv4 (M4).
     pub(crate) fn ip(text: &str) -> Result<Self, QueryError> {
-        parse_ip(text).map(Self::Ip).ok_or_else(|| QueryError::Ip(shortened(text)))
+        parse_ip(text).map(Self::Ip).ok_or_else(|| QueryError::Ip(short(text)))
     }
 }
 
@@ -82,7 +81,7 @@ impl FromStr for Place {
         match parse_ip(text) {
             Some(ip) => Ok(Self::Ip(ip)),
             None if text.contains('/') => Self::pod(text),
-            None => Err(QueryError::Place(shortened(text))),
+            None => Err(QueryError::Place(short(text))),
         }
     }
 }
@@ -90,7 +89,7 @@ impl FromStr for Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pod { namespace, name } => write!(f, "{}", shortened(&format!("{namespace}/{name}"))),
+            Self::Pod { namespace, name } => write!(f, "{}", short(&format!("{namespace}/{name}"))),
             Self::Ip(ip) => write!(f, "{ip}"),
         }
     }
@@ -121,7 +120,7 @@ impl FromStr for Family {
         match text {
             _ if is("IPv4") => Ok(Self::Ipv4),
             _ if is("IPv6") => Ok(Self::Ipv6),
-            _ => Err(QueryError::Family(shortened(text))),
+            _ => Err(QueryError::Family(short(text))),
         }
     }
 }

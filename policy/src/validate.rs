@@ -18,7 +18,6 @@ mod tiered;
 mod workload;
 
 pub(crate) use path::Path;
-pub(crate) use report::{quote, short};
 pub(crate) use tiered::view;
 
 use crate::{Object, ObjectKey};

@@ -1,4 +1,4 @@
-//! `portolan explain`: what the policies say to a connection, or to a file of them.
+//! `portolan explain`: what the policies say to a connection and why, or to a file of them.
 
 mod batch;
 mod service;
@@ -138,11 +138,11 @@ fn cluster(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
 
 /// Answers one question; that it was answered is all that the exit code says.
 fn explain(cluster: &Cluster, query: &Query, form: Form) -> Result<ExitCode, Failure> {
-    let answer = query.answer(cluster).map_err(anyhow::Error::new)?;
+    let explanation = query.explain(cluster).map_err(anyhow::Error::new)?;
     let text = match form {
-        Form::Text => answer.to_string(),
-        Form::Json => serde_json::to_string_pretty(&answer).context("cannot write the answer")?,
-        Form::Jsonl => serde_json::to_string(&answer).context("cannot write the answer")?,
+        Form::Text => explanation.to_string(),
+        Form::Json => serde_json::to_string_pretty(&explanation).context("cannot write the answer")?,
+        Form::Jsonl => serde_json::to_string(&explanation).context("cannot write the answer")?,
     };
     let mut output = Output::new();
     output.line(&text).and_then(|_reader| output.flush()).context("cannot write the answer")?;

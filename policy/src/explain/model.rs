@@ -211,6 +211,14 @@ pub struct PolicyExplanation {
     pub nearest: Option<RuleExplanation>,
 }
 
+impl PolicyExplanation {
+    /// `NetworkPolicy shop/db`.
+    pub(super) fn title(&self) -> String {
+        let namespace = self.namespace.as_ref().map_or_else(String::new, |name| format!("{name}/"));
+        format!("{} {namespace}{}", self.kind.as_str(), self.name)
+    }
+}
+
 /// What one rule did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RuleExplanation {

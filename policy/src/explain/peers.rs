@@ -36,25 +36,12 @@ pub(super) fn unmet(case: &Case<'_, '_>, peer: &WrittenPeer<'_>, namespace: &str
         WrittenPeer::Names(names) => {
             let text =
                 format!("no DNS answer for {} leads to {}", names.join(", "), case.connection.destination);
-            vec![plain(Condition::DomainName, &format!("{field}.domainNames"), text)]
+            vec![Unmet::new(Condition::DomainName, format!("{field}.domainNames"), text)]
         }
         WrittenPeer::Invalid => {
             let text = "the entry is not valid, so it matches nothing".to_owned();
-            vec![plain(Condition::Invalid, field, text)]
+            vec![Unmet::new(Condition::Invalid, field.to_owned(), text)]
         }
-    }
-}
-
-fn plain(condition: Condition, field: &str, text: String) -> Unmet {
-    Unmet {
-        condition,
-        field: field.to_owned(),
-        has: None,
-        wants: None,
-        close: None,
-        text,
-        matches_nobody: false,
-        hint: None,
     }
 }
 
@@ -70,7 +57,7 @@ fn own_namespace(case: &Case<'_, '_>, pods: &SelectorAt<'_>, namespace: &str) ->
             has: Some(format!("namespace {of_peer}")),
             wants: Some(format!("namespace {namespace}")),
             hint: Some(hint),
-            ..plain(Condition::Namespace, &pods.field, text)
+            ..Unmet::new(Condition::Namespace, pods.field.clone(), text)
         };
         unmet.insert(0, wrong);
     }
@@ -145,7 +132,7 @@ fn no_pod(case: &Case<'_, '_>, field: &str) -> Unmet {
         (_, Direction::Egress) => Some("a block of addresses can name it"),
         (_, Direction::Ingress) => Some("an ipBlock of a NetworkPolicy can name it"),
     };
-    Unmet { hint: hint.map(str::to_owned), ..plain(Condition::PeerKind, field, text) }
+    Unmet { hint: hint.map(str::to_owned), ..Unmet::new(Condition::PeerKind, field.to_owned(), text) }
 }
 
 fn of_block(case: &Case<'_, '_>, block: &IPBlock, field: &str) -> Unmet {
@@ -156,7 +143,7 @@ fn of_block(case: &Case<'_, '_>, block: &IPBlock, field: &str) -> Unmet {
     let unreadable = [cidr].into_iter().chain(except.clone().map(String::as_str));
     if let Some(text) = unreadable.into_iter().find(|text| parse_cidr(text).is_none()) {
         let text = format!("`{text}` is no block of addresses, so the entry matches nothing");
-        return plain(Condition::Invalid, &field, text);
+        return Unmet::new(Condition::Invalid, field.clone(), text);
     }
     let holds = |text: &str| parse_cidr(text).is_some_and(|net| net.contains(&ip));
     let hole = except.map(String::as_str).find(|except| holds(except)).filter(|_| holds(cidr));
@@ -168,7 +155,7 @@ fn of_block(case: &Case<'_, '_>, block: &IPBlock, field: &str) -> Unmet {
         has: Some(ip.to_string()),
         wants: Some(cidr.to_owned()),
         hint: block_hint(case, &[cidr]),
-        ..plain(Condition::Address, &field, text)
+        ..Unmet::new(Condition::Address, field.clone(), text)
     }
 }
 
@@ -179,7 +166,7 @@ fn of_networks(case: &Case<'_, '_>, networks: &[String], field: &str) -> Unmet {
         has: Some(ip.to_string()),
         wants: Some(networks.join(", ")),
         hint: block_hint(case, &networks),
-        ..plain(Condition::Address, &format!("{field}.networks"), outside(ip, &networks))
+        ..Unmet::new(Condition::Address, format!("{field}.networks"), outside(ip, &networks))
     }
 }
 
@@ -214,5 +201,5 @@ fn of_nodes(case: &Case<'_, '_>, nodes: &SelectorAt<'_>) -> Unmet {
     let wants = wants.map_or_else(|| "any node".to_owned(), |wants| format!("a node with {wants}"));
     let ip = case.laid.question.peer.ip;
     let text = format!("{ip} is no address of {wants}");
-    Unmet { wants: Some(wants), ..plain(Condition::Node, &nodes.field, text) }
+    Unmet { wants: Some(wants), ..Unmet::new(Condition::Node, nodes.field.clone(), text) }
 }

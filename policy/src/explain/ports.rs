@@ -1,22 +1,18 @@
 //! Why no entry of a list of ports matches.
 
 use super::{Condition, Unmet, case::Case, written::WrittenPort};
-use crate::{Protocol, network_policy::Direction};
+use crate::{Protocol, network_policy::Direction, shown::listed};
 use std::fmt;
-
-/// No list of ports is told longer.
-const MOST_PORTS: usize = 8;
 
 /// The one condition that a list of ports leaves unmet; `field` is where the list is written.
 pub(super) fn unmet(case: &Case<'_, '_>, ports: &[WrittenPort], field: &str) -> Unmet {
     let (port, protocol) = (case.connection.port, case.connection.protocol);
-    let asked = port.map_or_else(|| protocol.to_string(), |port| format!("{port}/{protocol}"));
     let (condition, text) = reason(case, ports);
     Unmet {
         condition,
         field: field.to_owned(),
-        has: Some(asked),
-        wants: Some(listed(ports)),
+        has: Some(protocol.with_port(port)),
+        wants: Some(listed(ports.iter())),
         close: None,
         text,
         matches_nobody: false,
@@ -27,7 +23,10 @@ pub(super) fn unmet(case: &Case<'_, '_>, ports: &[WrittenPort], field: &str) -> 
 fn reason(case: &Case<'_, '_>, ports: &[WrittenPort]) -> (Condition, String) {
     let (port, protocol) = (case.connection.port, case.connection.protocol);
     let Some(port) = port.filter(|_| protocol.has_ports()) else {
-        return (Condition::Protocol, format!("{protocol} is asked, the rule is about {}", listed(ports)));
+        return (
+            Condition::Protocol,
+            format!("{protocol} is asked, the rule is about {}", listed(ports.iter())),
+        );
     };
     if let Some(other) = ports.iter().find(|entry| entry.has_number(port)) {
         return (Condition::Protocol, format!("{port}/{protocol} is asked, the rule has {other}"));
@@ -37,9 +36,12 @@ fn reason(case: &Case<'_, '_>, ports: &[WrittenPort]) -> (Condition, String) {
     }
     if !ports.is_empty() && ports.iter().all(|entry| entry.protocol().is_some_and(|other| other != protocol))
     {
-        return (Condition::Protocol, format!("{port}/{protocol} is asked, the rule has {}", listed(ports)));
+        return (
+            Condition::Protocol,
+            format!("{port}/{protocol} is asked, the rule has {}", listed(ports.iter())),
+        );
     }
-    (Condition::Port, format!("port {port} is not among {}", listed(ports)))
+    (Condition::Port, format!("port {port} is not among {}", listed(ports.iter())))
 }
 
 /// What a name means on the destination pod (N18).
@@ -53,9 +55,9 @@ fn named(case: &Case<'_, '_>, name: &str, asked: u16) -> String {
     };
     let ports = pod.template.ports.iter().filter(|port| port.name == name);
     let told: Vec<String> = ports
-        .map(|port| match port.protocol {
-            Protocol::Tcp => port.port.to_string(),
-            protocol => format!("{}/{protocol}", port.port),
+        .map(|port| match (port.protocol, case.connection.protocol) {
+            (Protocol::Tcp, Protocol::Tcp) => port.port.to_string(),
+            (protocol, _) => protocol.with_port(Some(port.port)),
         })
         .collect();
     if told.is_empty() {
@@ -83,15 +85,6 @@ fn service_hint(case: &Case<'_, '_>, ports: &[WrittenPort]) -> Option<String> {
     let dialled = service.port.filter(|dialled| Some(*dialled) != case.connection.port)?;
     let has = ports.iter().any(|entry| entry.has_number(dialled));
     has.then(|| format!("{dialled} is the port of service {}; policies see the pod's port", service.name))
-}
-
-/// `80/TCP, http/TCP, 8000-8100/UDP`.
-fn listed(ports: &[WrittenPort]) -> String {
-    let mut told: Vec<String> = ports.iter().take(MOST_PORTS).map(ToString::to_string).collect();
-    if ports.len() > MOST_PORTS {
-        told.push(format!("{} more", ports.len() - MOST_PORTS));
-    }
-    told.join(", ")
 }
 
 impl WrittenPort {

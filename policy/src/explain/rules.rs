@@ -98,7 +98,7 @@ fn unmet_peers(
     let nearest = unmet.min_by_key(|(at, unmet)| (unmet.len(), unmet.iter().map(far).sum::<u32>(), *at));
     let Some((at, mut unmet)) = nearest else {
         let text = "the rule lists no peer, so it matches nobody".to_owned();
-        return vec![bare(Condition::PeerKind, format!("{}.{}", rule.field, rule.peers_field), text)];
+        return vec![Unmet::new(Condition::PeerKind, format!("{}.{}", rule.field, rule.peers_field), text)];
     };
     let is_about_labels = unmet.iter().any(Unmet::is_about_labels);
     let nobody = is_about_labels && entries.get(at).is_some_and(|peer| case.matches_nobody(peer));
@@ -114,14 +114,10 @@ fn explain_closed(rule: &WrittenRule<'_>, explanation: &mut RuleExplanation) {
     match (compiled.matched(), compiled.action) {
         (Matched::Nothing, _) | (_, Action::Accept) => {
             let text = "a peer of the rule cannot be read, so the rule matches nothing".to_owned();
-            explanation.unmet.push(bare(Condition::Invalid, rule.field.clone(), text));
+            explanation.unmet.push(Unmet::new(Condition::Invalid, rule.field.clone(), text));
         }
         (Matched::All | Matched::Rule(_), _) => explanation.via = Some(Via::FailsClosed),
     }
-}
-
-fn bare(condition: Condition, field: String, text: String) -> Unmet {
-    Unmet { condition, field, has: None, wants: None, close: None, text, matches_nobody: false, hint: None }
 }
 
 /// How far a condition is from holding.
@@ -137,6 +133,12 @@ fn far(unmet: &Unmet) -> u32 {
 }
 
 impl Unmet {
+    /// A condition with its sentence and nothing else.
+    pub(super) const fn new(condition: Condition, field: String, text: String) -> Self {
+        let (has, wants, close, hint) = (None, None, None, None);
+        Self { condition, field, has, wants, close, text, matches_nobody: false, hint }
+    }
+
     pub(super) const fn is_about_labels(&self) -> bool {
         matches!(self.condition, Condition::Namespace | Condition::Pod)
     }

@@ -4,13 +4,11 @@ use super::{Condition, Unmet, likeness::close};
 use crate::{
     labels::{Labels, NAMESPACE_NAME_LABEL},
     selector::Requirement,
+    shown::listed,
     truth::Truth,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use std::{borrow::Cow, collections::BTreeMap};
-
-/// No list of values is told longer.
-const MOST_VALUES: usize = 6;
 
 /// Whose labels a selector is asked about.
 pub(super) struct Bearer<'a> {
@@ -82,11 +80,11 @@ impl<'a> Written<'a> {
         match (self.operator, self.values.as_ref()) {
             ("In", [value]) => format!("{key}={value}"),
             ("NotIn", [value]) => format!("{key} other than {value}"),
-            ("In", values) => format!("{key} in ({})", listed(values)),
-            ("NotIn", values) => format!("{key} not in ({})", listed(values)),
+            ("In", values) => format!("{key} in ({})", listed(values.iter())),
+            ("NotIn", values) => format!("{key} not in ({})", listed(values.iter())),
             ("Exists", []) => format!("a label {key}"),
             ("DoesNotExist", []) => format!("no label {key}"),
-            (operator, values) => format!("{key} {operator} ({})", listed(values)),
+            (operator, values) => format!("{key} {operator} ({})", listed(values.iter())),
         }
     }
 }
@@ -108,7 +106,7 @@ impl Bearer<'_> {
         let close = if written.operator == "In" { closest(name, &written.values) } else { None };
         let words = match (written.operator, written.values.as_ref()) {
             ("In", [value]) => format!("namespace {value}"),
-            ("In", values) => format!("a namespace of ({})", listed(values)),
+            ("In", values) => format!("a namespace of ({})", listed(values.iter())),
             _ => written.wants(),
         };
         let text = format!("the peer is in {}, {} wants {words}", self.name, self.wanted_by);
@@ -171,12 +169,4 @@ fn similar<'l>(
     let has_value = |value: &String| written.operator == "In" && written.values.contains(value);
     let alike = |key: &String| close(key, written.key).is_some();
     labels.iter().find(|(key, value)| alike(key) || has_value(value))
-}
-
-fn listed(values: &[String]) -> String {
-    let mut told: Vec<String> = values.iter().take(MOST_VALUES).cloned().collect();
-    if values.len() > MOST_VALUES {
-        told.push(format!("{} more", values.len() - MOST_VALUES));
-    }
-    told.join(", ")
 }

@@ -7,7 +7,10 @@ use super::{
     proposal::{self, Asked},
     tier,
 };
-use crate::{Cluster, SideVerdict, Tier, cluster::Inspection, evaluation::Side, network_policy::Direction};
+use crate::{
+    Cluster, Owner, Service, SideVerdict, Tier, cluster::Inspection, evaluation::Side,
+    network_policy::Direction, shown::listed,
+};
 
 /// Explains one side along the route that is told in full.
 pub(super) fn explain<'a>(
@@ -69,6 +72,27 @@ fn is_kept_from_baseline(case: &Case<'_, '_>) -> bool {
     case.laid.side.elsewhere.iter().any(|isolating| isolating.unless.is_none())
 }
 
+/// Why policies see the address of a service.
+fn untranslated(case: &Case<'_, '_>) -> Option<String> {
+    let Owner::Service(service) = case.cluster.owner(case.peer.ip) else { return None };
+    let protocol = case.connection.protocol;
+    let title = format!("service {}/{}", service.namespace, service.name);
+    let why = match case.connection.port {
+        None => format!("{protocol} without a port leads to no endpoint of {title}"),
+        Some(port) if service.port(port, protocol).is_some() => {
+            format!("{title} has no ready endpoint for this port")
+        }
+        port => format!("{title} has no port {}{}", protocol.with_port(port), ports_of(service)),
+    };
+    Some(format!("{why}, so policies see the service's own address"))
+}
+
+/// `, but 80/TCP, 443/TCP`.
+fn ports_of(service: &Service) -> String {
+    let ports = service.ports.iter().map(|port| port.protocol.with_port(Some(port.port)));
+    if service.ports.is_empty() { String::new() } else { format!(", but {}", listed(ports)) }
+}
+
 /// What else is worth knowing.
 fn notes(case: &Case<'_, '_>) -> Vec<String> {
     let mut notes = Vec::new();
@@ -78,11 +102,8 @@ fn notes(case: &Case<'_, '_>) -> Vec<String> {
     if let (EndpointKind::Contested, Some(first)) = (case.peer.kind, case.peer.pods.first()) {
         notes.push(format!("told as if {first} held the address"));
     }
-    let dialled = case.peer.name.as_ref().filter(|_| case.direction == Direction::Egress);
-    if let (EndpointKind::Service, Some(name)) = (case.peer.kind, dialled) {
-        notes.push(format!(
-            "service {name} has no ready endpoint for this port, so policies see the service's own address"
-        ));
+    if case.direction == Direction::Egress && case.peer.kind == EndpointKind::Service {
+        notes.extend(untranslated(case));
     }
     if is_kept_from_baseline(case) {
         notes.push(

@@ -4,7 +4,7 @@ mod page;
 mod tiers;
 
 use super::{Cause, Endpoint, EndpointKind, Explanation, Proposal, SideExplanation, Translation};
-use crate::{Protocol, SideVerdict, network_policy::Direction};
+use crate::{SideVerdict, network_policy::Direction};
 use page::Page;
 use std::fmt;
 
@@ -12,12 +12,7 @@ use std::fmt;
 pub(super) fn answer(explanation: &Explanation) -> String {
     let Explanation { source, destination, port, protocol, egress, ingress, .. } = explanation;
     let verdict = verdict(explanation.allowed, egress, ingress);
-    format!("{source} -> {destination}, {}: {verdict}", dialled(*port, *protocol))
-}
-
-/// `80/TCP`, `ICMP`, `TCP`.
-pub(super) fn dialled(port: Option<u16>, protocol: Protocol) -> String {
-    port.map_or_else(|| protocol.to_string(), |port| format!("{port}/{protocol}"))
+    format!("{source} -> {destination}, {}: {verdict}", protocol.with_port(*port))
 }
 
 fn verdict(allowed: Option<bool>, egress: &SideExplanation, ingress: &SideExplanation) -> String {
@@ -57,7 +52,7 @@ fn translation(page: &mut Page, explanation: &Explanation, service: &Translation
     let Some(told) = endpoints.get(*explained) else { return };
     let dialled = explanation.port.map_or_else(String::new, |port| format!(":{port}"));
     let ip = explanation.destination.ip;
-    let sees = format!("{}, {}", told.endpoint, self::dialled(told.port, explanation.protocol));
+    let sees = format!("{}, {}", told.endpoint, explanation.protocol.with_port(told.port));
     page.say(0, &format!("{ip}{dialled} is service {namespace}/{name}; policies see its endpoint {sees}"));
     let same = |other: &&super::Backend| (other.egress, other.ingress) == (told.egress, told.ingress);
     match endpoints.len() - endpoints.iter().filter(same).count() {
@@ -149,7 +144,7 @@ fn outside(cause: Cause, subject: &Endpoint) -> Option<String> {
         }
         (Cause::NoSubject, EndpointKind::Node) => "a node is no pod: policies do not select it",
         (Cause::NoSubject, EndpointKind::Service) => {
-            "no ready endpoint stands behind this port of the service, so there is no pod to select"
+            "no ready endpoint stands behind what is dialled, so there is no pod to select"
         }
         (Cause::NoSubject, _) => "it is no pod of the cluster: policies do not select it",
         _ => return None,

@@ -83,49 +83,19 @@ impl<'a> Compiled<'a> {
     }
 }
 
-/// `ingress` or `egress`.
-pub(super) const fn word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Egress => "egress",
-        Direction::Ingress => "ingress",
-    }
-}
-
-/// `from` or `to`.
-const fn peers_field(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Egress => "to",
-        Direction::Ingress => "from",
-    }
-}
-
-/// Where a rule is written.
-pub(super) fn field(direction: Direction, rule: usize) -> String {
-    format!("spec.{}[{rule}]", word(direction))
-}
-
 /// The rules of one direction of a NetworkPolicy.
 pub(super) fn of_network_policy(policy: &NetworkPolicy, direction: Direction) -> Vec<WrittenRule<'_>> {
-    type Lists<'a> = (Option<&'a [k8s::NetworkPolicyPeer]>, Option<&'a [k8s::NetworkPolicyPort]>);
-    let lists: Vec<Lists<'_>> = match direction {
-        Direction::Egress => {
-            policy.spec.egress.iter().flatten().map(|r| (r.to.as_deref(), r.ports.as_deref())).collect()
-        }
-        Direction::Ingress => {
-            policy.spec.ingress.iter().flatten().map(|r| (r.from.as_deref(), r.ports.as_deref())).collect()
-        }
-    };
     let compiled = policy.rules(direction).iter();
-    let rules = lists.into_iter().zip(compiled).enumerate();
+    let rules = policy.written(direction).into_iter().zip(compiled).enumerate();
     rules
         .map(|(index, ((peers, ports), compiled))| {
-            let field = field(direction, index);
-            let peers_field = peers_field(direction);
-            let peers = peers.unwrap_or_default().iter().enumerate();
+            let field = direction.rule_field(index);
+            let peers_field = direction.peers_field();
+            let peers = peers.iter().enumerate();
             let at = |peer| format!("{field}.{peers_field}[{peer}]");
             WrittenRule {
                 peers: peers.map(|(index, peer)| of_v1_peer(peer, &at(index))).collect(),
-                ports: zip_ports(compiled, ports.unwrap_or_default().iter().map(v1_name)),
+                ports: zip_ports(compiled, ports.iter().map(v1_name)),
                 peers_field,
                 ports_field: "ports",
                 name: None,
@@ -166,8 +136,8 @@ pub(super) fn of_tier_policy(policy: &TierPolicy, direction: Direction) -> Vec<W
     rules
         .map(|(index, compiled)| {
             let (peers, names) = tier_lists(&policy.written, direction, index);
-            let field = field(direction, index);
-            let peers_field = peers_field(direction);
+            let field = direction.rule_field(index);
+            let peers_field = direction.peers_field();
             let at = |peer| format!("{field}.{peers_field}[{peer}]");
             let ports = match compiled.matched() {
                 Matched::Rule(rule) => zip_ports(rule, names.into_iter()),

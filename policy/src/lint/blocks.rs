@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     address::parse_cidr, ip_block::IpBlock, network_policy::NetworkPolicy, peer::PeerMatch, rule::Rule,
-    validate::quote,
+    shown::quote,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;

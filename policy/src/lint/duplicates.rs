@@ -1,7 +1,7 @@
 //! Objects that cannot all be part of one cluster: the same twice, or unusable ones.
 
 use super::{Code, findings::Findings};
-use crate::{Cluster, Object, ObjectKey, validate, validate::short};
+use crate::{Cluster, Object, ObjectKey, shown::short, validate};
 use std::collections::HashMap;
 
 /// The objects that count, and the cluster that they make.

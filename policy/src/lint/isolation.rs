@@ -6,7 +6,6 @@ use super::{
     findings::Findings,
     population::{Class, Home, Population},
     ports::protocol_ports,
-    view::direction_word,
 };
 use crate::{
     Cluster, ObjectKey, ObjectKind, Pod, Protocol, Tier,
@@ -74,17 +73,18 @@ fn report(
     open: &[&(&Class<'_>, &Pod)],
     live: &[(&Class<'_>, &Pod)],
 ) {
-    let (code, types) = match direction {
-        Direction::Ingress => (Code::NoDefaultDenyIngress, "Ingress"),
-        Direction::Egress => (Code::NoDefaultDenyEgress, "Egress"),
+    let code = match direction {
+        Direction::Ingress => Code::NoDefaultDenyIngress,
+        Direction::Egress => Code::NoDefaultDenyEgress,
     };
     let Some((_, pod)) = open.first() else { return };
     let count = |classes: &mut dyn Iterator<Item = &(&Class<'_>, &Pod)>| -> usize {
         classes.map(|(class, _)| class.live).sum()
     };
     let (open, all) = (count(&mut open.iter().copied()), count(&mut live.iter()));
-    let word = direction_word(direction);
-    let message = format!("no policy isolates {open} of {all} pods in {word}, such as {}", pod.title());
+    let which = if open == all { "its pods".to_owned() } else { format!("{open} of its {all} pods") };
+    let (word, types) = (direction.field(), direction.policy_type());
+    let message = format!("no policy isolates {which} in {word}, such as {}", pod.title());
     let mend = format!("add a NetworkPolicy with `podSelector: {{}}` and `policyTypes: [{types}]`");
     let object = ObjectKey::cluster_scoped(ObjectKind::Namespace, namespace);
     findings.add(code, object, message, mend);

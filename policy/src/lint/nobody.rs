@@ -4,7 +4,7 @@
 use super::{
     Code, conditions,
     findings::{At, Findings},
-    nearest::explain,
+    known::explain,
     population::{Class, Hint, Population},
     view::{RuleView, rules},
 };

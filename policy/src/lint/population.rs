@@ -1,6 +1,6 @@
 //! The pods that are known, in classes that policies cannot tell apart, and indexes to find them by.
 
-use super::nearest::Known;
+use super::known::Known;
 use crate::{
     Cluster, Object, Pod,
     labels::Labels,

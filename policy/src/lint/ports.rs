@@ -11,7 +11,7 @@ use crate::{
     network_policy::{Direction, NetworkPolicy},
     peer::PeerMatch,
     port::{read_number, read_protocol},
-    validate::short,
+    shown::short,
 };
 use k8s_openapi::{
     api::{core::v1::ContainerPort, networking::v1::NetworkPolicyPort},

@@ -8,7 +8,7 @@ use super::{
     conditions::{Condition, conditions, is_readable},
     covers::{self, Covers},
     findings::{At, Findings},
-    view::{DIRECTIONS, RuleView, rules, rules_of},
+    view::{RuleView, rules, rules_of},
 };
 use crate::{
     fingerprint::Fingerprint,
@@ -94,7 +94,7 @@ impl<'a> Namespace<'a> {
         let policy = self.policies[at];
         let mut by: Vec<String> = Vec::new();
         for (other, direction, index) in &used {
-            let field = super::view::rule_field(*direction, *index);
+            let field = direction.rule_field(*index);
             by.push(if *other == at { field } else { format!("{field} of {}", self.policies[*other].id) });
         }
         by.truncate(NAMED);
@@ -123,7 +123,8 @@ impl<'a> Namespace<'a> {
     fn redundant(&self, at: usize, around: &[usize]) -> Option<BTreeSet<usize>> {
         let policy = self.policies[at];
         let mut others = BTreeSet::new();
-        for direction in DIRECTIONS.into_iter().filter(|direction| policy.is_about(*direction) == Truth::Yes)
+        for direction in
+            Direction::BOTH.into_iter().filter(|direction| policy.is_about(*direction) == Truth::Yes)
         {
             let isolating = around.iter().copied().find(|other| {
                 self.policies[*other].is_about(direction) == Truth::Yes
@@ -187,7 +188,7 @@ fn has_rules(policy: &NetworkPolicy) -> bool {
 /// Whether it is certain whom the policy selects and which directions it is about.
 fn is_certain(policy: &NetworkPolicy) -> bool {
     let certain = |direction| !matches!(policy.is_about(direction), Truth::Unknown(_));
-    is_readable(&policy.subject) && DIRECTIONS.into_iter().all(certain)
+    is_readable(&policy.subject) && Direction::BOTH.into_iter().all(certain)
 }
 
 /// Invalid parts are reported as such.

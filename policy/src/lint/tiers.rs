@@ -8,10 +8,10 @@ use super::{
     Code,
     findings::{At, Findings},
     population::Population,
-    view::rule_field,
 };
 use crate::{
     Cluster, PolicyKind, Tier,
+    network_policy::Direction,
     tier_policy::{Action, TierPolicy},
 };
 
@@ -33,10 +33,10 @@ pub(super) fn check(findings: &mut Findings, cluster: &Cluster, population: &Pop
 /// C4: behind Baseline there is only "allow".
 fn check_passes(findings: &mut Findings, policies: &[&TierPolicy]) {
     for policy in policies.iter().filter(|policy| policy.id.tier == Tier::Baseline) {
-        for direction in super::view::DIRECTIONS {
+        for direction in Direction::BOTH {
             let rules = policy.rules(direction).iter().enumerate();
             for (index, _) in rules.filter(|(_, rule)| rule.action == Action::Pass) {
-                let at = At::from(&policy.id).field(format!("{}.action", rule_field(direction, index)));
+                let at = At::from(&policy.id).field(format!("{}.action", direction.rule_field(index)));
                 let message = "Pass in the Baseline tier lets the connection through: nothing comes after it";
                 findings.add(Code::BaselinePass, at, message, "write Accept, which says so");
             }

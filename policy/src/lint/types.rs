@@ -3,19 +3,21 @@
 use super::{
     Code,
     findings::{At, Findings},
-    view::{DIRECTIONS, direction_word},
 };
-use crate::{network_policy::NetworkPolicy, truth::Truth};
+use crate::{
+    network_policy::{Direction, NetworkPolicy},
+    truth::Truth,
+};
 
 /// Checks one policy.
 pub(super) fn check(findings: &mut Findings, policy: &NetworkPolicy) {
-    for direction in DIRECTIONS {
+    for direction in Direction::BOTH {
         let count = policy.rules(direction).len();
         if policy.is_about(direction) == Truth::No && count > 0 {
-            let word = direction_word(direction);
+            let word = direction.field();
             let at = At::from(&policy.id).field(format!("spec.{word}"));
             let message = format!("{count} {word} rules that policyTypes leaves out: they are ignored");
-            let mend = format!("add {} to policyTypes, or take the rules out", capital(word));
+            let mend = format!("add {} to policyTypes, or take the rules out", direction.policy_type());
             findings.add(Code::IgnoredRules, at, message, mend);
         }
     }
@@ -27,8 +29,4 @@ pub(super) fn check(findings: &mut Findings, policy: &NetworkPolicy) {
         let mend = "write `policyTypes: [Egress]`, with Ingress where that is meant, or take `egress` out";
         findings.add(Code::EmptyEgress, at, message, mend);
     }
-}
-
-fn capital(word: &str) -> &'static str {
-    if word == "egress" { "Egress" } else { "Ingress" }
 }

@@ -7,9 +7,6 @@ use crate::{
 };
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort};
 
-/// Both directions, in the order in which they are talked about.
-pub(super) const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
-
 /// One rule of a NetworkPolicy.
 #[derive(Clone, Copy)]
 pub(super) struct RuleView<'a> {
@@ -22,14 +19,15 @@ pub(super) struct RuleView<'a> {
 
 /// The rules that count: those of directions that the policy is about for certain.
 pub(super) fn rules(policy: &NetworkPolicy) -> impl Iterator<Item = RuleView<'_>> {
-    let directions = DIRECTIONS.into_iter().filter(|direction| policy.is_about(*direction) == Truth::Yes);
+    let directions =
+        Direction::BOTH.into_iter().filter(|direction| policy.is_about(*direction) == Truth::Yes);
     directions.flat_map(|direction| rules_of(policy, direction))
 }
 
 /// The rules of one direction.
 pub(super) fn rules_of(policy: &NetworkPolicy, direction: Direction) -> Vec<RuleView<'_>> {
     let compiled = policy.rules(direction).iter();
-    let written = written(policy, direction);
+    let written = policy.written(direction);
     compiled
         .zip(written)
         .enumerate()
@@ -37,61 +35,19 @@ pub(super) fn rules_of(policy: &NetworkPolicy, direction: Direction) -> Vec<Rule
         .collect()
 }
 
-/// The peers and ports of each rule.
-fn written(
-    policy: &NetworkPolicy,
-    direction: Direction,
-) -> Vec<(&[NetworkPolicyPeer], &[NetworkPolicyPort])> {
-    match direction {
-        Direction::Ingress => {
-            let rules = policy.spec.ingress.iter().flatten();
-            rules.map(|rule| (list(rule.from.as_ref()), list(rule.ports.as_ref()))).collect()
-        }
-        Direction::Egress => {
-            let rules = policy.spec.egress.iter().flatten();
-            rules.map(|rule| (list(rule.to.as_ref()), list(rule.ports.as_ref()))).collect()
-        }
-    }
-}
-
-fn list<T>(list: Option<&Vec<T>>) -> &[T] {
-    list.map_or(&[], Vec::as_slice)
-}
-
 impl RuleView<'_> {
     /// `spec.ingress[0]`.
     pub(super) fn field(&self) -> String {
-        rule_field(self.direction, self.index)
+        self.direction.rule_field(self.index)
     }
 
     /// `spec.ingress[0].from[1]`.
     pub(super) fn peer_field(&self, peer: usize) -> String {
-        format!("{}.{}[{peer}]", self.field(), peers_word(self.direction))
+        format!("{}.{}[{peer}]", self.field(), self.direction.peers_field())
     }
 
     /// `spec.ingress[0].ports[1]`.
     pub(super) fn port_field(&self, port: usize) -> String {
         format!("{}.ports[{port}]", self.field())
-    }
-}
-
-/// `spec.ingress[0]`.
-pub(super) fn rule_field(direction: Direction, index: usize) -> String {
-    format!("spec.{}[{index}]", direction_word(direction))
-}
-
-/// `ingress` or `egress`.
-pub(super) const fn direction_word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
-    }
-}
-
-/// `from` or `to`.
-pub(super) const fn peers_word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Ingress => "from",
-        Direction::Egress => "to",
     }
 }

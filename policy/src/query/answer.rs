@@ -1,7 +1,7 @@
 //! The answer to a question, and the line that it is written as.
 
 use super::{Query, QueryError, line};
-use crate::{Cluster, Decision, SideDecision};
+use crate::{Cluster, Decision, Explanation, SideDecision};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -28,6 +28,11 @@ impl Query {
     /// Answers the question.
     pub fn answer(&self, cluster: &Cluster) -> Result<Answer, QueryError> {
         Ok(self.resolve(cluster)?.decide(cluster).into())
+    }
+
+    /// Answers the question and explains the answer.
+    pub fn explain(&self, cluster: &Cluster) -> Result<Explanation, QueryError> {
+        Ok(self.resolve(cluster)?.explain(cluster))
     }
 }
 

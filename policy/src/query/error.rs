@@ -2,9 +2,6 @@
 
 use super::Family;
 
-/// More of a bad value than this is not repeated.
-const SHOWN: usize = 80;
-
 /// A question that has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -109,12 +106,4 @@ fn mend_name(near: Option<&str>) -> String {
         || "add its Pod object to the manifests".to_owned(),
         |near| format!("did you mean {near}?"),
     )
-}
-
-/// The text, cut where it is long: a bad value may be a megabyte.
-pub(super) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

@@ -1,7 +1,7 @@
 //! A question as a line of JSON.
 
-use super::{Family, Place, Query, QueryError, error::shortened};
-use crate::Protocol;
+use super::{Family, Place, Query, QueryError};
+use crate::{Protocol, shown::short};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -103,7 +103,7 @@ fn place(end: &'static str, raw: Option<&RawValue>) -> Result<Place, QueryError>
 fn read_place(json: &str) -> Result<Place, QueryError> {
     let wrong = |problem: String| QueryError::End { problem };
     if !json.starts_with('{') {
-        return Err(wrong(format!("{} is no object", shortened(json))));
+        return Err(wrong(format!("{} is no object", short(json))));
     }
     let raw: RawPlace<'_> = serde_json::from_str(json).map_err(|error| wrong(bare(&error)))?;
     match (raw.pod, raw.ip) {
@@ -116,19 +116,19 @@ fn read_place(json: &str) -> Result<Place, QueryError> {
 
 fn port(raw: &RawValue) -> Result<u16, QueryError> {
     let port = serde_json::from_str::<u16>(raw.get()).ok().filter(|port| *port != 0);
-    port.ok_or_else(|| QueryError::Port(shortened(raw.get())))
+    port.ok_or_else(|| QueryError::Port(short(raw.get())))
 }
 
 fn protocol(raw: &RawValue) -> Result<Protocol, QueryError> {
     let text = text("protocol", raw)?;
-    text.parse().map_err(|_unknown| QueryError::Protocol(shortened(&text)))
+    text.parse().map_err(|_unknown| QueryError::Protocol(short(&text)))
 }
 
 fn text<'a>(what: &'static str, raw: &'a RawValue) -> Result<Cow<'a, str>, QueryError> {
     let borrowed = serde_json::from_str::<&str>(raw.get()).map(Cow::Borrowed);
     borrowed
         .or_else(|_escaped| serde_json::from_str(raw.get()).map(Cow::Owned))
-        .map_err(|_other| QueryError::NoText { what, value: shortened(raw.get()) })
+        .map_err(|_other| QueryError::NoText { what, value: short(raw.get()) })
 }
 
 fn is_scalar(raw: &RawValue) -> bool {
@@ -138,5 +138,5 @@ fn is_scalar(raw: &RawValue) -> bool {
 /// The message without the place in the line, and not longer than anybody reads.
 fn bare(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    shortened(text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message))
+    short(text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message))
 }

@@ -1,7 +1,7 @@
 //! Which addresses, and which pods, a question is about.
 
-use super::{Family, Place, Query, QueryError, nearest::nearest_pod};
-use crate::{Cluster, Connection, Decision, Pod};
+use super::{Family, Place, Query, QueryError, meant::nearest_pod};
+use crate::{Cluster, Connection, Decision, Explanation, Pod, explain::explain_between};
 use std::{net::IpAddr, slice};
 
 /// A question whose ends are found.
@@ -59,6 +59,11 @@ impl Resolved<'_> {
     /// claims its address.
     pub fn decide(&self, cluster: &Cluster) -> Decision {
         cluster.decide_between(&self.connection, self.source, self.destination)
+    }
+
+    /// Why they say it, about the same pods.
+    pub fn explain(&self, cluster: &Cluster) -> Explanation {
+        explain_between(cluster, &self.connection, self.source, self.destination)
     }
 }
 

@@ -1,10 +1,8 @@
 //! Address blocks and the holes in them (N22, N25, §8).
 
-use super::{
-    Path,
-    report::{Report, quote},
-};
+use super::{Path, report::Report};
 use crate::address::parse_cidr;
+use crate::shown::quote;
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::IPBlock;
 

@@ -2,10 +2,11 @@
 
 use super::{
     Path,
-    report::{Report, quote},
+    report::Report,
     selector::{KEY_MEND, VALUE_MEND},
     syntax,
 };
+use crate::shown::quote;
 use crate::{Object, ObjectKind};
 
 /// The effect of a name or label that is taken for what it is.

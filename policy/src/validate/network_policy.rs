@@ -2,11 +2,12 @@
 
 use super::{
     Path, ip_block,
-    report::{Report, quote},
+    report::Report,
     selector::{self, Place},
     syntax,
     workload::{PORT_NAME_MEND, number, protocol},
 };
+use crate::shown::quote;
 use k8s_openapi::{
     api::networking::v1::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort},
     apimachinery::pkg::util::intstr::IntOrString,

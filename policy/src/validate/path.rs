@@ -1,6 +1,6 @@
 //! The path of a field, written out only when something is said about it.
 
-use super::report::short;
+use crate::shown::short;
 use std::fmt;
 
 /// The path of a field inside an object.

@@ -1,11 +1,8 @@
 //! Label selectors: operators, values and the syntax of keys.
 
-use super::{
-    Path,
-    report::{Report, quote},
-    syntax,
-};
+use super::{Path, report::Report, syntax};
 use crate::api;
+use crate::shown::quote;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 /// What a selector is there for; an invalid condition means something else in each place (§8).

@@ -6,9 +6,10 @@ pub(crate) mod view;
 
 use super::{
     Path,
-    report::{Report, quote},
+    report::Report,
     selector::{self, Place},
 };
+use crate::shown::quote;
 use crate::{Object, ObjectKind, api::Subject, network_policy::Direction};
 use view::{Rule, Tiered};
 

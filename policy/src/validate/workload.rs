@@ -1,11 +1,8 @@
 //! Pods and services: the ports that policies and flows refer to.
 
-use super::{
-    Path,
-    report::{Report, quote},
-    syntax,
-};
+use super::{Path, report::Report, syntax};
 use crate::port::{read_number, read_protocol};
+use crate::shown::quote;
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod, Service, ServicePort};
 
 /// The effect of a container port that cannot be read.

@@ -17,10 +17,10 @@ fn a_namespace_with_pods_that_nothing_isolates() {
     let world = shop().policy("shop/db", json!({"podSelector": select("app=db")}));
     let world = world.has(
         "no-default-deny-ingress",
-        "Namespace shop: no policy isolates 1 of 2 pods in ingress, such as shop/web; add a NetworkPolicy with \
+        "Namespace shop: no policy isolates 1 of its 2 pods in ingress, such as shop/web; add a NetworkPolicy with \
          `podSelector: {}` and `policyTypes: [Ingress]`",
     );
-    world.has("no-default-deny-egress", "Namespace shop: no policy isolates 2 of 2 pods in egress");
+    world.has("no-default-deny-egress", "Namespace shop: no policy isolates its pods in egress");
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(super) fn network_policy_rule(case: &Case<'_, '_>) -> Option<Value> {
         None => json!({"ipBlock": {"cidr": block(case.laid.question.peer.ip)}}),
     };
     let ports = network_policy_port(case).map(|port| ("ports", json!([port])));
-    let peers = (peers_field(case.direction), json!([peer]));
+    let peers = (case.direction.peers_field(), json!([peer]));
     Some(in_order(ports.into_iter().chain([peers])))
 }
 
@@ -99,7 +99,7 @@ pub(super) fn tier_rule(case: &Case<'_, '_>, kind: PolicyKind) -> Option<Value> 
     };
     let is_newer = kind == PolicyKind::ClusterNetworkPolicy;
     let action = ("action", json!(if is_newer { "Accept" } else { "Allow" }));
-    let peers = (peers_field(case.direction), json!([peer]));
+    let peers = (case.direction.peers_field(), json!([peer]));
     let protocol = case.connection.protocol;
     let port = case.connection.port.filter(|_| protocol.has_ports());
     let ports_field = if is_newer { "protocols" } else { "ports" };
@@ -121,11 +121,4 @@ pub(super) fn in_order(fields: impl IntoIterator<Item = (&'static str, Value)>) 
     let mut fields: Vec<(&str, Value)> = fields.into_iter().collect();
     fields.sort_by_key(|(name, _)| *name);
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-const fn peers_field(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Egress => "to",
-        Direction::Ingress => "from",
-    }
 }

@@ -3,7 +3,7 @@
 use super::{Candidate, Change, labels, manifest, slip};
 use crate::{
     Pod, PolicyKind,
-    explain::{EndpointKind, NearMiss, PolicyExplanation, SideExplanation, Unmet, case::Case, written::word},
+    explain::{EndpointKind, NearMiss, PolicyExplanation, SideExplanation, Unmet, case::Case},
 };
 use serde_json::json;
 
@@ -39,18 +39,14 @@ fn new_policy(case: &Case<'_, '_>) -> Option<Candidate> {
     if case.peer.kind == EndpointKind::Service {
         return None;
     }
-    let (subject, direction) = (case.laid.subject, word(case.direction));
+    let (subject, direction) = (case.laid.subject, case.direction.field());
     let namespace = subject.namespace();
     let is_taken = |name: &str| case.cluster.network_policy(namespace, name).is_some();
     let name = manifest::free_name(&manifest::name(case), is_taken);
-    let types = match direction {
-        "egress" => "Egress",
-        _ => "Ingress",
-    };
     let spec = manifest::in_order([
         (direction, json!([manifest::network_policy_rule(case)?])),
         ("podSelector", manifest::pods(case.cluster, subject)?),
-        ("policyTypes", json!([types])),
+        ("policyTypes", json!([case.direction.policy_type()])),
     ]);
     let object = manifest::object(PolicyKind::NetworkPolicy, Some(namespace), &name, &spec);
     let text = format!("add this NetworkPolicy{}", remarks(case));

@@ -3,7 +3,7 @@
 use super::{Candidate, Change, manifest, written};
 use crate::{
     PolicyKind,
-    explain::{Condition, PolicyExplanation, RuleExplanation, Unmet, case::Case, written::word},
+    explain::{Condition, PolicyExplanation, RuleExplanation, Unmet, case::Case},
 };
 use serde_json::{Value, json};
 
@@ -52,8 +52,8 @@ fn add_port(
     };
     let path = format!("{}/-", pointer(&unmet.field));
     let change = change(policy, json!([{"op": "add", "path": path, "value": entry}]))?;
-    let (direction, rule) = (word(case.direction), rule.rule);
-    let text = format!("add port {port}/{protocol} to {direction} rule {rule} of {}", title(policy));
+    let (direction, rule) = (case.direction.field(), rule.rule);
+    let text = format!("add port {port}/{protocol} to {direction} rule {rule} of {}", policy.title());
     Some(Candidate { text, change, shown: None })
 }
 
@@ -65,7 +65,7 @@ fn mend_peer(case: &Case<'_, '_>, policy: &PolicyExplanation, unmet: &Unmet) -> 
     let namespace = policy.namespace.as_deref();
     let written = written(case.cluster, policy.kind.as_str(), namespace, &policy.name)?;
     let (operations, words) = mend_selector(&written, unmet)?;
-    let text = format!("in {} of {}, {words}", unmet.field, title(policy));
+    let text = format!("in {} of {}, {words}", unmet.field, policy.title());
     Some(Candidate { text, change: change(policy, operations)?, shown: None })
 }
 
@@ -105,12 +105,6 @@ fn relabel(case: &Case<'_, '_>, unmet: &Unmet) -> Option<Candidate> {
 
 fn change(policy: &PolicyExplanation, operations: Value) -> Option<Change> {
     Change::policy(policy.kind, policy.namespace.as_deref(), &policy.name, operations)
-}
-
-/// `NetworkPolicy shop/db`.
-fn title(policy: &PolicyExplanation) -> String {
-    let namespace = policy.namespace.as_ref().map_or_else(String::new, |name| format!("{name}/"));
-    format!("{} {namespace}{}", policy.kind.as_str(), policy.name)
 }
 
 /// `/spec/ingress/0/from/1` for `spec.ingress[0].from[1]`.

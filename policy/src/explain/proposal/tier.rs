@@ -3,7 +3,7 @@
 use super::{Candidate, Change, manifest, slip};
 use crate::{
     PolicyKind, Tier,
-    explain::{Outcome, PolicyExplanation, SideExplanation, case::Case, written::word},
+    explain::{Outcome, PolicyExplanation, SideExplanation, case::Case},
 };
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn new_policy(case: &Case<'_, '_>, tier: Tier, kind: PolicyKind, priority: i32) 
     let is_taken = |name: &str| case.cluster.tier_policy(kind, name).is_some();
     let namespace = case.laid.subject.namespace();
     let base = format!("{namespace}-{}", manifest::name(case));
-    let rules = (word(case.direction), json!([manifest::tier_rule(case, kind)?]));
+    let rules = (case.direction.field(), json!([manifest::tier_rule(case, kind)?]));
     let spec = [("priority", json!(priority)), ("subject", subject(case)?), rules];
     let tier_field = (kind == PolicyKind::ClusterNetworkPolicy).then(|| ("tier", json!(tier.as_str())));
     let spec = manifest::in_order(spec.into_iter().chain(tier_field));
@@ -70,7 +70,7 @@ const fn undoing(tier: Tier) -> &'static str {
 /// A rule in front of the one that denies, for all that the policy is about.
 fn new_rule(case: &Case<'_, '_>, tier: Tier, policy: &PolicyExplanation) -> Option<Candidate> {
     let denying = policy.matching.last()?.rule;
-    let direction = word(case.direction);
+    let direction = case.direction.field();
     let rule = manifest::tier_rule(case, policy.kind)?;
     let path = format!("/spec/{direction}/{denying}");
     let operations = json!([{"op": "add", "path": path, "value": rule}]);

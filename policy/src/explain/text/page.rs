@@ -1,5 +1,6 @@
 //! Lines for a terminal: indented, and broken where they grow too long.
 
+use crate::shown::visible;
 use std::fmt;
 
 /// No line is longer, as far as its words allow.
@@ -15,7 +16,7 @@ impl Page {
         let indent = " ".repeat(2 * depth);
         let mut line = indent.clone();
         let mut is_fresh = true;
-        let sentence: String = sentence.chars().map(printable).collect();
+        let sentence: String = sentence.chars().map(visible).collect();
         for word in sentence.split(' ') {
             if !is_fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 self.0.push(line);
@@ -46,11 +47,6 @@ impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("\n"))
     }
-}
-
-/// Names from files may hold what a terminal would obey.
-fn printable(letter: char) -> char {
-    if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter }
 }
 
 #[cfg(test)]

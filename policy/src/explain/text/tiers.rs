@@ -65,10 +65,8 @@ fn selects(policy: &PolicyExplanation) -> String {
 
 /// `NetworkPolicy shop/db`, `ClusterNetworkPolicy guard (priority 10)`.
 fn title(policy: &PolicyExplanation) -> String {
-    let kind = policy.kind.as_str();
-    let namespace = policy.namespace.as_ref().map_or_else(String::new, |name| format!("{name}/"));
     let priority = policy.priority.map_or_else(String::new, |priority| format!(" (priority {priority})"));
-    format!("{kind} {namespace}{}{priority}", policy.name)
+    format!("{}{priority}", policy.title())
 }
 
 fn of_network_policy(policy: &PolicyExplanation, direction: &str) -> String {

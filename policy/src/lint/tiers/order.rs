@@ -8,7 +8,6 @@ use crate::{
         findings::{At, Findings},
         population::Population,
         redundant::is_readable_rule,
-        view::{DIRECTIONS, rule_field},
     },
     network_policy::Direction,
     peer::{PeerMatch, Subject},
@@ -27,7 +26,7 @@ pub(super) fn check_reach(findings: &mut Findings, policies: &[&TierPolicy]) {
     for (at, policy) in policies.iter().enumerate() {
         let before: Vec<&TierPolicy> =
             policies.iter().take(at).copied().filter(|earlier| is_before(earlier, policy)).collect();
-        for direction in DIRECTIONS {
+        for direction in Direction::BOTH {
             for (index, rule) in policy.rules(direction).iter().enumerate() {
                 check_rule(findings, policy, &before, direction, (index, rule));
             }
@@ -70,12 +69,12 @@ fn check_rule(
     let earlier = own.chain(of_others);
     let Some(used) = Covers::cluster_wide().rule(&earlier, rule) else { return };
     let name = |(other, at): &(Option<usize>, usize)| match other.and_then(|other| before.get(other)) {
-        Some(policy) => format!("{} of {}", rule_field(direction, *at), policy.id),
-        None => rule_field(direction, *at),
+        Some(policy) => format!("{} of {}", direction.rule_field(*at), policy.id),
+        None => direction.rule_field(*at),
     };
     let names: Vec<_> = used.iter().take(3).map(name).collect();
     let message = format!("is never reached: {} always matches first", names.join(" or "));
-    let at = At::from(&policy.id).field(rule_field(direction, index));
+    let at = At::from(&policy.id).field(direction.rule_field(index));
     findings.add(Code::UnreachableRule, at, message, "move it to the front, or take it out");
 }
 
@@ -112,8 +111,8 @@ struct Tie {
 }
 
 fn report_tie(findings: &mut Findings, policy: &TierPolicy, other: &PolicyId, tie: &Tie) {
-    let field = rule_field(tie.direction, tie.index);
-    let other_field = rule_field(tie.direction, tie.other);
+    let field = tie.direction.rule_field(tie.index);
+    let other_field = tie.direction.rule_field(tie.other);
     let message = format!(
         "{other} has the same priority, and its {other_field} may want something else for the same connection \
          than {field}; which one is asked first is not defined"
@@ -124,7 +123,7 @@ fn report_tie(findings: &mut Findings, policy: &TierPolicy, other: &PolicyId, ti
 
 fn tie(population: &Population<'_>, one: &TierPolicy, other: &TierPolicy) -> Option<Tie> {
     let (subject, other_subject) = (as_peer(&one.subject)?, as_peer(&other.subject)?);
-    DIRECTIONS.into_iter().find_map(|direction| {
+    Direction::BOTH.into_iter().find_map(|direction| {
         let differing = pairs(one.rules(direction), other.rules(direction));
         let mut overlapping = differing.filter(|(_, rule, _, other)| overlap(population, rule, other));
         let (index, _, other, _) = overlapping.next()?;

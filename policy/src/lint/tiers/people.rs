@@ -8,7 +8,6 @@ use crate::{
         findings::{At, Findings},
         population::{Class, Hint, Population},
         redundant::is_readable_rule,
-        view::{DIRECTIONS, peers_word, rule_field},
     },
     network_policy::Direction,
     peer::{PeerMatch, Subject},
@@ -30,14 +29,14 @@ enum Found<'s, 'a> {
 pub(super) fn check(findings: &mut Findings, population: &Population<'_>, policy: &TierPolicy) {
     let written = Tiered::of_policy(policy);
     check_subject(findings, population, policy, written.subject);
-    for (direction, rules) in DIRECTIONS.into_iter().zip([&written.ingress, &written.egress]) {
+    for (direction, rules) in Direction::BOTH.into_iter().zip([&written.ingress, &written.egress]) {
         for (index, rule) in rules.iter().enumerate() {
             let Some(Matched::Rule(compiled)) = policy.rules(direction).get(index).map(TierRule::matched)
             else {
                 continue;
             };
             if is_readable_rule(compiled) {
-                let field = rule_field(direction, index);
+                let field = direction.rule_field(index);
                 check_peers(
                     findings,
                     population,
@@ -106,7 +105,7 @@ fn check_peers(
     for (index, message) in
         found.into_iter().enumerate().filter_map(|(index, message)| Some((index, message?)))
     {
-        let at = At::from(&policy.id).field(format!("{field}.{}[{index}]", peers_word(direction)));
+        let at = At::from(&policy.id).field(format!("{field}.{}[{index}]", direction.peers_field()));
         findings.add(Code::PeerMatchesNobody, at, message, mend);
     }
 }

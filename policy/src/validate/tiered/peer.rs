@@ -7,11 +7,8 @@ use crate::{
     api::{LabelSelector, NamespacedPods, Peer, Subject, UnknownFields},
     domain_name::DomainName,
     network_policy::Direction,
-    validate::{
-        Path, ip_block,
-        report::{quote, short},
-        selector, syntax,
-    },
+    shown::{quote, short},
+    validate::{Path, ip_block, selector, syntax},
 };
 
 /// The CIDRs and the names that a peer may list (C18).

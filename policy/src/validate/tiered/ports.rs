@@ -6,10 +6,9 @@ use super::{
 };
 use crate::{
     api::{v1alpha1, v1alpha2},
+    shown::quote,
     validate::{
-        Path,
-        report::quote,
-        syntax,
+        Path, syntax,
         workload::{PORT_NAME_MEND, number, protocol},
     },
 };

@@ -1,12 +1,11 @@
-//! The label that was perhaps meant: the one that comes nearest to one that nobody has.
+//! The labels that are there, and the one of them that was perhaps meant.
 
+use crate::{nearest::nearest, shown::short};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels that are compared with a wanted one, at most.
 const COMPARED: usize = 1000;
-/// Bytes of a label that are compared, at most: longer ones are not valid.
-const LONGEST: usize = 317;
 
 /// The labels that some objects have, each once.
 #[derive(Debug, Default)]
@@ -24,20 +23,18 @@ pub(super) fn explain<'a>(known: &[&'a Known<'a>], wanted: &'a LabelSelector, wh
     let missing = pairs(wanted).find(|pair| !known.iter().any(|known| known.0.contains(pair)));
     let Some((key, value)) = missing else { return format!("no {who} has all the labels that it asks for") };
     let missing = format!("no {who} has the label `{}`", label(key, value));
-    match nearest(known, key, value) {
+    match nearest_label(known, key, value) {
         Some((near_key, near_value)) => format!("{missing}; nearest is `{}`", label(near_key, near_value)),
         None => missing,
     }
 }
 
 /// A label with the same key, else one with the same value, each nearly the same.
-fn nearest<'a>(known: &[&'a Known<'a>], key: &'a str, value: &str) -> Option<(&'a str, &'a str)> {
+fn nearest_label<'a>(known: &[&'a Known<'a>], key: &'a str, value: &str) -> Option<(&'a str, &'a str)> {
     let same_key = known.iter().flat_map(|known| known.0.range((key, "")..).take_while(|pair| pair.0 == key));
-    let near_values = same_key.take(COMPARED).filter_map(|pair| Some((distance(pair.1, value)?, *pair)));
-    let same_value =
-        known.iter().flat_map(|known| known.0.iter()).take(COMPARED).filter(|pair| pair.1 == value);
-    let near_keys = same_value.filter_map(|pair| Some((distance(pair.0, key)?, *pair)));
-    near_values.min().or_else(|| near_keys.min()).map(|(_, pair)| pair)
+    let of_key = nearest(value, same_key.take(COMPARED).map(|pair| (pair.1, *pair)));
+    let all = known.iter().flat_map(|known| known.0.iter()).take(COMPARED);
+    of_key.or_else(|| nearest(key, all.filter(|pair| pair.1 == value).map(|pair| (pair.0, *pair))))
 }
 
 /// The labels that a selector asks for one by one.
@@ -52,18 +49,7 @@ fn pairs(selector: &LabelSelector) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn label(key: &str, value: &str) -> String {
-    let (key, value) = (crate::validate::short(key), crate::validate::short(value));
-    format!("{key}={value}")
-}
-
-/// How far two words are apart; `None` where they are not alike.
-fn distance(one: &str, other: &str) -> Option<usize> {
-    let longest = one.len().max(other.len());
-    if longest > LONGEST || one.len().abs_diff(other.len()) > longest.div_ceil(3) {
-        return None;
-    }
-    let apart = strsim::levenshtein(&one.to_lowercase(), &other.to_lowercase());
-    (apart <= longest.div_ceil(3)).then_some(apart)
+    format!("{}={}", short(key), short(value))
 }
 
 #[cfg(test)]

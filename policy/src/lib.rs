@@ -3,42 +3,7 @@
 //! Owns the words of Portolan ([`Flow`], [`Outcome`], [`Verdict`], [`SideDecision`]), the cluster
 //! state ([`Cluster`]), what builds it ([`Object`], [`parse_manifest`]) and the one policy
 //! evaluator ([`Cluster::decide`]). Does no I/O, reads no clock and knows no transport.
-//!
-//! ```
-//! use portolan_policy::{Cluster, Connection, Protocol, parse_manifest};
-//!
-//! let manifest = parse_manifest(
-//!     "
-//! apiVersion: v1
-//! kind: Pod
-//! metadata: {namespace: shop, name: db, labels: {app: db}}
-//! status: {podIPs: [{ip: 10.0.0.2}]}
-//! ---
-//! apiVersion: networking.k8s.io/v1
-//! kind: NetworkPolicy
-//! metadata: {namespace: shop, name: deny-all}
-//! spec: {podSelector: {}}
-//! ",
-//! );
-//! assert!(manifest.errors.is_empty());
-//! let mut cluster = Cluster::default();
-//! for object in manifest.objects {
-//!     cluster.apply(object)?;
-//! }
-//! let evaluation = cluster.evaluate(&Connection {
-//!     source: [198, 51, 100, 7].into(),
-//!     destination: [10, 0, 0, 2].into(),
-//!     port: Some(5432),
-//!     protocol: Protocol::Tcp,
-//! });
-//! assert_eq!(evaluation.admits(), Some(false));
-//! for hit in &evaluation.ingress.hits {
-//!     println!("denied by {}", hit.policy); // denied by NetworkPolicy shop/deny-all
-//! }
-//! # Ok::<(), portolan_policy::InvalidObject>(())
-//! ```
-//!
-//! Why it is denied, and what would admit it, says [`explain()`].
+#![doc = include_str!("../README.md")]
 
 mod address;
 pub mod api;

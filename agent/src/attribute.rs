@@ -8,12 +8,11 @@ use crate::{
     clock::Clock,
     connections::{Attempt, Conclusion, Locality, conclude},
     event::Address,
-    history::History,
     reasons::Reasons,
 };
 use jiff::Timestamp;
 use portolan_policy::{
-    Cluster, Connection, Decision, End, Evidence, Flow, Latency, Owner, PodEnd, Protocol, Reporter,
+    Cluster, Connection, Decision, End, Evidence, Flow, History, Latency, Owner, PodEnd, Protocol, Reporter,
     SideDecision, judge,
 };
 use portolan_proto::{Connection as WireConnection, Observation, Witness};

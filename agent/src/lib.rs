@@ -4,11 +4,11 @@
 //! ```text
 //! kernel -> capture -> connections -> attribute -> sink -> stdout, or stream -> collector
 //!                                        ^
-//!             cluster (Kubernetes) -> history
+//!             cluster (Kubernetes) -> History
 //! ```
 //!
-//! [`connections`], [`attribute`], [`history`] and [`stream::Outbox`] decide and do no I/O; the rest
-//! moves bytes. It never aggregates across nodes.
+//! [`connections`], [`attribute`] and [`stream::Outbox`] decide and do no I/O, like the
+//! [`History`](portolan_policy::History) that they ask; the rest moves bytes. It never aggregates across nodes.
 
 pub mod attribute;
 pub mod capture;
@@ -17,7 +17,6 @@ pub mod cluster;
 mod config;
 pub mod connections;
 pub mod event;
-pub mod history;
 pub mod kernel;
 pub mod metrics;
 pub mod reasons;

@@ -13,7 +13,6 @@ use crate::{
     cluster::{self, News},
     config::{AgentError, Config, Output, Source},
     connections::{Attempt, Connections},
-    history::{Change, History},
     kernel::{KernelTypes, Layout},
     metrics::{ByKind, ByVerdict, Cause, Metrics},
     reasons::Reasons,
@@ -23,7 +22,7 @@ use crate::{
     whereabouts::own_node,
 };
 use jiff::Timestamp;
-use portolan_policy::{ObjectKind, Owner};
+use portolan_policy::{Change, History, ObjectKind, Owner};
 use std::{
     collections::BTreeSet,
     net::IpAddr,

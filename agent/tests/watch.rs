@@ -3,11 +3,10 @@
 
 use portolan_agent::{
     cluster::{News, watch},
-    history::Change,
     metrics::Metrics,
 };
 use portolan_lab::apiserver::{Failure, Running, Store, Target, spawn};
-use portolan_policy::ObjectKind;
+use portolan_policy::{Change, ObjectKind};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, net::TcpListener, sync::Arc, time::Duration};
 use tokio::{

@@ -40,7 +40,7 @@ impl Selector {
         let labels = selector.match_labels.iter().flatten();
         let labels = labels.map(|(key, value)| Requirement::equals(key, value));
         let expressions = selector.match_expressions.iter().flatten().map(Requirement::compile);
-        Self::from_iter(labels.chain(expressions))
+        labels.chain(expressions).collect()
     }
 
     /// Whether the labels are matched in a place that admits: an invalid condition matches nothing (§8).

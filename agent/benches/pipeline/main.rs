@@ -20,11 +20,10 @@ use portolan_agent::{
     clock::{Clock, monotonic},
     connections::{Attempt, Connections, ConversationCounters, Counters, Limits},
     event::{Event, FiveTuple},
-    history::{Change, History},
     reasons::Reasons,
     sink::Sink,
 };
-use portolan_policy::{Verdict, parse_manifest};
+use portolan_policy::{Change, History, Verdict, parse_manifest};
 use ring::{DROP_REASON, Made, NODE_NETNS, Ring};
 use std::{
     collections::HashMap,

@@ -7,10 +7,9 @@ use crate::{
         talk::{Talk, ping, tcp, udp},
     },
     event::Event,
-    history::Change,
 };
 use jiff::SignedDuration;
-use portolan_policy::{Decision, Outcome, ServiceRef, SideVerdict, Verdict, parse_manifest};
+use portolan_policy::{Change, Decision, Outcome, ServiceRef, SideVerdict, Verdict, parse_manifest};
 
 const SHOP: &str = "
 apiVersion: v1

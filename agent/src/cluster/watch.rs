@@ -6,7 +6,6 @@
 
 use crate::{
     capture::chain,
-    history::Change,
     metrics::{ByKind, Metrics},
 };
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -23,7 +22,7 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use portolan_policy::{
-    Object, ObjectKey, ObjectKind,
+    Change, Object, ObjectKey, ObjectKind,
     api::{
         v1alpha1::{AdminNetworkPolicy, BaselineAdminNetworkPolicy},
         v1alpha2::ClusterNetworkPolicy,

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test takes for granted should end it when it fails")]
 #![expect(clippy::print_stdout, reason = "a failed property tells its seed")]
 
+mod history;
 mod metamorphic;
 mod model;
 #[path = "../naive/mod.rs"]

@@ -1,7 +1,7 @@
 //! Versions in time, and what counts as a change.
 
 use super::*;
-use portolan_policy::{Owner, parse_manifest};
+use crate::{Owner, parse_manifest};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -1,9 +1,14 @@
 //! The cluster as it was: a version for every change, for up to an hour back (M3).
 //!
-//! Reads no clock; a version is an O(1) clone.
+//! ```text
+//! Change, with its time -> [ current ] -> versions by time -> at(time)      -> the cluster as it was
+//!                                      -> scopes by time   -> changed_near -> whether verdicts settle
+//! ```
+//!
+//! Reads no clock: every time is an argument. A version costs what the change touched.
 
+use crate::{Cluster, End, InvalidObject, Object, ObjectKey, ObjectKind, Pod};
 use jiff::{SignedDuration, Timestamp};
-use portolan_policy::{Cluster, End, InvalidObject, Object, ObjectKey, ObjectKind};
 use std::{
     collections::{HashMap, VecDeque},
     net::IpAddr,
@@ -43,7 +48,40 @@ enum Scope {
     Cluster,
 }
 
-/// The versions of the cluster, the newest last.
+/// The versions of the cluster: what the policies said at a moment not long ago.
+///
+/// ```
+/// use jiff::{SignedDuration, Timestamp};
+/// use portolan_policy::{Change, Connection, History, Protocol, parse_manifest};
+///
+/// let objects = |text: &str| parse_manifest(text).objects.into_iter().map(Change::Apply);
+/// let start: Timestamp = "2026-11-21T12:00:00Z".parse()?;
+/// let later = start + SignedDuration::from_secs(60);
+///
+/// let mut history = History::default();
+/// for change in objects(
+///     "{apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: db}, status: {podIPs: [{ip: 10.0.0.2}]}}",
+/// ) {
+///     history.apply(start, change)?;
+/// }
+/// history.begin(); // what came so far was there before; now come changes
+/// for change in objects(
+///     "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: shop, name: deny-all}}",
+/// ) {
+///     history.apply(later, change)?;
+/// }
+///
+/// let connection = Connection {
+///     source: [198, 51, 100, 7].into(),
+///     destination: [10, 0, 0, 2].into(),
+///     port: Some(5432),
+///     protocol: Protocol::Tcp,
+/// };
+/// assert!(history.knows(start));
+/// assert_eq!(history.at(start).evaluate(&connection).admits(), Some(true));
+/// assert_eq!(history.at(later).evaluate(&connection).admits(), Some(false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct History {
     current: Cluster,
@@ -128,7 +166,7 @@ impl History {
         })
     }
 
-    fn pod(&self, scope: Option<&Scope>) -> Option<portolan_policy::Pod> {
+    fn pod(&self, scope: Option<&Scope>) -> Option<Pod> {
         match scope {
             Some(Scope::Pod(namespace, name)) => self.current.pod(namespace, name).cloned(),
             _ => None,

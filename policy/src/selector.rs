@@ -6,6 +6,7 @@ use crate::{
     truth::{Fact, Truth},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use std::collections::BTreeSet;
 
 /// A compiled label selector.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +88,10 @@ impl Requirement {
         let name = requirement.key.as_str();
         let key = Fingerprint::of(name);
         let values = requirement.values.as_deref().unwrap_or_default();
-        let pairs = || values.iter().map(|value| Fingerprint::of_pair(name, value)).collect();
+        let pairs = || {
+            let each_once: BTreeSet<&String> = values.iter().collect();
+            each_once.into_iter().map(|value| Fingerprint::of_pair(name, value)).collect()
+        };
         match (requirement.operator.as_str(), values.is_empty()) {
             _ if name.is_empty() => Self::Invalid,
             ("In", false) => Self::In { key, pairs: pairs() },

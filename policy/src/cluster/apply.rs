@@ -109,7 +109,7 @@ impl Cluster {
                 self.set_tier_policy(PolicyKind::ClusterNetworkPolicy, name, None);
             }
             ObjectKind::AdminNetworkPolicy => {
-                self.set_tier_policy(PolicyKind::AdminNetworkPolicy, name, None)
+                self.set_tier_policy(PolicyKind::AdminNetworkPolicy, name, None);
             }
             ObjectKind::BaselineAdminNetworkPolicy => {
                 self.set_tier_policy(PolicyKind::BaselineAdminNetworkPolicy, name, None);

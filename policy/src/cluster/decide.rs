@@ -268,7 +268,7 @@ impl<'a> Asked<'a, '_> {
             dialled: Dialled {
                 port: self.connection.port,
                 protocol: self.connection.protocol,
-                destination: destination.map(|plan| plan.template()),
+                destination: destination.map(Plan::template),
             },
             surroundings: self.cluster,
         }

@@ -131,11 +131,11 @@ fn report(manifests: &Manifests) -> Vec<Entry> {
     unreadable.chain(found).collect()
 }
 
-/// The first object of each key.
+/// The last object of each key, which is the one that counts.
 fn files(manifests: &Manifests) -> BTreeMap<ObjectKey, usize> {
     let mut files = BTreeMap::new();
     for (index, object) in manifests.objects.iter().enumerate() {
-        files.entry(object.key()).or_insert(index);
+        files.insert(object.key(), index);
     }
     files
 }

@@ -14,6 +14,9 @@ use crate::{
 use imbl::{HashMap, OrdMap};
 use std::sync::Arc;
 
+/// How many lists are remembered: templates come and go, and few lists are in use at a time.
+const MOST_LISTS: usize = 1024;
+
 /// The cluster-wide policies, and the lists that templates have of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TierLists {
@@ -55,6 +58,9 @@ impl TierLists {
             tiers.insert(policy, *selects);
         }
         let tiers = Arc::new(tiers);
+        if self.lists.len() >= MOST_LISTS {
+            self.lists = HashMap::new();
+        }
         self.lists.insert(selects, Arc::clone(&tiers));
         tiers
     }
@@ -92,16 +98,15 @@ impl Sides {
     }
 }
 
-const DIRECTIONS: [Direction; 2] = [Direction::Egress, Direction::Ingress];
-
 /// Lists that many templates have in common are changed once and stay in common.
+///
+/// By the place of the list before, and by whether the new policy selects the template.
 #[derive(Default)]
-pub(super) struct ChangedTiers(Vec<Changed>);
+pub(super) struct ChangedTiers(std::collections::HashMap<(*const Tiers, Truth), Changed>);
 
 struct Changed {
-    before: Arc<Tiers>,
-    /// Whether the new policy selects the template.
-    selects: Truth,
+    /// Held so that nothing else comes to lie in its place.
+    _before: Arc<Tiers>,
     /// Absent where nothing changes.
     after: Option<Arc<Tiers>>,
 }
@@ -115,8 +120,8 @@ impl ChangedTiers {
         new: Option<(&Arc<TierPolicy>, Truth)>,
     ) -> Option<Arc<Tiers>> {
         let selects = new.map_or(Truth::No, |(_, selects)| selects);
-        let is_known = |known: &&Changed| Arc::ptr_eq(&known.before, before) && known.selects == selects;
-        if let Some(known) = self.0.iter().find(is_known) {
+        let key = (Arc::as_ptr(before), selects);
+        if let Some(known) = self.0.get(&key) {
             return known.after.clone();
         }
         let changes = selects != Truth::No || old.is_some_and(|old| before.has(old));
@@ -130,7 +135,7 @@ impl ChangedTiers {
             }
             Arc::new(tiers)
         });
-        self.0.push(Changed { before: Arc::clone(before), selects, after: after.clone() });
+        self.0.insert(key, Changed { _before: Arc::clone(before), after: after.clone() });
         after
     }
 }
@@ -151,7 +156,8 @@ impl Tiers {
             Truth::Unknown(fact) => Some(fact),
         };
         let Some(sides) = self.sides_mut(policy.id.tier) else { return };
-        for direction in DIRECTIONS.into_iter().filter(|direction| !policy.rules(*direction).is_empty()) {
+        for direction in Direction::BOTH.into_iter().filter(|direction| !policy.rules(*direction).is_empty())
+        {
             sides.change(direction, |list| {
                 let at = list.partition_point(|other| other.policy.order() < policy.order());
                 list.insert(at, Selecting { policy: Arc::clone(policy), unless });
@@ -161,7 +167,7 @@ impl Tiers {
 
     fn remove(&mut self, policy: &Arc<TierPolicy>) {
         let Some(sides) = self.sides_mut(policy.id.tier) else { return };
-        for direction in DIRECTIONS {
+        for direction in Direction::BOTH {
             sides.change(direction, |list| list.retain(|other| !Arc::ptr_eq(&other.policy, policy)));
         }
     }

@@ -1,5 +1,7 @@
 //! How little two words differ, when it is little enough to be a slip.
 
+use crate::nearest::LONGEST;
+
 /// What stands between the parts of a name.
 const SEPARATORS: [char; 3] = ['-', '_', '.'];
 
@@ -11,7 +13,8 @@ const LONG_ENOUGH_TO_SWAP: usize = 3;
 /// How two words differ, where it may be a slip: `one hyphen apart`.
 pub(super) fn close(one: &str, other: &str) -> Option<String> {
     let lower = |text: &str| text.to_lowercase();
-    if one == other || digits(one) != digits(other) {
+    let is_too_long = [one, other].iter().any(|text| text.len() > LONGEST);
+    if one == other || is_too_long || digits(one) != digits(other) {
         return None;
     }
     if lower(one) == lower(other) {
@@ -65,6 +68,12 @@ fn letters(one: &str, other: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::close;
+
+    #[test]
+    fn words_of_any_length_are_compared_at_once() {
+        let long = "a".repeat(1 << 20);
+        assert_eq!(close(&long, &format!("{long}b")), None);
+    }
 
     #[test]
     fn slips_are_named() {

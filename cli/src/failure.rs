@@ -44,6 +44,15 @@ impl From<anyhow::Error> for Failure {
 
 /// One line on standard error that is no log line: it is said whatever the filter.
 pub(crate) fn say(line: impl fmt::Display) {
+    let line = printable(line);
     // A reader that went away is no reason to stop.
     drop(writeln!(stderr(), "portolan: {line}"));
+}
+
+/// The text without what would steer a terminal: names come from files.
+pub(crate) fn printable(text: impl fmt::Display) -> String {
+    let visible = |letter: char| {
+        if letter.is_control() && letter != '\n' { char::REPLACEMENT_CHARACTER } else { letter }
+    };
+    text.to_string().chars().map(visible).collect()
 }

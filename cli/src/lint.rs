@@ -1,7 +1,7 @@
 //! `portolan lint`: what is wrong in manifests, or probably not meant.
 
 use crate::{
-    failure::{Failure, say},
+    failure::{Failure, printable, say},
     manifests::{self, Manifests},
     output::Output,
 };
@@ -145,7 +145,7 @@ fn print(entries: &[Entry], form: Form) -> anyhow::Result<()> {
     match form {
         Form::Text => {
             for entry in entries {
-                output.line(&entry.to_string())?;
+                output.line(&printable(entry))?;
             }
         }
         Form::Json => {

@@ -129,12 +129,18 @@ impl Walk {
         for entry in entries.into_iter().filter(|entry| !is_hidden(entry)) {
             if entry.is_dir() {
                 self.enter(&entry)?;
-            } else if is_manifest(&entry) {
+            } else if is_manifest(&entry) && !is_waiting(&entry) {
                 self.found.push(entry);
             }
         }
         Ok(())
     }
+}
+
+/// What is no file, such as a pipe in a folder, would be waited for without an end; a link to nothing
+/// is named where it is read.
+fn is_waiting(path: &Path) -> bool {
+    path.metadata().is_ok_and(|about| !about.is_file())
 }
 
 /// Kubernetes keeps the versions of a mounted ConfigMap in hidden folders; so does git its own.

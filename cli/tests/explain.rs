@@ -374,3 +374,24 @@ fn folders_are_read_once_each_however_they_are_linked() {
     assert!(out(&output).contains(r#""allowed":true,"source":"#), "{output:?}");
     assert_eq!(err(&output), "");
 }
+
+#[test]
+fn policies_of_other_kinds_are_named_and_pipes_are_passed_over() {
+    let shop = shop("other-kinds");
+    let other = "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: a}, spec: {}}";
+    fs::write(shop.join("other.yaml"), other).unwrap();
+    assert!(Command::new("mkfifo").arg(shop.join("pipe.yaml")).status().unwrap().success());
+    let output = run(&shop, "--manifests . --from shop/web --to shop/db --port 5432 -o jsonl");
+    assert!(out(&output).contains(r#""allowed":true"#), "{output:?}");
+    assert!(err(&output).contains("warning: CiliumNetworkPolicy"), "{output:?}");
+}
+
+#[test]
+fn names_cannot_steer_a_terminal() {
+    let shop = shop("steering");
+    let evil = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"n","name":"evil\u001b[2J"},"spec":{"containers":[]}}"#;
+    fs::write(shop.join("evil.json"), evil).unwrap();
+    let output = run(&shop, "--manifests . --from shop/web --to shop/db --port 5432");
+    assert!(err(&output).contains("evil\u{fffd}[2J"), "{output:?}");
+    assert!(!err(&output).contains('\u{1b}'), "{output:?}");
+}

@@ -121,7 +121,14 @@ fn cluster(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
     let manifests = manifests::read(paths)?;
     manifests.problems.iter().for_each(say);
     for kind in &manifests.ignored {
-        debug!(kind, "Objects of this kind say nothing about connections.");
+        if kind.to_lowercase().contains("networkpolic") {
+            say(format_args!(
+                "warning: {kind}: policies of this kind are not judged, so an answer may be wrong; Portolan reads \
+                 NetworkPolicy, ClusterNetworkPolicy, AdminNetworkPolicy and BaselineAdminNetworkPolicy"
+            ));
+        } else {
+            debug!(kind, "Objects of this kind say nothing about connections.");
+        }
     }
     if manifests.objects.is_empty() {
         return Err(anyhow!("the manifests hold no object that Portolan knows: give Pods, policies, …"));

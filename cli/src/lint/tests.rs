@@ -66,13 +66,13 @@ fn the_summary_counts_each_severity() {
 }
 
 #[test]
-fn a_finding_names_the_first_file_of_its_object() {
+fn a_finding_names_the_file_of_the_object_that_counts() {
     let text = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n---\n\
                 {apiVersion: v1, kind: Node, metadata: {name: n1}}\n---\n\
                 {apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n";
     let mut manifests = Manifests::default();
     manifests.objects = parse_manifest(text).objects;
     let namespace = ObjectKey::cluster_scoped(ObjectKind::Namespace, "shop");
-    assert_eq!(files(&manifests).get(&namespace), Some(&0));
+    assert_eq!(files(&manifests).get(&namespace), Some(&2));
     assert_eq!(files(&manifests).len(), 2);
 }

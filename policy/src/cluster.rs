@@ -3,7 +3,8 @@
 //! ```text
 //! [ Cluster ] -> [ Scope ] per namespace -> pods, policies, services, endpoints, owners
 //!             -> [ Node ]                -> addresses
-//!             -> [ AddressBook ]         -> who holds an address
+//!             -> [ AddressBook ]         -> who holds an address, and the plan of its pod
+//!             -> [ Plan ] per template   -> which policies speak about its pods
 //! ```
 //!
 //! All maps are persistent: a clone costs nothing and stays as it was while the original moves on.

@@ -280,9 +280,7 @@ impl Cluster {
     pub(super) fn plan(&self, holder: PodHolder) -> Option<&Plan> {
         self.plans.get(holder.plan)
     }
-}
 
-impl Cluster {
     /// The same party with one claimant only, where it is one.
     fn narrowed<'a>(&'a self, mut party: Party<'a>, pod: Option<&Pod>) -> Party<'a> {
         let is_it = |holder: &&PodHolder| {

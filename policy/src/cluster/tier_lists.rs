@@ -12,7 +12,7 @@ use crate::{
     truth::Truth,
 };
 use imbl::{HashMap, OrdMap};
-use std::sync::Arc;
+use std::{collections, sync::Arc};
 
 /// How many lists are remembered: templates come and go, and few lists are in use at a time.
 const MOST_LISTS: usize = 1024;
@@ -102,7 +102,7 @@ impl Sides {
 ///
 /// By the place of the list before, and by whether the new policy selects the template.
 #[derive(Default)]
-pub(super) struct ChangedTiers(std::collections::HashMap<(*const Tiers, Truth), Changed>);
+pub(super) struct ChangedTiers(collections::HashMap<(*const Tiers, Truth), Changed>);
 
 struct Changed {
     /// Held so that nothing else comes to lie in its place.

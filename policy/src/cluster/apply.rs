@@ -1,12 +1,6 @@
 //! One change of the cluster: an object applied or deleted, a fact told.
 
-use super::{
-    Cluster,
-    plans::{NamespaceLabels, Plan},
-    scope::Scope,
-    slots::SlotId,
-    tier_lists::ChangedTiers,
-};
+use super::{Cluster, in_common::Changed, plans::NamespaceLabels, scope::Scope, slots::SlotId};
 use crate::{
     BaselineReading, InvalidObject, Object, ObjectKey, ObjectKind, Pod, PolicyKind,
     labels::LabelSet,
@@ -166,7 +160,7 @@ impl Cluster {
         let ids: Vec<SlotId> = scope.templates.values().map(|made| made.plan).collect();
         for id in ids {
             if let Some(plan) = self.plans.get_mut(id) {
-                plan.set_namespace(&labels, &mut self.tiers);
+                *plan = plan.with_namespace(&labels, &mut self.tiers);
             }
         }
     }
@@ -174,12 +168,14 @@ impl Cluster {
     /// A NetworkPolicy changed or is gone: the plans of its namespace follow.
     fn replan_network_policy(&mut self, namespace: &str, name: &str, policy: Option<&Arc<NetworkPolicy>>) {
         let Some(scope) = self.scopes.get(namespace) else { return };
+        let mut changed = Changed::default();
         for made in scope.templates.values() {
-            let is_touched = |plan: &Plan| plan.is_touched_by(name, policy);
-            if self.plans.get(made.plan).is_some_and(is_touched)
-                && let Some(plan) = self.plans.get_mut(made.plan)
-            {
-                plan.set_network_policy(name, policy);
+            let new = self
+                .plans
+                .get(made.plan)
+                .and_then(|plan| plan.with_network_policy(name, policy, &mut changed));
+            if let (Some(new), Some(plan)) = (new, self.plans.get_mut(made.plan)) {
+                *plan = new;
             }
         }
     }
@@ -189,7 +185,7 @@ impl Cluster {
         let new = policy.map(Arc::new);
         let old = self.tiers.set(kind, name, new.as_ref());
         let (old, new) = (old.as_ref(), new.as_ref());
-        let mut changed = ChangedTiers::default();
+        let mut changed = Changed::default();
         self.plans.update(|plan| plan.with_tier_policy(old, new, &mut changed));
     }
 

@@ -73,12 +73,12 @@ impl Cluster {
     ) -> Inspection<'_> {
         let connection = connection.canonical();
         let parties = self.parties(&connection, source, destination);
-        let (service, routes) = self.routes(connection, parties);
+        let (service, routes) = self.routes(connection, &parties);
         Inspection {
             connection,
-            evaluation: self.evaluate_parties(&connection, parties),
-            source: self.claimants(parties.source),
-            destination: self.claimants(parties.destination),
+            evaluation: self.evaluate_parties(&connection, &parties),
+            source: self.claimants(&parties.source),
+            destination: self.claimants(&parties.destination),
             service,
             routes,
         }
@@ -121,7 +121,7 @@ impl Cluster {
     fn routes<'a>(
         &'a self,
         connection: Connection,
-        parties: Parties<'a>,
+        parties: &Parties<'a>,
     ) -> (Option<&'a Service>, Vec<Route<'a>>) {
         let is_pod = !matches!(parties.destination.claims.pods, Claimants::Nobody);
         let direct = is_pod || parties.own_address;
@@ -133,10 +133,10 @@ impl Cluster {
             let translated = Connection { destination: *ip, port: Some(*port), ..connection };
             let parties =
                 Parties { source: parties.source, destination: self.party(*ip), own_address: false };
-            let side = |direction| self.side(direction, &translated, parties, true).side();
+            let side = |direction| self.side(direction, &translated, &parties, true);
             let evaluation =
                 Evaluation { egress: side(Direction::Egress), ingress: side(Direction::Ingress) };
-            self.route(translated, parties, true, evaluation)
+            self.route(translated, &parties, true, evaluation)
         });
         (Some(backends.service), routes.collect())
     }
@@ -144,7 +144,7 @@ impl Cluster {
     fn route<'a>(
         &'a self,
         connection: Connection,
-        parties: Parties<'a>,
+        parties: &Parties<'a>,
         through_service: bool,
         evaluation: Evaluation<'a>,
     ) -> Route<'a> {
@@ -152,7 +152,7 @@ impl Cluster {
             evaluation,
             egress: self.lay_open(Direction::Egress, &connection, parties, through_service),
             ingress: self.lay_open(Direction::Ingress, &connection, parties, through_service),
-            destination: self.claimants(parties.destination),
+            destination: self.claimants(&parties.destination),
             connection,
         }
     }
@@ -161,31 +161,30 @@ impl Cluster {
         &'a self,
         direction: Direction,
         connection: &Connection,
-        parties: Parties<'a>,
+        parties: &Parties<'a>,
         through_service: bool,
     ) -> Option<Laid<'a>> {
         let (subject, peer) = match direction {
-            Direction::Egress => (parties.source, parties.destination),
-            Direction::Ingress => (parties.destination, parties.source),
+            Direction::Egress => (&parties.source, &parties.destination),
+            Direction::Ingress => (&parties.destination, &parties.source),
         };
-        let Claimants::One(subject) = subject.claims.pods else { return None };
-        let plan = self.plan(subject)?;
+        let subject = subject.claimant?;
         let asked = Asked { cluster: self, direction, connection, peer, through_service };
         let peer = match peer.claims.pods {
             Claimants::Nobody => None,
-            Claimants::One(peer) => Some(peer),
-            Claimants::Several(claimants) => claimants.first().copied(),
+            Claimants::One(peer) => self.claimant(peer),
+            Claimants::Several(claimants) => claimants.first().and_then(|peer| self.claimant(*peer)),
         };
         Some(Laid {
-            subject: self.addresses.pod(subject)?,
-            peer: peer.and_then(|peer| self.addresses.pod(peer)).map(AsRef::as_ref),
-            side: asked.side_of(subject, plan, peer),
-            question: asked.question(plan, peer),
+            subject: self.addresses.pod(subject.holder)?,
+            peer: peer.and_then(|peer| self.addresses.pod(peer.holder)).map(AsRef::as_ref),
+            side: asked.side_of(subject, peer),
+            question: asked.question(subject, peer),
         })
     }
 
     /// The pods that claim an address.
-    fn claimants(&self, party: Party<'_>) -> Vec<&Pod> {
+    fn claimants(&self, party: &Party<'_>) -> Vec<&Pod> {
         let holders = match &party.claims.pods {
             Claimants::Nobody => &[][..],
             Claimants::One(holder) => std::slice::from_ref(holder),

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 /// Explains the tier.
 pub(super) fn explain(case: &Case<'_, '_>) -> TierExplanation {
     let policies: Vec<PolicyExplanation> =
-        case.laid.side.network.iter().map(|isolating| explain_policy(case, isolating)).collect();
+        case.laid.side.network.policies().iter().map(|isolating| explain_policy(case, isolating)).collect();
     TierExplanation {
         tier: Tier::NetworkPolicy,
         outcome: outcome(case, &policies),
@@ -73,7 +73,7 @@ fn others(case: &Case<'_, '_>) -> Others {
     let subject = case.laid.subject;
     let mut others = Others::default();
     for policy in case.cluster.network_policies(subject.namespace()) {
-        if case.laid.side.network.iter().any(|isolating| isolating.policy.id == policy.id) {
+        if case.laid.side.network.policies().iter().any(|isolating| isolating.policy.id == policy.id) {
             continue;
         }
         if policy.selects(&subject.template) == Truth::No {

@@ -56,21 +56,21 @@ impl Cluster {
             Object::NetworkPolicy(object) => {
                 let namespace = key.namespace_or_default();
                 let scope = self.scope_mut(namespace);
-                let spec = object.spec.unwrap_or_default();
+                let spec = object.into_inner().spec.unwrap_or_default();
                 let policy = Arc::new(NetworkPolicy::compile(&scope.namespace, &key.name, spec));
                 scope.policies.insert(Arc::clone(&policy.id.name), Arc::clone(&policy));
                 self.replan_network_policy(namespace, &key.name, Some(&policy));
             }
             Object::ClusterNetworkPolicy(object) => {
-                let policy = TierPolicy::of_cluster(&key.name, object.spec);
+                let policy = TierPolicy::of_cluster(&key.name, object.into_inner().spec);
                 self.set_tier_policy(PolicyKind::ClusterNetworkPolicy, &key.name, policy);
             }
             Object::AdminNetworkPolicy(object) => {
-                let policy = TierPolicy::of_admin(&key.name, object.spec);
+                let policy = TierPolicy::of_admin(&key.name, object.into_inner().spec);
                 self.set_tier_policy(PolicyKind::AdminNetworkPolicy, &key.name, policy);
             }
             Object::BaselineAdminNetworkPolicy(object) => {
-                let policy = TierPolicy::of_baseline(&key.name, object.spec);
+                let policy = TierPolicy::of_baseline(&key.name, object.into_inner().spec);
                 self.set_tier_policy(PolicyKind::BaselineAdminNetworkPolicy, &key.name, policy);
             }
             Object::ReplicaSet(object) => self.set_owner(&key, controller(&object.metadata)),

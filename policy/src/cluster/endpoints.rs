@@ -35,6 +35,11 @@ impl ServiceEndpoints {
         self.slices.entry(service).or_default().insert(slice, Arc::new(endpoints));
     }
 
+    /// What a slice holds.
+    pub(super) fn get(&self, slice: &str) -> Option<&Endpoints> {
+        self.slices.get(self.services.get(slice)?)?.get(slice).map(AsRef::as_ref)
+    }
+
     /// The slices of a service; `None` where not one is known.
     fn of(&self, service: &str) -> Option<&OrdMap<Arc<str>, Arc<Endpoints>>> {
         self.slices.get(service)

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 /// A policy object with the keys of its text that the API does not have.
 ///
-/// An API server drops such keys, and so does whoever decides; [`validate`](crate::validate) names
+/// An API server drops such keys, and so does whoever decides; [`validate`](crate::validate()) names
 /// them. A policy that was not read from text has none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy<T> {

@@ -27,6 +27,7 @@ mod slots;
 mod survey;
 mod tier_lists;
 mod tree;
+mod ways;
 mod workload;
 
 pub use addresses::Owner;

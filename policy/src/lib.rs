@@ -53,7 +53,7 @@ pub use flow::{End, Flow, Latency, Outcome, PodEnd, Reporter, ServiceRef, Verdic
 pub use history::{Change, History};
 pub use lint::{Code, Finding, Severity, lint};
 pub use manifest::{IgnoredKind, Manifest, ManifestError, parse_manifest};
-pub use object::{InvalidObject, Object, ObjectKey, ObjectKind};
+pub use object::{InvalidObject, Object, ObjectKey, ObjectKind, Policy};
 pub use pod::Pod;
 pub use policy_id::{PolicyId, Tier};
 pub use protocol::{Protocol, UnknownProtocol};

@@ -60,7 +60,8 @@ impl Cluster {
     /// What the policies say about a connection, both sides, without copying anything.
     ///
     /// A destination that is a service address stands for its ready endpoints: what holds for all
-    /// of them is decided, what differs is undecidable. Without endpoints it is a plain address.
+    /// of them is decided, what differs is undecidable. Without a port it stands for those of all
+    /// ports; without endpoints it is a plain address.
     pub fn evaluate(&self, connection: &Connection) -> Evaluation<'_> {
         let connection = connection.canonical();
         let parties = Parties {
@@ -109,16 +110,13 @@ impl Cluster {
             return Evaluation { egress: side(), ingress: side() };
         }
         match parties.destination.claims {
-            Claims { pods: Claimants::Nobody, others: Some(_) } => match self.backends(connection) {
-                Some(backends) => self.evaluate_service(connection, &parties.source, &backends),
-                None => self.evaluate_direct(connection, parties),
-            },
+            Claims { pods: Claimants::Nobody, others: Some(_) } => self.evaluate_address(connection, parties),
             _ => self.evaluate_direct(connection, parties),
         }
     }
 
     /// Over every backend that the connection may be translated to (U2).
-    fn evaluate_service<'a>(
+    pub(super) fn evaluate_service<'a>(
         &'a self,
         connection: &Connection,
         source: &Party<'a>,
@@ -141,7 +139,11 @@ impl Cluster {
     }
 
     /// Over the tuple as it is.
-    fn evaluate_direct<'a>(&'a self, connection: &Connection, parties: &Parties<'a>) -> Evaluation<'a> {
+    pub(super) fn evaluate_direct<'a>(
+        &'a self,
+        connection: &Connection,
+        parties: &Parties<'a>,
+    ) -> Evaluation<'a> {
         Evaluation {
             egress: self.side(Direction::Egress, connection, parties, false),
             ingress: self.side(Direction::Ingress, connection, parties, false),
@@ -162,7 +164,7 @@ impl Cluster {
     }
 
     /// How one side may end: its subject is the end that the direction is about.
-    fn ask_side<'a>(
+    pub(super) fn ask_side<'a>(
         &'a self,
         direction: Direction,
         connection: &Connection,

@@ -20,6 +20,7 @@ pub use error::QueryError;
 pub use resolve::Resolved;
 
 use crate::{Protocol, address::parse_ip, shown::short};
+use serde::Serialize;
 use std::{fmt, net::IpAddr, str::FromStr};
 
 /// A question: may a connection from here to there be opened?
@@ -96,11 +97,13 @@ impl fmt::Display for Place {
 }
 
 /// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Family {
     /// IPv4.
+    #[serde(rename = "IPv4")]
     Ipv4,
     /// IPv6.
+    #[serde(rename = "IPv6")]
     Ipv6,
 }
 

@@ -10,7 +10,10 @@ mod network;
 mod slip;
 mod tier;
 
-use super::{Cause, SideExplanation, case::Case};
+use super::{
+    Cause, SideExplanation,
+    case::{Case, DialledService},
+};
 use crate::{
     Cluster, Connection, Object, Pod, PolicyKind, SideVerdict, network_policy::Direction, parse_manifest,
     tier_policy::Written,
@@ -91,7 +94,7 @@ pub(super) fn propose(case: &Case<'_, '_>, side: &SideExplanation, asked: Asked<
 }
 
 /// Why no change can be told.
-pub(super) fn obstacle(case: &Case<'_, '_>, cause: Cause) -> Option<String> {
+pub(super) fn obstacle(case: &Case<'_, '_>, cause: Cause, asked: Asked<'_>) -> Option<String> {
     if cause == Cause::DeniedInAnyCase {
         return Some("what denies this hangs on a fact that is missing, so no change is proposed".to_owned());
     }
@@ -100,8 +103,11 @@ pub(super) fn obstacle(case: &Case<'_, '_>, cause: Cause) -> Option<String> {
             "no ingress rule of a cluster-wide policy can name what is no pod: mend the rule that denies";
         return Some(words.to_owned());
     }
-    if case.service.as_ref().is_some_and(|service| service.endpoints > 1) {
-        return Some("no one change admits all endpoints: ask about each of them".to_owned());
+    let asks_all = |service: &DialledService| {
+        service.endpoints > 1 && asked.connection.destination.to_canonical() == service.ip
+    };
+    if case.service.as_ref().is_some_and(asks_all) {
+        return Some("no one change admits all endpoints: each is told by itself".to_owned());
     }
     let pods = [Some(case.laid.subject), case.laid.peer].into_iter().flatten();
     let mut nameless = pods.filter(|pod| labels::distinguishing(case.cluster, pod).is_none());

@@ -27,7 +27,7 @@ mod tier;
 mod written;
 
 pub use model::{
-    Backend, Cause, Condition, Endpoint, EndpointKind, Explanation, NearMiss, Others, Outcome,
+    Backend, Cause, Condition, Endpoint, EndpointKind, Explanation, Idle, NearMiss, Others, Outcome,
     PolicyExplanation, RuleExplanation, SideExplanation, TierExplanation, Translation, Unmet, Via, Why,
 };
 pub use proposal::{Change, Outlook, Proposal};

@@ -353,12 +353,24 @@ pub struct Others {
     /// Those among them that nearly do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub near: Vec<NearMiss>,
+    /// The others among them that are about this direction and select no pod at all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub selecting_nobody: Vec<Idle>,
     /// The names of those that select the pod but are not about this direction.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_direction: Vec<String>,
     /// Those among them whose rules of this direction are ignored: `policyTypes` leaves it out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored_rules: Vec<String>,
+}
+
+/// A policy that selects no pod of its namespace.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Idle {
+    /// The policy.
+    pub policy: PolicyRef,
+    /// What its `podSelector` wants, in words.
+    pub wants: String,
 }
 
 /// A policy that nearly selects the pod.

@@ -52,7 +52,7 @@ pub(super) fn explain<'a>(
     if let Some(case) = case.filter(|_| side.verdict == SideVerdict::Denied) {
         explanation.proposal = proposal::propose(&case, &explanation, asked);
         explanation.notes.extend(
-            proposal::obstacle(&case, explanation.cause, asked).filter(|_| explanation.proposal.is_none()),
+            proposal::obstacle(&case, &explanation, asked).filter(|_| explanation.proposal.is_none()),
         );
     }
     explanation

@@ -1,6 +1,6 @@
 //! The labels by which a workload's pods are told from those of the others.
 
-use crate::{Cluster, Pod};
+use crate::{Cluster, Pod, nearest::LONGEST};
 use std::collections::BTreeMap;
 
 /// What changes with each rollout or differs from pod to pod.
@@ -28,6 +28,9 @@ const NAMING: [&str; 6] = [
     "app.kubernetes.io/instance",
 ];
 
+/// The API takes no longer value, so no policy can ask for one.
+const LONGEST_VALUE: usize = 63;
+
 /// Labels to tell a workload by.
 pub(super) struct Chosen<'a> {
     pub(super) labels: BTreeMap<&'a str, &'a str>,
@@ -47,7 +50,7 @@ pub(super) fn distinguishing<'a>(cluster: &'a Cluster, pod: &'a Pod) -> Option<C
         .labels()
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
-        .filter(|(key, _)| !PASSING.contains(key))
+        .filter(|(key, value)| !PASSING.contains(key) && key.len() <= LONGEST && value.len() <= LONGEST_VALUE)
         .collect();
     lasting
         .sort_by_key(|(key, _)| (NAMING.iter().position(|name| name == key).unwrap_or(NAMING.len()), *key));

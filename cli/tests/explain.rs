@@ -101,6 +101,7 @@ fn an_answer_says_why_and_what_would_admit_it() {
     assert_eq!(
         out(&run(&shop, question)),
         "shop/web -> shop/db, 5433/TCP: denied at ingress\n\
+         10.0.0.1 -> 10.0.0.2 (IPv4)\n\
          \n\
          egress of shop/web: allowed, no policy isolates it\n\
          \n\
@@ -215,7 +216,11 @@ fn a_batch_is_answered_in_order_and_a_bad_line_costs_only_itself() {
         replies[1],
         r#"{"id":"two","error":"0 is no port; write a number from 1 to 65535, without quotes"}"#
     );
-    assert!(replies[2].starts_with(r#"{"id":null,"error":"this is no JSON object; "#), "{}", replies[2]);
+    assert!(
+        replies[2].starts_with(r#"{"id":null,"error":"line 4: this is no JSON object; "#),
+        "{}",
+        replies[2]
+    );
     assert_eq!((output.status.code(), err(&output)), (Some(1), ""));
 }
 
@@ -234,7 +239,7 @@ fn a_batch_can_be_answered_in_words() {
     let output = run_with(&shop, "--manifests shop.yaml --batch - --output text", &format!("{GOOD}\n7\n"));
     let (answer, refusal) = out(&output).split_once('\n').unwrap();
     assert_eq!(answer, "1: allowed; egress: not isolated; ingress: admitted by NetworkPolicy shop/db rule 0");
-    assert!(refusal.starts_with("null: error: this is no JSON object"), "{refusal}");
+    assert!(refusal.starts_with("null: error: line 2: this is no JSON object"), "{refusal}");
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -315,6 +320,114 @@ fn a_bad_document_is_named_with_its_file_and_the_rest_goes_on() {
     assert!(said[2].starts_with("portolan: ./pod.yaml: Pod shop/lost: status.podIPs: "), "{}", said[2]);
     assert!(out(&output).contains(r#""allowed":true,"source":"#), "{output:?}");
     assert_eq!(output.status.code(), Some(0));
+    let json: serde_json::Value = serde_json::from_str(out(&output)).unwrap();
+    let unread = json["unread"].as_array().unwrap().iter().map(|told| told.as_str().unwrap());
+    assert!(said.iter().map(|told| told.trim_start_matches("portolan: ")).eq(unread), "{json}");
+    assert_eq!(json.get("warnings"), None);
+}
+
+#[test]
+fn an_object_that_is_there_twice_is_warned_of_with_both_files() {
+    let shop = shop("twice");
+    let open = MANIFESTS.rsplit("---").next().unwrap().replace("port: 5432", "port: 80");
+    fs::write(shop.join("tomorrow.yaml"), open).unwrap();
+    let question = "--from 10.0.0.1 --to shop/db --port 80 -o jsonl";
+    let output = run(&shop, &format!("--manifests . {question}"));
+    let told = "warning: NetworkPolicy shop/db is in ./shop.yaml and ./tomorrow.yaml; the one in ./tomorrow.yaml \
+                counts: keep one, or rename the others";
+    assert_eq!(err(&output), format!("portolan: {told}\n"));
+    let json: serde_json::Value = serde_json::from_str(out(&output)).unwrap();
+    assert_eq!((&json["allowed"], &json["warnings"][0]), (&true.into(), &told.into()));
+    let output = run(&shop, &format!("--manifests shop.yaml shop.yaml {question}"));
+    assert!(
+        err(&output).contains("Namespace shop is 2 times in shop.yaml; the last one counts: "),
+        "{output:?}"
+    );
+    assert!(out(&output).contains(r#""allowed":false"#), "{output:?}");
+}
+
+#[test]
+fn many_duplicates_are_not_all_named() {
+    let shop = folder("many_twice");
+    let pod = |n| format!("{{apiVersion: v1, kind: Pod, metadata: {{namespace: n, name: p{n}}}}}");
+    let pods: Vec<String> = (0..12).map(pod).collect();
+    let pods = pods.join("\n---\n");
+    fs::write(shop.join("a.yaml"), &pods).unwrap();
+    fs::write(shop.join("b.yaml"), &pods).unwrap();
+    let output = run(&shop, "--manifests . --from 10.0.0.1 --to 10.0.0.2 --port 80");
+    assert_eq!(err(&output).lines().count(), 9, "{output:?}");
+    assert!(err(&output).ends_with("warning: 4 more objects are there more than once\n"), "{output:?}");
+}
+
+#[test]
+fn a_service_is_asked_by_its_name() {
+    let shop = shop("service");
+    let service = r#"
+{apiVersion: v1, kind: Service, metadata: {namespace: shop, name: db}, spec: {clusterIPs: [10.96.0.7, "fd00:96::7"], ports: [{port: 80}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {namespace: shop, name: db-v4, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+ports: [{name: '', port: 5432}]
+endpoints: [{addresses: [10.0.0.2]}]
+"#;
+    fs::write(shop.join("service.yaml"), service).unwrap();
+    let first = |rest: &str| {
+        let output = run(&shop, &format!("--manifests . --from shop/web --to svc:shop/db {rest}"));
+        assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
+        out(&output).lines().next().unwrap().to_owned()
+    };
+    assert_eq!(first("--port 80"), "shop/web -> service shop/db (10.96.0.7), 80/TCP: allowed");
+    assert_eq!(
+        first("--port 5432"),
+        "shop/web -> service shop/db (10.96.0.7), 5432/TCP: allowed by the policies, but service shop/db has no port"
+    );
+    assert_eq!(
+        first("--port 80 --family IPv6"),
+        "shop/web -> service shop/db (fd00:96::7), 80/TCP: allowed by the policies, but service shop/db has no ready"
+    );
+    let line = r#"{"id":1,"from":{"pod":"shop/web"},"to":{"service":"shop/db"},"port":80}"#;
+    assert_eq!(out(&run_with(&shop, "--manifests . --batch -", line)), format!("{ADMITTED}\n"));
+}
+
+#[test]
+fn dns_answers_are_told_by_option_and_by_file() {
+    let shop = shop("dns");
+    let policy = "
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: names}
+spec:
+  tier: Admin
+  priority: 1
+  subject: {namespaces: {}}
+  egress:
+    - {action: Accept, to: [{domainNames: ['*.example.com']}]}
+    - {action: Deny, to: [{networks: [198.51.100.0/24]}]}
+";
+    fs::write(shop.join("names.yaml"), policy).unwrap();
+    fs::write(shop.join("answers.jsonl"), r#"{"name":"API.example.com.","ips":["198.51.100.8"]}"#).unwrap();
+    let allowed = |to: &str, rest: &str| {
+        let question =
+            format!("--manifests names.yaml shop.yaml --from shop/web --to {to} --port 443 -o jsonl");
+        let output = run(&shop, &format!("{question} {rest}"));
+        let json: serde_json::Value = serde_json::from_str(out(&output)).unwrap();
+        json["allowed"].as_bool()
+    };
+    assert_eq!(allowed("198.51.100.7", ""), None);
+    let told = "--dns api.example.com=198.51.100.7 --dns api.example.com=198.51.100.9,198.51.100.10";
+    assert_eq!(allowed("198.51.100.7", told), Some(true));
+    assert_eq!(allowed("198.51.100.10", told), Some(true));
+    assert_eq!(allowed("198.51.100.8", told), Some(false));
+    assert_eq!(allowed("198.51.100.8", "--dns-file answers.jsonl"), Some(true));
+    assert_eq!(allowed("198.51.100.7", "--dns-file answers.jsonl"), Some(false));
+    let question = "--manifests . --from shop/web --to 198.51.100.8 --port 443";
+    assert_eq!(run(&shop, &format!("{question} --dns api")).status.code(), Some(2));
+    fs::write(shop.join("bad.jsonl"), "\n{\"name\":1}\n").unwrap();
+    let output = run(&shop, &format!("{question} --dns-file bad.jsonl"));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(err(&output).starts_with("portolan: bad.jsonl: line 2 is no DNS answer: "), "{output:?}");
 }
 
 #[test]
@@ -332,6 +445,10 @@ fn a_field_that_the_api_would_reject_is_warned_of_with_its_effect() {
     );
     assert_eq!(err(&output).lines().count(), 1, "{output:?}");
     assert!(out(&output).contains(r#""allowed":false,"source":"#), "{output:?}");
+    assert!(
+        out(&output).contains(r#""warnings":["./odd.yaml: warning: NetworkPolicy shop/odd: "#),
+        "{output:?}"
+    );
     assert_eq!(output.status.code(), Some(0));
 }
 

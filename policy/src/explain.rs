@@ -119,8 +119,9 @@ pub fn explain_between(
     explanation
 }
 
-/// The route that is told in full: the first that is denied, else the first.
+/// The route that is told in full: the first that is denied, else the first of which nothing can be
+/// said, else the first.
 fn explained(routes: &[Route<'_>]) -> usize {
-    let is_denied = |route: &Route<'_>| route.evaluation.admits() == Some(false);
-    routes.iter().position(is_denied).unwrap_or_default()
+    let first = |answer| routes.iter().position(|route| route.evaluation.admits() == answer);
+    first(Some(false)).or_else(|| first(None)).unwrap_or_default()
 }

@@ -12,6 +12,7 @@ use crate::{
     network_policy::Direction,
     shown::listed,
 };
+use std::collections::BTreeSet;
 
 /// How many reasons are told in full; endpoints of one workload share theirs.
 const MOST_TOLD: usize = 4;
@@ -33,11 +34,14 @@ pub(super) fn translation<'a>(
 }
 
 fn backend(cluster: &Cluster, route: &Route<'_>) -> Backend {
+    let sides = [&route.evaluation.egress, &route.evaluation.ingress];
+    let reasons: BTreeSet<&str> = sides.into_iter().filter_map(|side| side.reason.as_deref()).collect();
     Backend {
         endpoint: endpoint::of(cluster, route.connection.destination, &route.destination),
         port: route.connection.port,
         egress: route.evaluation.egress.verdict,
         ingress: route.evaluation.ingress.verdict,
+        reason: (!reasons.is_empty()).then(|| Vec::from_iter(reasons).join("; ")),
         why: None,
         like: None,
     }
@@ -123,10 +127,10 @@ pub(super) fn unserved(cluster: &Cluster, inspection: &Inspection<'_>) -> Option
     })
 }
 
-/// `, but 80/TCP, 443/TCP`.
+/// `, only 80/TCP, 443/TCP`.
 fn ports_of(service: &Service) -> String {
     let ports = service.ports.iter().map(|port| port.protocol.with_port(Some(port.port)));
-    if service.ports.is_empty() { String::new() } else { format!(", but {}", listed(ports)) }
+    if service.ports.is_empty() { String::new() } else { format!(", only {}", listed(ports)) }
 }
 
 impl Translation {

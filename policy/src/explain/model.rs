@@ -103,6 +103,9 @@ pub struct Backend {
     pub egress: SideVerdict,
     /// What the policies of the endpoint say.
     pub ingress: SideVerdict,
+    /// The missing facts where its answer hangs on some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Why it is denied, where the sides of the explanation do not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,

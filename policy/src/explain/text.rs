@@ -23,7 +23,7 @@ pub(super) fn answer(explanation: &Explanation) -> String {
 fn verdict(explanation: &Explanation) -> String {
     let Explanation { allowed, service, egress, ingress, .. } = explanation;
     let verdict = verdict_of(*allowed, [egress.verdict, ingress.verdict]);
-    let mixed = service.as_ref().filter(|_| allowed.is_none()).and_then(service::denied_at);
+    let mixed = service.as_ref().filter(|_| allowed.is_none()).and_then(service::mixed);
     match (allowed, mixed) {
         (None, Some(mixed)) => mixed,
         (None, None) => {

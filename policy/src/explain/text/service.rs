@@ -6,22 +6,40 @@ use crate::{
     network_policy::Direction,
     shown::listed,
 };
+use std::collections::BTreeSet;
 
-/// `denied at 1 of 2 endpoints: shop/db-1`; `None` where none is denied.
-pub(super) fn denied_at(service: &Translation) -> Option<String> {
-    let endpoints = &service.endpoints;
-    let denied: Vec<_> = endpoints.iter().filter(|backend| backend.allowed() == Some(false)).collect();
-    let open = endpoints.iter().filter(|backend| backend.allowed().is_none()).count();
-    let all = endpoints.len();
-    match denied.len() {
-        0 => None,
-        count if count == all => Some(format!("denied at each of the {all} endpoints")),
-        count => {
-            let names = listed(denied.iter().map(|backend| &backend.endpoint));
-            let rest = if open == 0 { String::new() } else { format!("; at {open} it cannot be said") };
-            Some(format!("denied at {count} of {all} endpoints: {names}{rest}"))
+/// `denied at 1 of 2 endpoints: shop/db-1`, where the endpoints of a service have no common answer;
+/// `None` where there is but one.
+pub(super) fn mixed(service: &Translation) -> Option<String> {
+    let all = service.endpoints.len();
+    let [denied, open] = [Some(false), None].map(|answer| {
+        let alike = service.endpoints.iter().filter(|backend| backend.allowed() == answer);
+        alike.collect::<Vec<&Backend>>()
+    });
+    let names = |backends: &[&Backend]| listed(backends.iter().map(|backend| &backend.endpoint));
+    Some(match (denied.len(), open.len()) {
+        _ if all < 2 => return None,
+        (0, 0) => return None,
+        (0, count) if count == all => format!("cannot be said: {}", reasons(&open)),
+        (0, count) => {
+            format!("cannot be said at {count} of {all} endpoints: {}: {}", names(&open), reasons(&open))
         }
-    }
+        (count, _) if count == all => format!("denied at each of the {all} endpoints"),
+        (count, 0) => format!("denied at {count} of {all} endpoints: {}", names(&denied)),
+        (count, rest) => {
+            let denied = names(&denied);
+            format!(
+                "denied at {count} of {all} endpoints: {denied}; at {rest} it cannot be said: {}",
+                reasons(&open)
+            )
+        }
+    })
+}
+
+/// The missing facts of endpoints of which nothing can be said.
+fn reasons(open: &[&Backend]) -> String {
+    let reasons: BTreeSet<&str> = open.iter().filter_map(|backend| backend.reason.as_deref()).collect();
+    listed(reasons.into_iter())
 }
 
 /// What the service leads to: the endpoint that is told, or each where they differ.

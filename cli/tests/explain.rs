@@ -385,7 +385,7 @@ endpoints: [{addresses: [10.0.0.2]}]
     );
     assert_eq!(
         first("--port 80 --family IPv6"),
-        "shop/web -> service shop/db (fd00:96::7), 80/TCP: allowed by the policies, but service shop/db has no ready"
+        "shop/web -> service shop/db (fd00:96::7), 80/TCP: allowed by the policies, but no ready endpoint of service"
     );
     let line = r#"{"id":1,"from":{"pod":"shop/web"},"to":{"service":"shop/db"},"port":80}"#;
     assert_eq!(out(&run_with(&shop, "--manifests . --batch -", line)), format!("{ADMITTED}\n"));

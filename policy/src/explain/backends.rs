@@ -111,17 +111,18 @@ fn why<'a>(
 
 /// Why a service that was dialled leads to no endpoint.
 pub(super) fn unserved(cluster: &Cluster, inspection: &Inspection<'_>) -> Option<String> {
-    let dialled = inspection.connection;
+    let (dialled, protocol) = (inspection.connection, inspection.connection.protocol);
     let Owner::Service(service) = cluster.owner(dialled.destination) else { return None };
-    if inspection.service.is_some() {
+    if inspection.service.is_some() || inspection.evaluation.admits().is_none() {
         return None;
     }
     let title = format!("service {}/{}", service.namespace, service.name);
-    let asked = dialled.protocol.with_port(dialled.port);
+    let asked = protocol.with_port(dialled.port);
     Some(match dialled.port {
-        None => format!("{asked} without a port leads to no endpoint of {title}"),
-        Some(port) if service.port(port, dialled.protocol).is_some() => {
-            format!("{title} has no ready endpoint for {asked}")
+        None if protocol.has_ports() => format!("no endpoint of {title} is known for {asked} without a port"),
+        None => format!("{asked} leads to no endpoint of {title}"),
+        Some(port) if service.port(port, protocol).is_some() => {
+            format!("no ready endpoint of {title} is known for {asked}")
         }
         Some(_) => format!("{title} has no port {asked}{}", ports_of(service)),
     })

@@ -23,7 +23,8 @@ pub(super) fn answer(explanation: &Explanation) -> String {
 fn verdict(explanation: &Explanation) -> String {
     let Explanation { allowed, service, egress, ingress, .. } = explanation;
     let verdict = verdict_of(*allowed, [egress.verdict, ingress.verdict]);
-    let mixed = service.as_ref().filter(|_| allowed.is_none()).and_then(service::mixed);
+    let mixed = service.as_ref().filter(|_| allowed.is_none());
+    let mixed = mixed.and_then(|service| service::mixed(explanation, service));
     match (allowed, mixed) {
         (None, Some(mixed)) => mixed,
         (None, None) => {

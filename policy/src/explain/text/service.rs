@@ -10,13 +10,13 @@ use std::collections::BTreeSet;
 
 /// `denied at 1 of 2 endpoints: shop/db-1`, where the endpoints of a service have no common answer;
 /// `None` where there is but one.
-pub(super) fn mixed(service: &Translation) -> Option<String> {
+pub(super) fn mixed(explanation: &Explanation, service: &Translation) -> Option<String> {
     let all = service.endpoints.len();
     let [denied, open] = [Some(false), None].map(|answer| {
         let alike = service.endpoints.iter().filter(|backend| backend.allowed() == answer);
         alike.collect::<Vec<&Backend>>()
     });
-    let names = |backends: &[&Backend]| listed(backends.iter().map(|backend| &backend.endpoint));
+    let names = |backends: &[&Backend]| listed(backends.iter().map(|backend| name(explanation, backend)));
     Some(match (denied.len(), open.len()) {
         _ if all < 2 => return None,
         (0, 0) => return None,
@@ -34,6 +34,14 @@ pub(super) fn mixed(service: &Translation) -> Option<String> {
             )
         }
     })
+}
+
+/// The endpoint, with its port where none was asked for.
+fn name(explanation: &Explanation, backend: &Backend) -> String {
+    match explanation.port {
+        Some(_) => backend.endpoint.to_string(),
+        None => format!("{} on {}", backend.endpoint, explanation.protocol.with_port(backend.port)),
+    }
 }
 
 /// The missing facts of endpoints of which nothing can be said.
@@ -93,7 +101,7 @@ pub(super) fn tell_denial(
     (backend, side, like): (&Backend, &SideExplanation, &[&Endpoint]),
     direction: Direction,
 ) {
-    let (endpoint, because) = (&backend.endpoint, headline(side.cause));
+    let (endpoint, because) = (name(explanation, backend), headline(side.cause));
     match direction {
         Direction::Egress => {
             page.say(0, &format!("egress of {} to {endpoint}: {because}", explanation.source));
@@ -105,7 +113,7 @@ pub(super) fn tell_denial(
     }
     let subject = match direction {
         Direction::Egress => &explanation.source,
-        Direction::Ingress => endpoint,
+        Direction::Ingress => &backend.endpoint,
     };
     tell_reasons(page, side, subject, direction);
 }

@@ -125,7 +125,7 @@ fn missing(case: &Case<'_, '_>, side: &SideExplanation) -> BTreeSet<String> {
     let rules = side.tiers.iter().flat_map(|tier| &tier.policies).flat_map(|policy| &policy.matching);
     let of_rules = rules.filter_map(|rule| rule.unknown.clone());
     let laid = &case.laid.side;
-    let network = laid.network.iter().map(|isolating| (isolating.unless, &isolating.policy.id));
+    let network = laid.network.policies().iter().map(|isolating| (isolating.unless, &isolating.policy.id));
     let tiers = [laid.admin, laid.baseline].into_iter().flat_map(|tier| &tier.policies);
     let selecting = network.chain(tiers.map(|selecting| (selecting.unless, &selecting.policy.id)));
     let of_policies = selecting.filter_map(|(unless, policy)| Some(case.missing(unless?, policy)));

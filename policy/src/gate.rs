@@ -87,15 +87,11 @@ impl Gate {
     }
 
     /// Whether the rule may match.
-    #[expect(
-        clippy::needless_bitwise_bool,
-        reason = "four guesses of a branch cost more than four comparisons"
-    )]
-    const fn lets(&self, sought: Sought) -> bool {
+    const fn lets(&self, sought: &Sought) -> bool {
         sought.marks.have(self.needs)
-            & (self.first <= sought.high)
-            & (sought.low <= self.last)
-            & (self.protocols & sought.protocol != 0)
+            && self.protocols & sought.protocol != 0
+            && self.first <= sought.high
+            && sought.low <= self.last
     }
 }
 
@@ -105,24 +101,8 @@ pub(crate) struct Gates(SmallVec<[Gate; 8]>);
 
 impl Gates {
     /// Asks for each rule that may match, by its place, until the answer is yes.
-    ///
-    /// Written out as loops: all gates are tried before the first rule is read.
     pub(crate) fn any_open(&self, sought: Sought, mut rule: impl FnMut(usize) -> bool) -> bool {
-        let mut first = 0;
-        for gates in self.0.chunks(AT_A_TIME) {
-            let mut open = 0_u64;
-            for gate in gates.iter().rev() {
-                open = open << 1 | u64::from(gate.lets(sought));
-            }
-            while open != 0 {
-                if rule(first + open.trailing_zeros() as usize) {
-                    return true;
-                }
-                open &= open - 1;
-            }
-            first += AT_A_TIME;
-        }
-        false
+        self.0.iter().enumerate().any(|(at, gate)| gate.lets(&sought) && rule(at))
     }
 }
 
@@ -131,9 +111,6 @@ impl FromIterator<Gate> for Gates {
         Self(gates.into_iter().collect())
     }
 }
-
-/// How many gates are tried at a time.
-const AT_A_TIME: usize = u64::BITS as usize;
 
 impl Sought {
     pub(crate) fn new<S: Surroundings>(question: &Question<'_, S>) -> Self {

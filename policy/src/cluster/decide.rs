@@ -63,13 +63,19 @@ impl Cluster {
     /// of them is decided, what differs is undecidable. Without a port it stands for those of all
     /// ports; without endpoints it is a plain address.
     pub fn evaluate(&self, connection: &Connection) -> Evaluation<'_> {
+        let (connection, parties) = self.open(connection);
+        self.evaluate_parties(&connection, &parties)
+    }
+
+    /// The connection in canonical form, with whoever holds its addresses.
+    pub(super) fn open(&self, connection: &Connection) -> (Connection, Parties<'_>) {
         let connection = connection.canonical();
         let parties = Parties {
             source: self.party(connection.source),
             destination: self.party(connection.destination),
             own_address: connection.is_own_address(),
         };
-        self.evaluate_parties(&connection, &parties)
+        (connection, parties)
     }
 
     /// What the policies say about a connection whose ends are known to be these pods, whoever else

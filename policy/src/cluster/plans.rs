@@ -69,8 +69,7 @@ struct Local {
     namespace: Fingerprint,
     /// Those of the template.
     labels: Prints,
-    /// Those of the namespace; absent while its object is not known.
-    namespace_labels: Option<Prints>,
+    /// Those of the namespace, which all its templates have in common.
     of_namespace: Arc<NamespaceLabels>,
     template: Arc<Template>,
 }
@@ -80,7 +79,6 @@ impl Local {
         Self {
             namespace: template.namespace.print,
             labels: template.labels.prints().clone(),
-            namespace_labels: namespace.labels.as_ref().map(|labels| labels.prints().clone()),
             of_namespace: namespace,
             template,
         }
@@ -88,7 +86,8 @@ impl Local {
 
     /// Labels that are not known may be any.
     fn marks(&self) -> Marks {
-        let of_namespace = self.namespace_labels.as_ref().map_or(Marks::ANY, Prints::marks);
+        let of_namespace =
+            self.of_namespace.labels.as_ref().map_or(Marks::ANY, |labels| labels.prints().marks());
         Marks::POD | Marks::of(self.namespace) | self.labels.marks() | of_namespace
     }
 }
@@ -118,13 +117,8 @@ impl Plan {
 
     /// A pod of the template as rules ask for their peers.
     pub(super) fn peer(&self) -> PeerPod<'_> {
-        let Local { template, namespace, labels, namespace_labels, of_namespace } = self.local.as_ref();
-        PeerPod {
-            namespace: *namespace,
-            labels,
-            namespace_labels: namespace_labels.as_ref().map_or_else(|| of_namespace.ask(), Labels::Known),
-            template,
-        }
+        let Local { template, namespace, labels, of_namespace } = self.local.as_ref();
+        PeerPod { namespace: *namespace, labels, namespace_labels: of_namespace.ask(), template }
     }
 
     /// Its NetworkPolicies, as templates have them in common.

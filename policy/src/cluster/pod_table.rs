@@ -66,16 +66,56 @@ impl PodTable {
     }
 }
 
-/// An address with its holder.
+/// How many addresses lie side by side; those of IPv4 with their holders fill one cache line.
+const WIDTH: usize = 5;
+
+/// Addresses whose hashes are alike, with their holders; free places are the last ones.
+///
+/// All are compared with what is looked for, whichever it is: the processor need not guess how far to
+/// look, and goes on while it waits for memory.
 #[derive(Clone, Copy, Debug)]
-struct Entry<K> {
-    key: K,
-    holder: PodHolder,
+#[repr(align(64))]
+struct Bucket<K> {
+    keys: [K; WIDTH],
+    holders: [Option<PodHolder>; WIDTH],
 }
 
-/// Entries by hash, each at its place or the next free one behind it; a power of two of places, some
-/// of them free. One look reaches the entry: nothing lies between page and entries.
-type Page<K> = Arc<[Option<Entry<K>>]>;
+impl<K: Copy + Default + Eq> Bucket<K> {
+    fn empty() -> Self {
+        Self { keys: [K::default(); WIDTH], holders: [None; WIDTH] }
+    }
+
+    fn get(&self, key: K) -> Option<PodHolder> {
+        let mut found = None;
+        for at in 0..WIDTH {
+            if self.keys[at] == key {
+                found = found.or(self.holders[at]);
+            }
+        }
+        found
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (K, PodHolder)> {
+        self.keys.iter().zip(&self.holders).filter_map(|(key, holder)| Some((*key, (*holder)?)))
+    }
+
+    const fn is_full(&self) -> bool {
+        self.holders[WIDTH - 1].is_some()
+    }
+
+    /// Puts an address in, where there is a free place.
+    fn put(&mut self, (key, holder): (K, PodHolder)) -> bool {
+        let free = self.holders.iter().position(Option::is_none);
+        if let Some(at) = free {
+            self.keys[at] = key;
+            self.holders[at] = Some(holder);
+        }
+        free.is_some()
+    }
+}
+
+/// Buckets by hash, a power of two of them; what has no room in its own is in the next that has.
+type Page<K> = Arc<[Bucket<K>]>;
 
 /// The addresses of one family; versions share all pages until they change.
 #[derive(Clone, Debug)]
@@ -95,15 +135,15 @@ impl<K: Copy> Default for Family<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> Family<K> {
+impl<K: Copy + Default + Eq + Hash> Family<K> {
     fn get(&self, key: K) -> Option<PodHolder> {
         let hash = self.hasher.hash_one(key);
         let page = self.pages.get(self.page(hash))?;
-        for at in probe(page, hash) {
-            match page[at] {
-                Some(entry) if entry.key == key => return Some(entry.holder),
-                Some(_) => {}
-                None => break,
+        for at in probe(page.len(), hash) {
+            let bucket = &page[at];
+            let found = bucket.get(key);
+            if found.is_some() || !bucket.is_full() {
+                return found;
             }
         }
         None
@@ -114,14 +154,14 @@ impl<K: Copy + Eq + Hash> Family<K> {
         if self.len > self.in_use * PAGE {
             self.grow();
         }
-        self.put(Entry { key, holder });
+        self.put((key, holder));
     }
 
     fn remove(&mut self, key: K) -> Option<PodHolder> {
         let holder = self.get(key)?;
         let at = self.page(self.hasher.hash_one(key));
         let page = self.pages.get_mut(at)?;
-        let rest = page.iter().flatten().filter(|entry| entry.key != key).copied();
+        let rest = entries(page).filter(|(other, _)| *other != key);
         *page = packed(rest.collect(), &self.hasher);
         self.len -= 1;
         Some(holder)
@@ -132,14 +172,14 @@ impl<K: Copy + Eq + Hash> Family<K> {
         (hash >> 40) as usize & (self.in_use - 1)
     }
 
-    fn put(&mut self, entry: Entry<K>) {
-        let hash = self.hasher.hash_one(entry.key);
+    fn put(&mut self, entry: (K, PodHolder)) {
+        let hash = self.hasher.hash_one(entry.0);
         let at = self.page(hash);
         let Some(page) = self.pages.get_mut(at) else { return };
         if has_room(page) {
             place(Arc::make_mut(page), hash, entry);
         } else {
-            let entries = page.iter().flatten().copied().chain([entry]);
+            let entries = entries(page).chain([entry]);
             *page = packed(entries.collect(), &self.hasher);
         }
     }
@@ -148,37 +188,41 @@ impl<K: Copy + Eq + Hash> Family<K> {
         let pages = std::mem::take(&mut self.pages);
         self.in_use *= 2;
         self.pages.make_room(self.in_use - 1);
-        for entry in pages.iter().flat_map(|page| page.iter().flatten()) {
-            self.put(*entry);
+        for entry in pages.iter().flat_map(entries) {
+            self.put(entry);
         }
     }
 }
 
-/// The places where an entry with this hash may be, in order.
-fn probe<K>(page: &[Option<Entry<K>>], hash: u64) -> impl Iterator<Item = usize> + use<K> {
-    let places = page.len();
-    (0..places).map(move |step| (hash as usize).wrapping_add(step) & (places - 1))
+fn entries<K: Copy + Default + Eq>(page: &Page<K>) -> impl Iterator<Item = (K, PodHolder)> {
+    page.iter().flat_map(Bucket::entries)
 }
 
-/// Whether one more leaves a fifth of the places free.
-fn has_room<K>(page: &[Option<Entry<K>>]) -> bool {
-    let taken = page.iter().flatten().count();
-    (taken + 1) * 5 <= page.len() * 4
+/// The buckets where an entry with this hash may be, in order.
+fn probe(buckets: usize, hash: u64) -> impl Iterator<Item = usize> {
+    (0..buckets).map(move |step| (hash as usize).wrapping_add(step) & (buckets - 1))
+}
+
+/// Whether one more leaves three tenths of the places free.
+fn has_room<K: Copy + Default + Eq>(page: &Page<K>) -> bool {
+    (entries(page).count() + 1) * 10 <= page.len() * WIDTH * 7
 }
 
 /// Puts an entry into a page that has room.
-fn place<K>(page: &mut [Option<Entry<K>>], hash: u64, entry: Entry<K>) {
-    if let Some(at) = probe(page, hash).find(|at| page[*at].is_none()) {
-        page[at] = Some(entry);
+fn place<K: Copy + Default + Eq>(page: &mut [Bucket<K>], hash: u64, entry: (K, PodHolder)) {
+    for at in probe(page.len(), hash) {
+        if page[at].put(entry) {
+            return;
+        }
     }
 }
 
 /// A page of these entries, with room for more.
-fn packed<K: Copy + Hash>(entries: Vec<Entry<K>>, hasher: &RandomState) -> Page<K> {
-    let places = ((entries.len() + 1) * 5 / 4 + 1).next_power_of_two();
-    let mut page = vec![None; if entries.is_empty() { 0 } else { places }];
+fn packed<K: Copy + Default + Eq + Hash>(entries: Vec<(K, PodHolder)>, hasher: &RandomState) -> Page<K> {
+    let buckets = ((entries.len() + 1) * 10).div_ceil(7 * WIDTH).next_power_of_two();
+    let mut page = vec![Bucket::empty(); if entries.is_empty() { 0 } else { buckets }];
     for entry in entries {
-        place(&mut page, hasher.hash_one(entry.key), entry);
+        place(&mut page, hasher.hash_one(entry.0), entry);
     }
     page.into()
 }

@@ -255,6 +255,12 @@ impl<'a> Population<'a> {
         peer.matches(&Peer { ip: nowhere, pod: Some(pod) }, self.cluster)
     }
 
+    /// Whether selectors match the pods of a class for certain.
+    pub(super) fn selects(&self, namespaces: &Selector, pods: &Selector, class: &Class<'_>) -> bool {
+        namespaces.admits(self.homes[class.namespace].labels) == Truth::Yes
+            && pods.admits(Labels::Known(class.template.labels.prints())) == Truth::Yes
+    }
+
     /// The namespaces that a selector matches, also those of which that is not certain.
     pub(super) fn homes_matched(&self, namespaces: &Selector) -> impl Iterator<Item = &Home<'a>> {
         self.homes.iter().filter(|home| namespaces.admits(home.labels) != Truth::No)

@@ -1,8 +1,9 @@
 //! The cluster-wide policies: whom they match, in which order they are asked, and whether that order
 //! says what becomes of a connection.
 
-mod order;
 mod people;
+mod reach;
+mod ties;
 
 use super::{
     Code,
@@ -26,8 +27,8 @@ pub(super) fn check(findings: &mut Findings, cluster: &Cluster, population: &Pop
     }
     check_passes(findings, &policies);
     check_apis(findings, &policies);
-    order::check_reach(findings, &policies);
-    order::check_ties(findings, population, &policies);
+    reach::check(findings, &policies);
+    ties::check(findings, population, &policies);
 }
 
 /// C4: behind Baseline there is only "allow".

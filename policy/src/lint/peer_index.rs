@@ -51,6 +51,10 @@ impl<'a> Shape<'a> {
     }
 }
 
+/// Blocks with holes and lists that are looked through for one, at most: thousands of them would be
+/// asked thousands of times.
+const ASKED: usize = 256;
+
 /// Shapes, each with its number.
 pub(super) struct PeerIndex<'a> {
     shapes: Vec<Shape<'a>>,
@@ -127,7 +131,8 @@ impl<'a> PeerIndex<'a> {
         self.ids.get(shape).copied()
     }
 
-    /// The numbers of those that match whomever `inner` matches, itself included.
+    /// The numbers of those that match whomever `inner` matches, itself included; of addresses the
+    /// first that are found.
     pub(super) fn around<'s>(&'s self, inner: &'s Shape<'_>) -> Box<dyn Iterator<Item = usize> + 's> {
         let candidates: Box<dyn Iterator<Item = usize> + 's> = match inner {
             Shape::Pods(pods) => return Box::new(self.pods.around(pods)),
@@ -145,7 +150,9 @@ impl<'a> PeerIndex<'a> {
             }
             Shape::Names(_) => Box::new(self.names.iter().copied()),
         };
-        Box::new(candidates.filter(|id| self.shapes.get(*id).is_some_and(|outer| outer.covers(inner))))
+        Box::new(
+            candidates.take(ASKED).filter(|id| self.shapes.get(*id).is_some_and(|outer| outer.covers(inner))),
+        )
     }
 }
 

@@ -79,7 +79,8 @@ fn check_rule(
         check_pair(findings, search, rule, pair);
     }
     if unmatched.len() == peers.len() && peers.len() > 1 {
-        let whys: Vec<_> = unmatched.iter().map(|(_, nobody)| nobody.why.clone()).collect();
+        let mut whys: Vec<_> = unmatched.iter().take(NAMED).map(|(_, nobody)| nobody.why.clone()).collect();
+        whys.extend(unmatched.len().checked_sub(NAMED + 1).map(|more| format!("and {} more", more + 1)));
         let at = At::from(&policy.id).field(rule.field());
         let message = format!("none of its peers matches anybody: {}", whys.join("; "));
         return findings.add(Code::RuleMatchesNobody, at, message, MEND);
@@ -94,6 +95,9 @@ fn check_rule(
         findings.add(code, at, nobody.why, if nobody.are_anded { ANDED_MEND } else { MEND });
     }
 }
+
+/// Peers that a message explains, at most.
+const NAMED: usize = 3;
 
 const MEND: &str = "correct the labels, or take it out";
 const ANDED_MEND: &str = "write two entries if either was to be enough";

@@ -3,7 +3,7 @@
 use super::known::Known;
 use crate::{
     Cluster, Object, Pod,
-    labels::Labels,
+    labels::{LabelSet, Labels},
     network_policy::NetworkPolicy,
     peer::{Peer, PeerMatch, PeerPod},
     selector::Selector,
@@ -77,6 +77,8 @@ pub(super) struct Population<'a> {
     cluster: &'a Cluster,
     pub(super) homes: Vec<Home<'a>>,
     pub(super) classes: Vec<Class<'a>>,
+    /// The labels of the nodes that are known.
+    pub(super) nodes: Vec<&'a LabelSet>,
     /// The labels of namespaces, collected when they are first asked for.
     known_homes: OnceCell<Known<'a>>,
     by_name: HashMap<&'a str, usize>,
@@ -120,6 +122,7 @@ impl<'a> Population<'a> {
             cluster,
             homes: Vec::new(),
             classes: Vec::new(),
+            nodes: cluster.node_labels().collect(),
             known_homes: OnceCell::new(),
             by_name: HashMap::new(),
             by_label: HashMap::new(),

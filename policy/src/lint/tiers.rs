@@ -20,10 +20,8 @@ use crate::{
 pub(super) fn check(findings: &mut Findings, cluster: &Cluster, population: &Population<'_>) {
     let mut policies: Vec<&TierPolicy> = cluster.tier_policies().collect();
     policies.sort_by(|one, other| (one.id.tier, one.order()).cmp(&(other.id.tier, other.order())));
-    if population.has_pods() {
-        for policy in &policies {
-            people::check(findings, population, policy);
-        }
+    for policy in &policies {
+        people::check(findings, population, policy);
     }
     check_passes(findings, &policies);
     check_apis(findings, &policies);

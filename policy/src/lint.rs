@@ -30,7 +30,7 @@ mod view;
 
 pub use code::Code;
 
-use crate::{Object, ObjectKey, network_policy::NetworkPolicy, validate::write_key};
+use crate::{Object, ObjectKey, WorkloadTemplate, network_policy::NetworkPolicy, validate::write_key};
 use blocks::PodAddresses;
 use duplicates::Effective;
 use findings::Findings;
@@ -103,9 +103,14 @@ impl fmt::Display for Finding {
 /// The findings are sorted by object, field and code. Findings about pods that no policy or peer
 /// selects are made only where pods are among the objects.
 pub fn lint(objects: &[Object]) -> Vec<Finding> {
+    lint_with(objects, &[])
+}
+
+/// [`lint`], with workloads whose templates count as pods of their namespaces.
+pub fn lint_with(objects: &[Object], workloads: &[WorkloadTemplate]) -> Vec<Finding> {
     let mut findings = Findings::default();
     let Effective { objects, cluster } = duplicates::check(&mut findings, objects);
-    let dormant = Dormant::read(&objects);
+    let dormant = Dormant::read(&objects, workloads);
     let population = Population::new(&cluster, objects.iter().copied(), &dormant);
     let surveyed: Vec<_> = cluster.survey().collect();
     let pods = PodAddresses::new(surveyed.iter().flat_map(|namespace| namespace.pods.iter().copied()));
@@ -132,7 +137,7 @@ fn check_policy(
 ) {
     types::check(findings, policy);
     blocks::check(findings, pods, policy);
-    if population.has_pods() {
+    if population.has_people() {
         nobody::check(findings, population, policy);
         ports::check(findings, population, policy);
     }

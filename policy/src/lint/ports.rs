@@ -48,7 +48,7 @@ fn destinations<'s, 'a>(
         Direction::Ingress => population.selected(policy).collect(),
         Direction::Egress => peers(population, policy, rule)?,
     };
-    classes.retain(|class| class.in_pod_network && class.written.is_some());
+    classes.retain(|class| class.in_pod_network && class.spec.is_some());
     (!classes.is_empty()).then_some(classes)
 }
 
@@ -62,7 +62,7 @@ fn peers<'s, 'a>(
     for (compiled, written) in compiled.iter().zip(rule.peers) {
         let namespace = match compiled {
             PeerMatch::PodsIn { .. } => policy.id.namespace.as_deref(),
-            PeerMatch::PodsOf { .. } => None,
+            PeerMatch::PodsOf { namespaces, .. } if population.knows_all(namespaces) => None,
             _ => return None,
         };
         classes.extend(population.matched(compiled, Hint::new(namespace, written.pod_selector.as_ref())));
@@ -139,13 +139,14 @@ pub(super) fn protocol_ports<'a>(
 /// The ports of all containers, those of init containers included: what they mean is up to the
 /// network plugin.
 fn ports<'a>(class: &Class<'a>) -> impl Iterator<Item = &'a ContainerPort> + use<'a> {
-    let spec = class.written.and_then(|pod| pod.spec.as_ref());
-    let containers =
-        spec.into_iter().flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
+    let containers = class
+        .spec
+        .into_iter()
+        .flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
     containers.flat_map(|container| container.ports.iter().flatten())
 }
 
 fn example(destinations: &[&Class<'_>]) -> String {
-    let pod = destinations.first().and_then(|class| class.pod);
-    pod.map_or(String::new(), |pod| format!("; they are pods such as {}", pod.title()))
+    let example = destinations.first().and_then(|class| class.example());
+    example.map_or(String::new(), |example| format!("; they are pods such as {example}"))
 }

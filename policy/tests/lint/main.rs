@@ -19,4 +19,5 @@ mod removal;
 mod speed;
 mod tiers;
 mod types;
+mod workloads;
 mod world;

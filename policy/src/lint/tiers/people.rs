@@ -163,7 +163,8 @@ fn find_pods<'s, 'a>(
     pods: Option<&meta::LabelSelector>,
 ) -> Found<'s, 'a> {
     let PeerMatch::PodsOf { namespaces, pods: selector } = peer else { return Found::Somebody };
-    if !population.has_pods() || (is_empty(namespaces) && is_empty(selector)) {
+    let is_asked = population.has_people() && population.knows_all(namespaces);
+    if !is_asked || (is_empty(namespaces) && is_empty(selector)) {
         return Found::Somebody;
     }
     let mut outside = None;
@@ -182,5 +183,5 @@ fn find_pods<'s, 'a>(
 }
 
 fn example(class: &Class<'_>) -> String {
-    class.pod.map_or(String::new(), |pod| format!(" such as {}", pod.title()))
+    class.example().map_or(String::new(), |example| format!(" such as {example}"))
 }

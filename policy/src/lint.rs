@@ -24,6 +24,7 @@ mod prefixes;
 mod redundant;
 mod rule_index;
 mod selections;
+mod services;
 mod tiers;
 mod types;
 mod view;
@@ -37,6 +38,7 @@ use findings::Findings;
 use isolation::Dns;
 use population::{Dormant, Population};
 use serde::Serialize;
+use services::Services;
 use std::fmt;
 
 /// How much a finding matters.
@@ -114,10 +116,11 @@ pub fn lint_with(objects: &[Object], workloads: &[WorkloadTemplate]) -> Vec<Find
     let population = Population::new(&cluster, objects.iter().copied(), &dormant);
     let surveyed: Vec<_> = cluster.survey().collect();
     let pods = PodAddresses::new(surveyed.iter().flat_map(|namespace| namespace.pods.iter().copied()));
+    let services = Services::read(&objects, &population);
     let dns = Dns::find(&population);
     for namespace in &surveyed {
         for policy in &namespace.policies {
-            check_policy(&mut findings, &population, &pods, policy);
+            check_policy(&mut findings, &population, &pods, &services, policy);
         }
         redundant::check(&mut findings, namespace.name, &namespace.policies);
         if let Some(home) = population.home(namespace.name) {
@@ -125,7 +128,7 @@ pub fn lint_with(objects: &[Object], workloads: &[WorkloadTemplate]) -> Vec<Find
             isolation::check_dns(&mut findings, &cluster, &population, &dns, home);
         }
     }
-    tiers::check(&mut findings, &cluster, &population);
+    tiers::check(&mut findings, &cluster, &population, &services);
     findings.finish()
 }
 
@@ -133,12 +136,13 @@ fn check_policy(
     findings: &mut Findings,
     population: &Population<'_>,
     pods: &PodAddresses<'_>,
+    services: &Services,
     policy: &NetworkPolicy,
 ) {
     types::check(findings, policy);
-    blocks::check(findings, pods, policy);
+    blocks::check(findings, pods, services, policy);
     if population.has_people() {
         nobody::check(findings, population, policy);
-        ports::check(findings, population, policy);
+        ports::check(findings, population, services, policy);
     }
 }

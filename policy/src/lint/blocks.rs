@@ -8,6 +8,7 @@ use super::{
     port_index::{self, Among},
     prefixes::Prefixes,
     rule_index::Admissions,
+    services::{self, Services},
     view::{RuleView, rules, rules_of},
 };
 use crate::{
@@ -58,7 +59,12 @@ impl<'a> PodAddresses<'a> {
 }
 
 /// Checks one policy.
-pub(super) fn check(findings: &mut Findings, pods: &PodAddresses<'_>, policy: &NetworkPolicy) {
+pub(super) fn check(
+    findings: &mut Findings,
+    pods: &PodAddresses<'_>,
+    services: &Services,
+    policy: &NetworkPolicy,
+) {
     let admitted = Direction::BOTH.map(|direction| (direction, OnceCell::new()));
     for rule in rules(policy) {
         for (index, peer) in rule.compiled.peers.as_slice().iter().enumerate() {
@@ -66,6 +72,7 @@ pub(super) fn check(findings: &mut Findings, pods: &PodAddresses<'_>, policy: &N
             let at = At::from(&policy.id).field(format!("{}.ipBlock", rule.peer_field(index)));
             check_writing(findings, &at, rule, index);
             check_covered(findings, &at, pods, block);
+            services::check_address(findings, || at.clone(), services, &block.cidr);
             let of_same = admitted.iter().find(|(direction, _)| *direction == rule.direction);
             let admitted =
                 || of_same.map(|(direction, cell)| cell.get_or_init(|| Admitted::new(policy, *direction)));

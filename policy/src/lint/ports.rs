@@ -1,9 +1,10 @@
-//! Ports by name that nobody has, and ports whose protocol was perhaps forgotten.
+//! Ports by name that nobody has, ports whose protocol was perhaps forgotten, and ports of services.
 
 use super::{
     Code,
     findings::{At, Findings},
     population::{Class, Hint, Population},
+    services::{self, Services},
     view::{RuleView, rules},
 };
 use crate::{
@@ -19,21 +20,32 @@ use k8s_openapi::{
 };
 
 /// Checks one policy; only to be asked where pods are known.
-pub(super) fn check(findings: &mut Findings, population: &Population<'_>, policy: &NetworkPolicy) {
+pub(super) fn check(
+    findings: &mut Findings,
+    population: &Population<'_>,
+    services: &Services,
+    policy: &NetworkPolicy,
+) {
+    let is_questionable = |port: &NetworkPolicyPort| is_questionable(services, port);
     for rule in rules(policy).filter(|rule| rule.ports.iter().any(is_questionable)) {
         let Some(destinations) = destinations(population, policy, rule) else { continue };
         for (index, port) in rule.ports.iter().enumerate() {
             let at = || At::from(&policy.id).field(format!("{}.port", rule.port_field(index)));
             check_name(findings, at, &destinations, port);
             check_protocol(findings, at, &destinations, port);
+            services::check_port(findings, at, services, &destinations, (rule, port));
         }
     }
 }
 
-fn is_questionable(port: &NetworkPolicyPort) -> bool {
+fn is_questionable(services: &Services, port: &NetworkPolicyPort) -> bool {
+    let protocol = read_protocol(port.protocol.as_deref());
+    let translates = |number| protocol.is_some_and(|protocol| services.translates(number, protocol));
     match &port.port {
         Some(IntOrString::String(_)) => true,
-        Some(IntOrString::Int(_)) => port.protocol.is_none(),
+        Some(IntOrString::Int(number)) => {
+            port.protocol.is_none() || read_number(*number).is_some_and(translates)
+        }
         None => false,
     }
 }
@@ -124,6 +136,11 @@ fn protocols_of<'a>(class: &Class<'a>, number: u16) -> impl Iterator<Item = Prot
     ports(class)
         .filter(move |port| read_number(port.container_port) == Some(number))
         .filter_map(|port| read_protocol(port.protocol.as_deref()))
+}
+
+/// Whether a container declares the port.
+pub(super) fn serves(class: &Class<'_>, number: u16, protocol: Protocol) -> bool {
+    protocols_of(class, number).any(|known| known == protocol)
 }
 
 /// The port numbers of the containers that have the protocol.

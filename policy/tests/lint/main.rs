@@ -16,6 +16,7 @@ mod ports;
 mod reach;
 mod redundant;
 mod removal;
+mod services;
 mod speed;
 mod tiers;
 mod types;

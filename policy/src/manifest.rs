@@ -163,7 +163,7 @@ impl Reader {
         let is_foreign = is_foreign(&object);
         match read_object(object) {
             Ok(Read::Object(object)) => self.objects.push(object),
-            Ok(Read::Workload(workload)) => self.workloads.push(workload),
+            Ok(Read::Workload(workload)) => self.workloads.push(*workload),
             Ok(Read::Ignored { api_version, kind }) => {
                 *self.ignored.entry((api_version, kind)).or_default() += 1;
             }
@@ -198,13 +198,13 @@ fn list_items(object: &mut Map<String, Value>) -> Option<Vec<Value>> {
 /// object has, or no kind and no metadata.
 fn is_foreign(object: &Map<String, Value>) -> bool {
     let has = |key| object.contains_key(key);
-    !has("kind") && !(has("apiVersion") && has("metadata"))
+    !(has("kind") || has("apiVersion") && has("metadata"))
 }
 
 /// What became of a well-formed value.
 enum Read {
     Object(Object),
-    Workload(WorkloadTemplate),
+    Workload(Box<WorkloadTemplate>),
     Ignored { api_version: String, kind: String },
 }
 
@@ -215,7 +215,7 @@ fn read_object(object: Map<String, Value>) -> Result<Read, String> {
     let api_version =
         api_version.ok_or("apiVersion is missing; say it, such as `apiVersion: networking.k8s.io/v1`")?;
     if let Some(workload) = workload::read(api_version, kind, &object) {
-        return workload.map(Read::Workload);
+        return workload.map(Box::new).map(Read::Workload);
     }
     let Some(known) = ObjectKind::from_name(kind).filter(|known| is_api_of(*known, api_version)) else {
         return Ok(Read::Ignored { api_version: api_version.to_owned(), kind: kind.to_owned() });

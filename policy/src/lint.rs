@@ -5,11 +5,13 @@
 //!          -> the policies + the pods that are known -> checks -> findings, sorted
 //! ```
 //!
-//! Every finding is certain, or says "may". Each code is described in `docs/lint.md`.
+//! Parts are held against each other through indexes (`rule_index`, `peer_index`, `port_index`), never
+//! each against all. Every finding is certain, or says "may". Each code is described in `docs/lint.md`.
 
 mod blocks;
 mod code;
 mod conditions;
+mod dormant;
 mod duplicates;
 mod findings;
 mod ground;
@@ -33,10 +35,11 @@ pub use code::Code;
 
 use crate::{Object, ObjectKey, WorkloadTemplate, network_policy::NetworkPolicy, validate::write_key};
 use blocks::PodAddresses;
+use dormant::Dormant;
 use duplicates::Effective;
 use findings::Findings;
 use isolation::Dns;
-use population::{Dormant, Population};
+use population::Population;
 use serde::Serialize;
 use services::Services;
 use std::fmt;

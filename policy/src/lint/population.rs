@@ -2,10 +2,11 @@
 
 use super::{
     conditions::{Condition, conditions},
+    dormant::{Dormant, Sleeping},
     known::Known,
 };
 use crate::{
-    Cluster, Object, Pod, WorkloadTemplate,
+    Cluster, Object, Pod,
     fingerprint::Fingerprint,
     labels::{LabelSet, Labels, NAMESPACE_NAME_LABEL},
     network_policy::NetworkPolicy,
@@ -15,67 +16,13 @@ use crate::{
     template::Template,
     truth::Truth,
 };
-use k8s_openapi::{
-    api::core::v1::{PodSpec, PodTemplateSpec},
-    apimachinery::pkg::apis::meta::v1::LabelSelector,
-};
+use k8s_openapi::{api::core::v1::PodSpec, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use std::{
     cell::OnceCell,
     collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, Ipv4Addr},
     ops::Range,
 };
-
-/// The templates of workloads that may have no pod at the moment.
-pub(super) struct Dormant<'a>(Vec<Sleeping<'a>>);
-
-/// One of them.
-struct Sleeping<'a> {
-    template: Template,
-    spec: Option<&'a PodSpec>,
-    /// The workload, for people.
-    workload: String,
-}
-
-impl<'a> Dormant<'a> {
-    /// Reads the templates of ReplicaSets and Jobs, and those of other workloads.
-    pub(super) fn read(objects: &[&'a Object], workloads: &'a [WorkloadTemplate]) -> Self {
-        let of_objects = objects.iter().filter_map(|object| {
-            let template = match object {
-                Object::ReplicaSet(set) => set.spec.as_ref()?.template.as_ref()?,
-                Object::Job(job) => &job.spec.as_ref()?.template,
-                _ => return None,
-            };
-            let key = object.key();
-            Some(Sleeping::read(key.namespace_or_default(), template, key.to_string()))
-        });
-        let of_workloads = workloads
-            .iter()
-            .map(|workload| Sleeping::read(&workload.namespace, &workload.template, workload.to_string()));
-        Self(of_objects.chain(of_workloads).collect())
-    }
-}
-
-impl<'a> Sleeping<'a> {
-    fn read(namespace: &str, template: &'a PodTemplateSpec, workload: String) -> Self {
-        let PodTemplateSpec { metadata, spec } = template;
-        let mut metadata = metadata.clone().unwrap_or_default();
-        let template = Template::read(namespace, &mut metadata, spec.as_ref().unwrap_or(&PodSpec::default()));
-        Self { template, spec: spec.as_ref(), workload }
-    }
-
-    fn class(&'a self, home: usize) -> Class<'a> {
-        Class {
-            template: &self.template,
-            namespace: home,
-            in_pod_network: !self.spec.and_then(|spec| spec.host_network).unwrap_or_default(),
-            live: 0,
-            pod: None,
-            spec: self.spec,
-            workload: Some(&self.workload),
-        }
-    }
-}
 
 /// Pods of one template, or a template without pods.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +42,22 @@ pub(super) struct Class<'a> {
     workload: Option<&'a str>,
 }
 
-impl Class<'_> {
+impl<'a> Class<'a> {
+    /// What a workload would have in the namespace of that place.
+    fn asleep(workload: &'a Sleeping<'a>, namespace: usize) -> Self {
+        let Sleeping { template, spec, workload } = workload;
+        let in_pod_network = !spec.and_then(|spec| spec.host_network).unwrap_or_default();
+        Self {
+            template,
+            namespace,
+            in_pod_network,
+            live: 0,
+            pod: None,
+            spec: *spec,
+            workload: Some(workload),
+        }
+    }
+
     /// One of its pods, or its workload.
     pub(super) fn example(&self) -> Option<String> {
         self.pod.map(Pod::title).or_else(|| self.workload.map(short))
@@ -176,21 +138,21 @@ impl<'a> Population<'a> {
             by_label: HashMap::new(),
         };
         let mut sleeping: BTreeMap<&str, Vec<&Sleeping<'_>>> = BTreeMap::new();
-        for entry in &dormant.0 {
+        for entry in dormant.iter() {
             sleeping.entry(&entry.template.namespace.name).or_default().push(entry);
         }
         for surveyed in cluster.survey() {
             let sleeping = sleeping.remove(surveyed.name).unwrap_or_default();
             population.add_home((surveyed.name, surveyed.labels, surveyed.text), |population, home| {
                 population.add_pods(home, &surveyed.pods, &written);
-                population.classes.extend(sleeping.iter().map(|entry| entry.class(home)));
+                population.classes.extend(sleeping.iter().map(|entry| Class::asleep(entry, home)));
             });
         }
         // Namespaces of which nothing else is known.
         for (name, sleeping) in sleeping {
             let labels = Labels::NamespaceNamed(Fingerprint::of_pair(NAMESPACE_NAME_LABEL, name));
             population.add_home((name, labels, None), |population, home| {
-                population.classes.extend(sleeping.iter().map(|entry| entry.class(home)));
+                population.classes.extend(sleeping.iter().map(|entry| Class::asleep(entry, home)));
             });
         }
         population.has_pods = population.classes.iter().any(|class| class.live > 0);

@@ -24,6 +24,21 @@ pub(crate) fn parse_cidr(text: &str) -> Option<IpNet> {
     network.ok().map(|network| network.trunc())
 }
 
+/// Whether the address is in the block: shorter than asking for its first and last one.
+pub(crate) fn holds(block: &IpNet, ip: IpAddr) -> bool {
+    match (block, ip) {
+        (IpNet::V4(block), IpAddr::V4(ip)) => {
+            let differ = block.addr().to_bits() ^ ip.to_bits();
+            differ.checked_shr(32 - u32::from(block.prefix_len())).unwrap_or(0) == 0
+        }
+        (IpNet::V6(block), IpAddr::V6(ip)) => {
+            let differ = block.addr().to_bits() ^ ip.to_bits();
+            differ.checked_shr(128 - u32::from(block.prefix_len())).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
+}
+
 fn parse_bare_ip(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         return text.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
@@ -64,6 +79,27 @@ mod tests {
         assert_eq!(parse_ip("fe80::1%eth0"), Some("fe80::1".parse().unwrap()));
         assert_eq!(parse_cidr("::ffff:10.0.0.0/104"), Some(net("10.0.0.0/8")));
         assert_eq!(parse_cidr("::/0"), Some(net("::/0")));
+    }
+
+    #[test]
+    fn a_block_holds_what_lies_between_its_ends() {
+        let blocks =
+            ["0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/23", "10.1.0.7/32", "::/0", "fd00::/16", "fd00::7/128"];
+        let ips = [
+            "0.0.0.0",
+            "10.0.255.255",
+            "10.1.0.7",
+            "10.1.1.255",
+            "10.1.2.0",
+            "255.255.255.255",
+            "::",
+            "fd00::7",
+        ];
+        for block in blocks.map(net) {
+            for ip in ips.map(|text| text.parse::<IpAddr>().unwrap()) {
+                assert_eq!(holds(&block, ip), block.contains(&ip), "{block} {ip}");
+            }
+        }
     }
 
     #[test]

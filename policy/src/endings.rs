@@ -37,9 +37,9 @@ pub(crate) enum Missing<'a> {
 }
 
 impl<'a> Endings<'a> {
-    /// There is no subject.
-    pub(crate) fn not_applicable() -> Self {
-        Self { may_allow: true, ..Self::default() }
+    /// There may be no subject.
+    pub(crate) const fn not_applicable(&mut self) {
+        self.may_allow = true;
     }
 
     /// It may be allowed by nobody.
@@ -61,9 +61,18 @@ impl<'a> Endings<'a> {
         self.add(hits);
     }
 
+    /// It may be allowed by this one as well, the first of a list or the next.
+    pub(crate) fn allow_also(&mut self, hit: Hit<'a>, is_first: bool) {
+        self.open();
+        self.lists += usize::from(is_first);
+        self.hits.push(hit);
+    }
+
     fn add(&mut self, hits: impl IntoIterator<Item = Hit<'a>>) {
         self.lists += 1;
-        self.hits.extend(hits);
+        for hit in hits {
+            self.hits.push(hit);
+        }
     }
 
     /// What it hangs on.

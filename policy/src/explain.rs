@@ -10,6 +10,7 @@
 //! Owns the words. What a policy, a rule or a condition says is asked of the evaluator's own
 //! compiled parts; the specs as they were written are walked beside them for the words alone.
 
+mod backends;
 mod case;
 mod endpoint;
 mod likeness;
@@ -26,13 +27,14 @@ mod tier;
 mod written;
 
 pub use model::{
-    Backend, Cause, Condition, Endpoint, EndpointKind, Explanation, NearMiss, Others, Outcome,
-    PolicyExplanation, RuleExplanation, SideExplanation, TierExplanation, Translation, Unmet, Via,
+    Backend, Cause, Condition, Endpoint, EndpointKind, Explanation, Idle, NearMiss, Others, Outcome,
+    PolicyExplanation, RuleExplanation, SideExplanation, TierExplanation, Translation, Unmet, Via, Why,
 };
 pub use proposal::{Change, Outlook, Proposal};
 
-use crate::{Cluster, Connection, Pod, cluster::Route, network_policy::Direction};
+use crate::{Cluster, Connection, Family, Pod, cluster::Route, network_policy::Direction};
 use proposal::Asked;
+use side::Told;
 
 /// Explains what the policies say about a connection.
 ///
@@ -95,8 +97,11 @@ pub fn explain_between(
     destination: Option<&Pod>,
 ) -> Explanation {
     let inspection = cluster.inspect(connection, source, destination);
-    let explained = explained(&inspection.routes);
+    let at = explained(&inspection.routes);
     let asked = Asked { connection, source, destination };
+    let told = Told { at, evaluation: &inspection.evaluation };
+    let side = |direction| side::explain(cluster, &inspection, told, direction, asked);
+    let (egress, ingress) = (side(Direction::Egress), side(Direction::Ingress));
     let mut explanation = Explanation {
         answer: String::new(),
         allowed: inspection.evaluation.admits(),
@@ -104,16 +109,19 @@ pub fn explain_between(
         destination: endpoint::of(cluster, inspection.connection.destination, &inspection.destination),
         port: connection.port,
         protocol: connection.protocol,
-        service: endpoint::translation(cluster, &inspection, explained),
-        egress: side::explain(cluster, &inspection, explained, Direction::Egress, asked),
-        ingress: side::explain(cluster, &inspection, explained, Direction::Ingress, asked),
+        family: Family::of(inspection.connection.destination),
+        service: backends::translation(cluster, &inspection, at, [&egress, &ingress], asked),
+        unserved: backends::unserved(cluster, &inspection),
+        egress,
+        ingress,
     };
     explanation.answer = text::answer(&explanation);
     explanation
 }
 
-/// The route that is told in full: the first that is denied, else the first.
+/// The route that is told in full: the first that is denied, else the first of which nothing can be
+/// said, else the first.
 fn explained(routes: &[Route<'_>]) -> usize {
-    let is_denied = |route: &Route<'_>| route.evaluation.admits() == Some(false);
-    routes.iter().position(is_denied).unwrap_or_default()
+    let first = |answer| routes.iter().position(|route| route.evaluation.admits() == answer);
+    first(Some(false)).or_else(|| first(None)).unwrap_or_default()
 }

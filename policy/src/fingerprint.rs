@@ -21,6 +21,11 @@ impl Fingerprint {
         Self(KEY.hash_one(text))
     }
 
+    /// Its bits, as good as drawn at random.
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
     /// Of a key with its value.
     pub(crate) fn of_pair(key: &str, value: &str) -> Self {
         Self(KEY.hash_one((key, value)))

@@ -1,6 +1,6 @@
 //! A block of addresses with holes in it (N22).
 
-use crate::address::parse_cidr;
+use crate::address::{holds, parse_cidr};
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::IPBlock;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ impl IpBlock {
 
     /// In the block and in none of its holes; the families never mix (N22, N23).
     pub(crate) fn contains(&self, ip: IpAddr) -> bool {
-        self.cidr.contains(&ip) && !self.except.iter().any(|except| except.contains(&ip))
+        holds(&self.cidr, ip) && !self.except.iter().any(|except| holds(except, ip))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     fingerprint::Fingerprint,
+    marks::Marks,
     truth::{Fact, Truth},
 };
 use smallvec::SmallVec;
@@ -47,6 +48,13 @@ impl LabelSet {
     /// The labels themselves.
     pub(crate) const fn text(&self) -> &BTreeMap<String, String> {
         &self.text
+    }
+}
+
+impl Prints {
+    /// What whoever has the labels carries.
+    pub(crate) fn marks(&self) -> Marks {
+        self.pairs.iter().map(|pair| Marks::of(*pair)).collect()
     }
 }
 

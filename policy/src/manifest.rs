@@ -6,20 +6,18 @@
 //!
 //! One bad document costs only itself; what Portolan does not need is counted by its kind.
 
+mod kind;
 mod split;
 mod value;
 mod workload;
 
 pub use workload::WorkloadTemplate;
 
-use crate::{Object, ObjectKind};
+use crate::{Object, ObjectKind, Policy, validate::unknown_keys};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use split::Document;
 use std::{collections::BTreeMap, fmt};
-
-/// The versions of a policy API that existed before the one that is read.
-const OLD_NETWORK_POLICY_GROUP: &str = "extensions";
 
 /// What a text held.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -217,12 +215,9 @@ fn read_object(object: Map<String, Value>) -> Result<Read, String> {
     if let Some(workload) = workload::read(api_version, kind, &object) {
         return workload.map(Box::new).map(Read::Workload);
     }
-    let Some(known) = ObjectKind::from_name(kind).filter(|known| is_api_of(*known, api_version)) else {
+    let Some(known) = kind::find(kind, api_version)? else {
         return Ok(Read::Ignored { api_version: api_version.to_owned(), kind: kind.to_owned() });
     };
-    if api_version != known.api_version() {
-        return Err(format!("apiVersion {api_version} is not read; write {}", known.api_version()));
-    }
     if object.get("metadata").and_then(|metadata| metadata.get("name")).is_none_or(is_empty) {
         return Err("metadata.name is missing; give the object a name".to_owned());
     }
@@ -233,23 +228,22 @@ fn read_object(object: Map<String, Value>) -> Result<Read, String> {
         ObjectKind::Pod => typed(known, value).map(Object::Pod),
         ObjectKind::Service => typed(known, value).map(Object::Service),
         ObjectKind::EndpointSlice => typed(known, value).map(Object::EndpointSlice),
-        ObjectKind::NetworkPolicy => typed(known, value).map(Object::NetworkPolicy),
-        ObjectKind::ClusterNetworkPolicy => typed(known, value).map(Object::ClusterNetworkPolicy),
-        ObjectKind::AdminNetworkPolicy => typed(known, value).map(Object::AdminNetworkPolicy),
-        ObjectKind::BaselineAdminNetworkPolicy => typed(known, value).map(Object::BaselineAdminNetworkPolicy),
+        ObjectKind::NetworkPolicy => policy(known, value).map(Object::NetworkPolicy),
+        ObjectKind::ClusterNetworkPolicy => policy(known, value).map(Object::ClusterNetworkPolicy),
+        ObjectKind::AdminNetworkPolicy => policy(known, value).map(Object::AdminNetworkPolicy),
+        ObjectKind::BaselineAdminNetworkPolicy => {
+            policy(known, value).map(Object::BaselineAdminNetworkPolicy)
+        }
         ObjectKind::ReplicaSet => typed(known, value).map(Object::ReplicaSet),
         ObjectKind::Job => typed(known, value).map(Object::Job),
     }
     .map(Read::Object)
 }
 
-/// Whether an `apiVersion` is some version of the API that the kind belongs to; other groups have
-/// kinds of the same name that are something else.
-fn is_api_of(kind: ObjectKind, api_version: &str) -> bool {
-    let group = |version: &str| version.rsplit_once('/').map_or(String::new(), |(group, _)| group.to_owned());
-    let given = group(api_version);
-    given == group(kind.api_version())
-        || (kind == ObjectKind::NetworkPolicy && given == OLD_NETWORK_POLICY_GROUP)
+/// A policy: what its type skips is kept beside it.
+fn policy<T: DeserializeOwned>(kind: ObjectKind, value: Value) -> Result<Policy<T>, String> {
+    let unknown = unknown_keys(kind, &value);
+    typed(kind, value).map(|object| Policy::read(object, unknown))
 }
 
 fn typed<T: DeserializeOwned>(kind: ObjectKind, value: Value) -> Result<Box<T>, String> {

@@ -117,11 +117,6 @@ impl NetworkPolicy {
         self.section(direction).isolates
     }
 
-    /// Whether the policy isolates such pods in that direction (N26).
-    pub(crate) fn isolates(&self, template: &Template, direction: Direction) -> Truth {
-        self.is_about(direction).and(|| self.selects(template))
-    }
-
     /// The peers and the ports of each rule of a direction, as they were written.
     pub(crate) fn written(&self, direction: Direction) -> Vec<WrittenRule<'_>> {
         let k8s::NetworkPolicySpec { ingress, egress, .. } = &self.spec;

@@ -1,5 +1,10 @@
 //! The Kubernetes objects that a cluster state is built from, and the keys that name them.
 
+mod policy;
+
+pub use policy::Policy;
+pub(crate) use policy::UnknownKey;
+
 use crate::api::{
     v1alpha1::{AdminNetworkPolicy, BaselineAdminNetworkPolicy},
     v1alpha2::ClusterNetworkPolicy,
@@ -176,7 +181,7 @@ impl InvalidObject {
 
 /// A Kubernetes object that a [`Cluster`](crate::Cluster) is built from.
 ///
-/// Build one with `Object::from(pod)`; the boxes keep the variants of one size.
+/// Build one with `Object::from(pod)`; the boxes keep the variants small.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Object {
@@ -191,13 +196,13 @@ pub enum Object {
     /// The endpoints behind a service.
     EndpointSlice(Box<EndpointSlice>),
     /// A policy of one namespace.
-    NetworkPolicy(Box<NetworkPolicy>),
+    NetworkPolicy(Policy<NetworkPolicy>),
     /// A cluster-wide policy.
-    ClusterNetworkPolicy(Box<ClusterNetworkPolicy>),
+    ClusterNetworkPolicy(Policy<ClusterNetworkPolicy>),
     /// A cluster-wide policy of the older API.
-    AdminNetworkPolicy(Box<AdminNetworkPolicy>),
+    AdminNetworkPolicy(Policy<AdminNetworkPolicy>),
     /// The cluster-wide default of the older API.
-    BaselineAdminNetworkPolicy(Box<BaselineAdminNetworkPolicy>),
+    BaselineAdminNetworkPolicy(Policy<BaselineAdminNetworkPolicy>),
     /// The owner between a pod and its Deployment.
     ReplicaSet(Box<ReplicaSet>),
     /// The owner between a pod and its CronJob.
@@ -223,7 +228,7 @@ impl Object {
     }
 
     /// The object's metadata.
-    pub const fn metadata(&self) -> &ObjectMeta {
+    pub fn metadata(&self) -> &ObjectMeta {
         match self {
             Self::Namespace(object) => &object.metadata,
             Self::Node(object) => &object.metadata,
@@ -236,6 +241,23 @@ impl Object {
             Self::BaselineAdminNetworkPolicy(object) => &object.metadata,
             Self::ReplicaSet(object) => &object.metadata,
             Self::Job(object) => &object.metadata,
+        }
+    }
+
+    /// The keys of its text that the API does not have; only those of policies are known.
+    pub(crate) const fn unknown_keys(&self) -> &[UnknownKey] {
+        match self {
+            Self::NetworkPolicy(policy) => policy.unknown(),
+            Self::ClusterNetworkPolicy(policy) => policy.unknown(),
+            Self::AdminNetworkPolicy(policy) => policy.unknown(),
+            Self::BaselineAdminNetworkPolicy(policy) => policy.unknown(),
+            Self::Namespace(_)
+            | Self::Node(_)
+            | Self::Pod(_)
+            | Self::Service(_)
+            | Self::EndpointSlice(_)
+            | Self::ReplicaSet(_)
+            | Self::Job(_) => &[],
         }
     }
 
@@ -253,28 +275,17 @@ impl Object {
 
 /// `Object::from(pod)` and friends.
 macro_rules! object_from {
-    ($($kind:ident),+ $(,)?) => {
+    ($holder:ident: $($kind:ident),+ $(,)?) => {
         $(impl From<$kind> for Object {
             fn from(object: $kind) -> Self {
-                Self::$kind(Box::new(object))
+                Self::$kind($holder::from(object))
             }
         })+
     };
 }
 
-object_from!(
-    Namespace,
-    Node,
-    Pod,
-    Service,
-    EndpointSlice,
-    NetworkPolicy,
-    ClusterNetworkPolicy,
-    AdminNetworkPolicy,
-    BaselineAdminNetworkPolicy,
-    ReplicaSet,
-    Job,
-);
+object_from!(Box: Namespace, Node, Pod, Service, EndpointSlice, ReplicaSet, Job);
+object_from!(Policy: NetworkPolicy, ClusterNetworkPolicy, AdminNetworkPolicy, BaselineAdminNetworkPolicy);
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,13 @@
 //! Who may be at the other end, as rules name them (N11–N13, N22–N24, C7–C11).
 
 use crate::{
-    address::parse_cidr,
+    address::{holds, parse_cidr},
     api,
     domain_name::DomainName,
     fingerprint::Fingerprint,
     ip_block::IpBlock,
     labels::{Labels, Prints},
+    marks::Marks,
     selector::Selector,
     template::{Namespace, Template},
     truth::{Fact, Truth},
@@ -108,6 +109,17 @@ impl PeerMatch {
         Some(Self::PodsOf { namespaces, pods })
     }
 
+    /// What whoever it matches carries.
+    pub(crate) fn needs(&self) -> Marks {
+        match self {
+            Self::PodsIn { namespace, pods } => Marks::POD | Marks::of(*namespace) | pods.needs(),
+            Self::PodsOf { namespaces, pods } => Marks::POD | namespaces.needs() | pods.needs(),
+            Self::Block(_) | Self::Networks(_) | Self::Nodes(_) | Self::Names(_) | Self::Nothing => {
+                Marks::NONE
+            }
+        }
+    }
+
     /// Selectors match pods only (N13); a block matches whoever holds the address (N24).
     pub(crate) fn matches(&self, peer: &Peer<'_>, surroundings: &impl Surroundings) -> Truth {
         match (self, peer.pod) {
@@ -118,7 +130,7 @@ impl PeerMatch {
                 namespaces.admits(pod.namespace_labels).and(|| pods.admits(Labels::Known(pod.labels)))
             }
             (Self::Block(block), _) => block.contains(peer.ip).into(),
-            (Self::Networks(networks), _) => networks.iter().any(|network| network.contains(&peer.ip)).into(),
+            (Self::Networks(networks), _) => networks.iter().any(|network| holds(network, peer.ip)).into(),
             (Self::Nodes(nodes), None) => surroundings.is_of_node(peer.ip, nodes),
             (Self::Names(names), _) => surroundings.has_name(peer.ip, names),
             (Self::PodsIn { .. } | Self::PodsOf { .. } | Self::Nodes(_) | Self::Nothing, _) => Truth::No,

@@ -20,6 +20,7 @@ pub use error::QueryError;
 pub use resolve::Resolved;
 
 use crate::{Protocol, address::parse_ip, shown::short};
+use serde::Serialize;
 use std::{fmt, net::IpAddr, str::FromStr};
 
 /// A question: may a connection from here to there be opened?
@@ -52,6 +53,13 @@ pub enum Place {
         /// Its name.
         name: String,
     },
+    /// The service of this name, by an address of its own.
+    Service {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
     /// Whoever holds this address; in canonical form.
     Ip(IpAddr),
 }
@@ -59,12 +67,14 @@ pub enum Place {
 impl Place {
     /// Reads `NAMESPACE/POD`.
     pub(crate) fn pod(text: &str) -> Result<Self, QueryError> {
-        match text.split_once('/') {
-            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
-                Ok(Self::Pod { namespace: namespace.to_owned(), name: name.to_owned() })
-            }
-            _ => Err(QueryError::PodName(short(text))),
-        }
+        let (namespace, name) = names(text).ok_or_else(|| QueryError::PodName(short(text)))?;
+        Ok(Self::Pod { namespace, name })
+    }
+
+    /// Reads `NAMESPACE/SERVICE`.
+    pub(crate) fn service(text: &str) -> Result<Self, QueryError> {
+        let (namespace, name) = names(text).ok_or_else(|| QueryError::ServiceName(short(text)))?;
+        Ok(Self::Service { namespace, name })
     }
 
     /// Reads an address; a zone is stripped and an IPv4-mapped address is IPv4 (M4).
@@ -73,11 +83,24 @@ impl Place {
     }
 }
 
-/// Reads `NAMESPACE/POD` or an address.
+/// The two parts of `NAMESPACE/NAME`.
+fn names(text: &str) -> Option<(String, String)> {
+    let (namespace, name) = text.split_once('/')?;
+    let fits = !namespace.is_empty() && !name.is_empty() && !name.contains('/');
+    fits.then(|| (namespace.to_owned(), name.to_owned()))
+}
+
+/// What stands before the name of a service.
+const SERVICE: &str = "svc:";
+
+/// Reads `NAMESPACE/POD`, `svc:NAMESPACE/SERVICE` or an address.
 impl FromStr for Place {
     type Err = QueryError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(service) = text.strip_prefix(SERVICE) {
+            return Self::service(service);
+        }
         match parse_ip(text) {
             Some(ip) => Ok(Self::Ip(ip)),
             None if text.contains('/') => Self::pod(text),
@@ -90,17 +113,22 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pod { namespace, name } => write!(f, "{}", short(&format!("{namespace}/{name}"))),
+            Self::Service { namespace, name } => {
+                write!(f, "service {}", short(&format!("{namespace}/{name}")))
+            }
             Self::Ip(ip) => write!(f, "{ip}"),
         }
     }
 }
 
 /// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Family {
     /// IPv4.
+    #[serde(rename = "IPv4")]
     Ipv4,
     /// IPv6.
+    #[serde(rename = "IPv6")]
     Ipv6,
 }
 

@@ -1,11 +1,13 @@
 //! One rule of a policy: what it matches (N14, C12).
 
 use crate::{
+    marks::Marks,
     peer::{Peer, PeerMatch, Surroundings},
     port::{Dialled, PortMatch},
     truth::Truth,
 };
 use smallvec::SmallVec;
+use std::ops::BitAnd;
 
 /// Matches what one of its peers and one of its ports match.
 #[derive(Clone, Debug)]
@@ -39,6 +41,11 @@ impl Peers {
             Self::Of(peers) => peers,
         }
     }
+
+    /// What whoever they match carries.
+    pub(crate) fn needs(&self) -> Marks {
+        self.as_slice().iter().map(PeerMatch::needs).reduce(BitAnd::bitand).unwrap_or(Marks::NONE)
+    }
 }
 
 impl FromIterator<PeerMatch> for Peers {
@@ -55,6 +62,8 @@ impl FromIterator<PeerMatch> for Peers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a, S> {
     pub(crate) peer: Peer<'a>,
+    /// What the peer carries.
+    pub(crate) marks: Marks,
     pub(crate) dialled: Dialled<'a>,
     pub(crate) surroundings: &'a S,
 }

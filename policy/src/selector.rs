@@ -3,6 +3,7 @@
 use crate::{
     fingerprint::Fingerprint,
     labels::Labels,
+    marks::Marks,
     truth::{Fact, Truth},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
@@ -55,6 +56,15 @@ impl Selector {
         self.matches(labels, Truth::Unknown(Fact::Subject))
     }
 
+    /// The marks of the labels that whoever it matches has.
+    pub(crate) fn needs(&self) -> Marks {
+        match self {
+            Self::All => Marks::NONE,
+            Self::Label { pair, .. } => Marks::of(*pair),
+            Self::Requirements(requirements) => requirements.iter().map(Requirement::needs).collect(),
+        }
+    }
+
     fn matches(&self, labels: Labels<'_>, invalid: Truth) -> Truth {
         match self {
             Self::All => Truth::Yes,
@@ -78,6 +88,13 @@ impl FromIterator<Requirement> for Selector {
 }
 
 impl Requirement {
+    fn needs(&self) -> Marks {
+        match self {
+            Self::In { pairs, .. } if pairs.len() == 1 => Marks::of(pairs[0]),
+            _ => Marks::NONE,
+        }
+    }
+
     /// A label of `matchLabels`; the empty value is a value (N8).
     pub(crate) fn equals(key: &str, value: &str) -> Self {
         Self::In { key: Fingerprint::of(key), pairs: Box::new([Fingerprint::of_pair(key, value)]) }

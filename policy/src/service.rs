@@ -76,6 +76,11 @@ impl Service {
         self.ports.iter().find(|known| known.port == port && known.protocol == protocol)
     }
 
+    /// The ports of a protocol that are dialled on the service's own addresses.
+    pub(crate) fn ports_of(&self, protocol: Protocol) -> impl Iterator<Item = u16> + '_ {
+        self.ports.iter().filter(move |known| known.protocol == protocol).map(|known| known.port)
+    }
+
     /// What is dialled on node addresses.
     pub(crate) fn node_ports(&self) -> impl Iterator<Item = (u16, Protocol)> + '_ {
         self.ports.iter().filter_map(|port| Some((port.node_port?, port.protocol)))

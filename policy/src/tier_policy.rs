@@ -38,7 +38,7 @@ pub(crate) struct TierPolicy {
 }
 
 /// The spec of a cluster-wide policy.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Written {
     Cluster(v1alpha2::ClusterNetworkPolicySpec),
     Admin(v1alpha1::AdminNetworkPolicySpec),

@@ -8,8 +8,10 @@ use crate::{
     Pod,
     endings::{Endings, Missing},
     evaluation::{Hit, Hits},
+    gate::{Gate, Gates, Sought},
     network_policy::{Direction, NetworkPolicy},
     peer::Surroundings,
+    policy_id::PolicyId,
     rule::{Question, Rule},
     template::Template,
     tier_policy::{Action, Matched, TierPolicy},
@@ -24,17 +26,33 @@ pub(crate) struct Isolating {
     pub(crate) policy: Arc<NetworkPolicy>,
     /// The fact that this hangs on.
     pub(crate) unless: Option<Fact>,
-    /// Its rules of that direction, held here as well so that they are close by.
-    pub(crate) rules: SmallVec<[Rule; 1]>,
+}
+
+/// The NetworkPolicies that isolate a pod in one direction, by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NetworkSide {
+    /// Of each rule, what it needs.
+    gates: Gates,
+    policies: SmallVec<[Isolating; 4]>,
+    /// Where each rule stands: its policy by its place in the list, and its place in the policy.
+    places: Box<[(u32, u32)]>,
+    /// All their rules, held here as well so that they are close by.
+    rules: Box<[Rule]>,
+    /// One isolates for certain.
+    isolates: bool,
+    /// One may or may not isolate.
+    doubtful: bool,
 }
 
 /// The cluster-wide policies of a tier whose subject a pod is and that speak about one direction, in
 /// the order in which they are asked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TierSide {
-    pub(crate) policies: Vec<Selecting>,
-    /// All their rules, held here as well so that they are close by: mostly none matches.
+    /// Of each rule, what it needs: mostly none matches.
+    gates: Gates,
+    /// All their rules.
     rules: Box<[Matched]>,
+    pub(crate) policies: Vec<Selecting>,
 }
 
 /// A cluster-wide policy whose subject a pod is, with rules of one direction.
@@ -48,7 +66,47 @@ pub(crate) struct Selecting {
 impl TierSide {
     pub(crate) fn new(policies: Vec<Selecting>, direction: Direction) -> Self {
         let rules = policies.iter().flat_map(|selecting| selecting.policy.rules(direction));
-        Self { rules: rules.map(|rule| rule.matched().clone()).collect(), policies }
+        let rules: Box<[Matched]> = rules.map(|rule| rule.matched().clone()).collect();
+        Self { gates: rules.iter().map(Gate::of_matched).collect(), rules, policies }
+    }
+
+    /// Whether no rule matches, for certain.
+    fn is_silent<S: Surroundings>(&self, question: &Question<'_, S>, sought: Sought) -> bool {
+        !self.gates.any_open(sought, |at| self.rules[at].matches(question) != Truth::No)
+    }
+}
+
+impl NetworkSide {
+    /// Of these policies, which are in order.
+    pub(crate) fn new(policies: SmallVec<[Isolating; 4]>, direction: Direction) -> Self {
+        let (mut places, mut rules) = (Vec::new(), Vec::new());
+        for (policy, isolating) in (0..).zip(&policies) {
+            let of_policy = isolating.policy.rules(direction);
+            places.extend((0..).zip(of_policy).map(|(rule, _)| (policy, rule)));
+            rules.extend_from_slice(of_policy);
+        }
+        Self {
+            gates: rules.iter().map(Gate::of).collect(),
+            places: places.into(),
+            rules: rules.into(),
+            isolates: policies.iter().any(|isolating| isolating.unless.is_none()),
+            doubtful: policies.iter().any(|isolating| isolating.unless.is_some()),
+            policies,
+        }
+    }
+
+    /// The policies by name.
+    pub(crate) fn policies(&self) -> &[Isolating] {
+        &self.policies
+    }
+
+    /// Asks the rules that may match: each with its policy and its place in that.
+    fn each_open<'a>(&'a self, sought: Sought, mut ask: impl FnMut(&'a Rule, &'a Isolating, u32)) {
+        self.gates.any_open(sought, |at| {
+            let (policy, rule) = self.places[at];
+            ask(&self.rules[at], &self.policies[policy as usize], rule);
+            false
+        });
     }
 }
 
@@ -68,7 +126,7 @@ pub(crate) struct SideOf<'a> {
     pub(crate) direction: Direction,
     pub(crate) subject: &'a Template,
     pub(crate) admin: &'a TierSide,
-    pub(crate) network: &'a [Isolating],
+    pub(crate) network: &'a NetworkSide,
     pub(crate) baseline: &'a TierSide,
     /// The NetworkPolicies that isolate it in the other direction, where those count too (T3).
     pub(crate) elsewhere: &'a [Isolating],
@@ -77,16 +135,15 @@ pub(crate) struct SideOf<'a> {
 }
 
 impl<'a> SideOf<'a> {
-    /// Every way in which the side may end.
-    pub(crate) fn endings<S: Surroundings>(&self, question: &Question<'a, S>) -> Endings<'a> {
-        let mut endings = Endings::default();
-        let goes_on = self.ask_tier(self.admin, question, &mut endings)
-            && self.ask_network_policies(question, &mut endings)
-            && self.ask_baseline(question, &mut endings);
+    /// Adds every way in which the side may end.
+    pub(crate) fn ask<S: Surroundings>(&self, question: &Question<'a, S>, endings: &mut Endings<'a>) {
+        let sought = Sought::new(question);
+        let goes_on = self.ask_tier(self.admin, question, sought, endings)
+            && self.ask_network_policies(question, sought, endings)
+            && self.ask_baseline(question, sought, endings);
         if goes_on {
             endings.open();
         }
-        endings
     }
 
     /// Asks the policies of a cluster-wide tier; whether the next tier may be reached.
@@ -94,9 +151,10 @@ impl<'a> SideOf<'a> {
         &self,
         tier: &'a TierSide,
         question: &Question<'a, S>,
+        sought: Sought,
         endings: &mut Endings<'a>,
     ) -> bool {
-        if tier.rules.iter().all(|rule| rule.matches(question) == Truth::No) {
+        if tier.is_silent(question, sought) {
             return true;
         }
         let mut passes = false;
@@ -174,30 +232,30 @@ impl<'a> SideOf<'a> {
     fn ask_network_policies<S: Surroundings>(
         &self,
         question: &Question<'a, S>,
+        sought: Sought,
         endings: &mut Endings<'a>,
     ) -> bool {
-        if self.network.is_empty() {
+        let NetworkSide { isolates, doubtful, .. } = *self.network;
+        if !(isolates || doubtful) {
             return true;
         }
-        let is_isolated = self.network.iter().any(|isolating| isolating.unless.is_none());
         if let Some(pod) = self.hairpin {
             self.ask_hairpin(pod, endings);
-            return !is_isolated;
+            return !isolates;
         }
-        let tally = self.tally(question, endings);
-        if !tally.admitting.is_empty() {
-            endings.allow(tally.admitting);
+        let tally = self.tally(question, sought, endings);
+        if tally.admits {
             return false;
         }
-        if is_isolated {
+        if isolates {
             endings.deny(self.isolating(true));
-        } else if tally.perhaps_isolated {
+        } else if self.is_perhaps_denied(&tally) {
             endings.deny(self.isolating(false));
         }
-        if tally.perhaps_admitted || !tally.perhaps_admitting.is_empty() {
+        if tally.perhaps_admits || !tally.perhaps_admitting.is_empty() {
             endings.allow(tally.perhaps_admitting);
         }
-        !is_isolated
+        !isolates
     }
 
     /// Whether a pod may reach itself through a service is undefined once it is isolated (N31).
@@ -211,48 +269,75 @@ impl<'a> SideOf<'a> {
     }
 
     /// What the rules of all policies say together (N14, N27).
-    fn tally<S: Surroundings>(&self, question: &Question<'a, S>, endings: &mut Endings<'a>) -> Tally<'a> {
+    fn tally<S: Surroundings>(
+        &self,
+        question: &Question<'a, S>,
+        sought: Sought,
+        endings: &mut Endings<'a>,
+    ) -> Tally<'a> {
         let mut tally = Tally::default();
-        for isolating in self.network {
+        self.network.each_open(sought, |compiled, isolating, rule| {
             let policy = &isolating.policy.id;
-            let mut miss = |fact| endings.miss(Missing::fact(fact, policy, self.subject, question));
-            let mut admits = false;
-            for (rule, truth) in (0..).zip(isolating.rules.iter().map(|rule| rule.matches(question))) {
-                match truth {
-                    Truth::No => {}
-                    Truth::Yes => {
-                        admits = true;
-                        tally.list(isolating).push(Hit { policy, rule: Some(rule) });
-                    }
-                    Truth::Unknown(fact) => {
-                        tally.perhaps_admitted = true;
-                        miss(fact);
-                    }
+            let hit = Hit { policy, rule: Some(rule) };
+            match (compiled.matches(question), isolating.unless) {
+                (Truth::No, _) => {}
+                (Truth::Yes, None) => {
+                    endings.allow_also(hit, !tally.admits);
+                    tally.admits = true;
+                }
+                (Truth::Yes, Some(_)) => tally.perhaps_admitting.push(hit),
+                (Truth::Unknown(fact), _) => {
+                    tally.perhaps_admits = true;
+                    endings.miss(Missing::fact(fact, policy, self.subject, question));
                 }
             }
-            if let Some(fact) = isolating.unless {
-                tally.perhaps_isolated |= !admits;
-                miss(fact);
-            }
+        });
+        if self.network.doubtful {
+            self.note_doubts(question, endings);
         }
         tally
+    }
+
+    /// What hangs on whom the policies select.
+    fn note_doubts<S: Surroundings>(&self, question: &Question<'a, S>, endings: &mut Endings<'a>) {
+        for isolating in self.network.policies() {
+            if let Some(fact) = isolating.unless {
+                endings.miss(Missing::fact(fact, &isolating.policy.id, self.subject, question));
+            }
+        }
+    }
+
+    /// Whether some policy may isolate and does not admit for certain.
+    fn is_perhaps_denied(&self, tally: &Tally<'a>) -> bool {
+        let admits = |policy: &PolicyId| tally.perhaps_admitting.iter().any(|hit| hit.policy == policy);
+        let mut doubtful = self.network.policies().iter().filter(|isolating| isolating.unless.is_some());
+        doubtful.any(|isolating| !admits(&isolating.policy.id))
     }
 
     /// The policies that isolate: for certain, or all that may.
     fn isolating(&self, certain: bool) -> impl Iterator<Item = Hit<'a>> + use<'a> {
         let counts = move |isolating: &&Isolating| !certain || isolating.unless.is_none();
-        self.network.iter().filter(counts).map(|isolating| Hit { policy: &isolating.policy.id, rule: None })
+        self.network
+            .policies()
+            .iter()
+            .filter(counts)
+            .map(|isolating| Hit { policy: &isolating.policy.id, rule: None })
     }
 
     /// Whether a policy isolates in this direction wherever it does in the other, so that it never
     /// hides the Baseline tier alone: all that is not known of it here is whom it selects.
     fn isolates_here_too(&self, other: &Isolating) -> bool {
         let is_same = |here: &Isolating| Arc::ptr_eq(&here.policy, &other.policy);
-        self.network.iter().any(|here| is_same(here) && here.unless == Some(Fact::Subject))
+        self.network.policies().iter().any(|here| is_same(here) && here.unless == Some(Fact::Subject))
     }
 
     /// Asks the Baseline tier, unless the other direction keeps the pod from it (T3).
-    fn ask_baseline<S: Surroundings>(&self, question: &Question<'a, S>, endings: &mut Endings<'a>) -> bool {
+    fn ask_baseline<S: Surroundings>(
+        &self,
+        question: &Question<'a, S>,
+        sought: Sought,
+        endings: &mut Endings<'a>,
+    ) -> bool {
         if self.elsewhere.iter().any(|isolating| isolating.unless.is_none()) {
             return true;
         }
@@ -265,7 +350,7 @@ impl<'a> SideOf<'a> {
                 question,
             ));
         }
-        self.ask_tier(self.baseline, question, endings)
+        self.ask_tier(self.baseline, question, sought, endings)
     }
 }
 
@@ -301,18 +386,10 @@ fn note_tie<'a>(matches: &Matches<'a>, endings: &mut Endings<'a>) {
 /// What the NetworkPolicies say together.
 #[derive(Default)]
 struct Tally<'a> {
-    /// Rules that admit for certain, of policies that isolate for certain.
-    admitting: Hits<'a>,
+    /// A rule admits for certain, of a policy that isolates for certain.
+    admits: bool,
     /// Rules that admit for certain, of policies that may or may not isolate.
     perhaps_admitting: Hits<'a>,
-    /// Whether some policy may isolate and does not admit for certain.
-    perhaps_isolated: bool,
     /// Whether some rule may admit.
-    perhaps_admitted: bool,
-}
-
-impl<'a> Tally<'a> {
-    fn list(&mut self, isolating: &Isolating) -> &mut Hits<'a> {
-        if isolating.unless.is_none() { &mut self.admitting } else { &mut self.perhaps_admitting }
-    }
+    perhaps_admits: bool,
 }

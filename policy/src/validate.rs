@@ -5,8 +5,10 @@
 //!
 //! ```text
 //! Object -> metadata, spec -> selectors, blocks, ports, tiered rules -> Report -> [InvalidField]
+//! text   -> keys that are no fields ───────────────────────────────────┘
 //! ```
 
+mod fields;
 mod ip_block;
 mod metadata;
 mod network_policy;
@@ -15,17 +17,19 @@ mod report;
 mod selector;
 mod syntax;
 mod tiered;
+mod unknown;
 mod workload;
 
 pub(crate) use path::Path;
 pub(crate) use tiered::view;
+pub(crate) use unknown::unknown_keys;
 
 use crate::{Object, ObjectKey};
 use report::Report;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// A field that the API would reject.
+/// A field that the API would reject, or that it does not have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct InvalidField {
     /// The object that has it.
@@ -48,10 +52,12 @@ impl fmt::Display for InvalidField {
     }
 }
 
-/// Names what the API would reject in an object, in the order of its fields.
+/// Names what the API would reject in an object, in the order of its fields; first the keys of a
+/// policy's text that are no fields of the API.
 pub fn validate(object: &Object) -> Vec<InvalidField> {
     let key = object.key();
     let mut report = Report::new(&key);
+    report.unknown(object.unknown_keys());
     metadata::check(&mut report, object);
     match object {
         Object::Pod(pod) => workload::pod(&mut report, pod),

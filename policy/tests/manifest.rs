@@ -247,6 +247,10 @@ fn what_an_object_lacks_is_said() {
             "apiVersion: extensions/v1beta1\nkind: NetworkPolicy\nmetadata: {name: p}",
             "NetworkPolicy p: apiVersion extensions/v1beta1 is not read; write networking.k8s.io/v1",
         ),
+        (
+            "apiVersion: networking.k8s.io/v1\nkind: Networkpolicy\nmetadata: {name: p}",
+            "Networkpolicy p: there is no kind `Networkpolicy`; write `kind: NetworkPolicy`",
+        ),
     ];
     for (text, problem) in cases {
         let manifest = parse_manifest(text);

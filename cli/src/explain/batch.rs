@@ -26,25 +26,26 @@ pub(super) fn run(cluster: &Cluster, questions: impl Read, form: BatchForm) -> R
     let mut output = Output::new();
     let mut line = Vec::new();
     let mut code = ExitCode::SUCCESS;
-    loop {
+    for number in 1.. {
         // What comes next may be waited for: whoever asked sees the answers so far.
         if !questions.buffer().contains(&b'\n') && flush(&mut output)? == Reader::Gone {
             return Ok(code);
         }
         if !next(&mut questions, &mut line).context("cannot read the questions")? {
-            return Ok(code);
+            break;
         }
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let reply = answer_line(cluster, &line);
+        let reply = answer_line(cluster, &line).at_line(number);
         if reply.answer.is_err() {
             code = ExitCode::FAILURE;
         }
         if output.line(&text(&reply, form)?).context("cannot write the answers")? == Reader::Gone {
-            return Ok(code);
+            break;
         }
     }
+    Ok(code)
 }
 
 fn flush(output: &mut Output) -> anyhow::Result<Reader> {

@@ -1,25 +1,30 @@
 //! `portolan explain`: what the policies say to a connection and why, or to a file of them.
 
 mod batch;
+mod dns;
+mod duplicates;
 mod service;
+mod state;
 
 use crate::{
-    failure::{Failure, say},
+    failure::Failure,
     manifests::{self, STDIN},
     output::Output,
 };
 use anyhow::{Context as _, anyhow};
 use batch::BatchForm;
 use clap::{Args, ValueEnum};
-use portolan_policy::{BaselineReading, Cluster, Family, Place, Query, validate};
+use dns::DnsArgs;
+use portolan_policy::{BaselineReading, Cluster, Explanation, Family, Place, Query};
+use serde::Serialize;
 use service::Service;
+use state::Remarks;
 use std::{
     fs::File,
     io::{Read, stdin},
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tracing::debug;
 
 /// Say what the policies of some manifests say to a connection, or to many.
 #[derive(Debug, Args)]
@@ -32,6 +37,8 @@ pub(crate) struct ExplainArgs {
     /// Answer the questions of this file, one in JSON on each line (`-` is standard input).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "port", "family"])]
     batch: Option<PathBuf>,
+    #[command(flatten)]
+    dns: DnsArgs,
     /// Words, JSON, or JSON on one line; a batch is answered in JSON lines unless text is asked for.
     #[arg(short, long, value_enum, value_name = "text|json|jsonl", hide_possible_values = true)]
     output: Option<Form>,
@@ -49,9 +56,9 @@ struct Single {
     #[arg(long, value_name = "NS/POD|IP", required_unless_present = "batch")]
     from: Option<Place>,
     /// Whom it is to reach.
-    #[arg(long, value_name = "NS/POD|IP", required_unless_present = "batch")]
+    #[arg(long, value_name = "NS/POD|svc:NS/NAME|IP", required_unless_present = "batch")]
     to: Option<Place>,
-    /// The destination port, such as 5432/tcp, 53/udp, 80 (TCP) or icmp.
+    /// The destination port as a number, such as 5432/tcp, 53/udp, 3868/sctp or 80 (TCP); or icmp, icmpv6.
     #[arg(long, value_name = "PORT/PROTOCOL", required_unless_present = "batch")]
     port: Option<Service>,
     /// The address family, where both ends have both.
@@ -84,19 +91,20 @@ impl From<Baseline> for BaselineReading {
 
 /// Answers from manifests alone.
 pub(crate) fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
-    let ExplainArgs { manifests, single, batch, output, baseline } = args;
+    let ExplainArgs { manifests, single, batch, dns, output, baseline } = args;
     let paths: Vec<&Path> = manifests.iter().map(PathBuf::as_path).chain(batch.as_deref()).collect();
     manifests::check_stdin(&paths)?;
     // A file of questions that is not there is told before the manifests are read.
     let questions = batch.map(|path| open(&path)).transpose()?;
-    let mut cluster = cluster(&manifests)?;
+    let (mut cluster, remarks) = state::cluster(&manifests)?;
+    dns.tell(&mut cluster)?;
     cluster.set_baseline_reading(baseline.into());
     match (questions, single.query()) {
         (Some(questions), _) => {
             let form = if output == Some(Form::Text) { BatchForm::Text } else { BatchForm::Jsonl };
             batch::run(&cluster, questions, form)
         }
-        (None, Some(query)) => explain(&cluster, &query, output.unwrap_or(Form::Text)),
+        (None, Some(query)) => explain(&cluster, &query, output.unwrap_or(Form::Text), &remarks),
         (None, None) => Err(Failure::usage(anyhow!("give --from, --to and --port, or --batch"))),
     }
 }
@@ -116,40 +124,23 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     Ok(Box::new(file))
 }
 
-/// The cluster of the manifests; what is wrong with them is said on standard error.
-fn cluster(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
-    let manifests = manifests::read(paths)?;
-    manifests.problems.iter().for_each(say);
-    for kind in &manifests.ignored {
-        if kind.to_lowercase().contains("networkpolic") {
-            say(format_args!(
-                "warning: {kind}: policies of this kind are not judged, so an answer may be wrong; Portolan reads \
-                 NetworkPolicy, ClusterNetworkPolicy, AdminNetworkPolicy and BaselineAdminNetworkPolicy"
-            ));
-        } else {
-            debug!(kind, "Objects of this kind say nothing about connections.");
-        }
-    }
-    if manifests.objects.is_empty() {
-        return Err(anyhow!("the manifests hold no object that Portolan knows: give Pods, policies, …"));
-    }
-    for (index, object) in manifests.objects.iter().enumerate() {
-        for invalid in validate(object) {
-            say(format_args!("{}: warning: {invalid}", manifests.file(index)));
-        }
-    }
-    let (cluster, problems) = manifests.cluster();
-    problems.iter().for_each(say);
-    Ok(cluster)
+/// An explanation with what is wrong with the manifests.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    explanation: &'a Explanation,
+    #[serde(flatten)]
+    remarks: &'a Remarks,
 }
 
 /// Answers one question; that it was answered is all that the exit code says.
-fn explain(cluster: &Cluster, query: &Query, form: Form) -> Result<ExitCode, Failure> {
+fn explain(cluster: &Cluster, query: &Query, form: Form, remarks: &Remarks) -> Result<ExitCode, Failure> {
     let explanation = query.explain(cluster).map_err(anyhow::Error::new)?;
+    let told = Told { explanation: &explanation, remarks };
     let text = match form {
         Form::Text => explanation.to_string(),
-        Form::Json => serde_json::to_string_pretty(&explanation).context("cannot write the answer")?,
-        Form::Jsonl => serde_json::to_string(&explanation).context("cannot write the answer")?,
+        Form::Json => serde_json::to_string_pretty(&told).context("cannot write the answer")?,
+        Form::Jsonl => serde_json::to_string(&told).context("cannot write the answer")?,
     };
     let mut output = Output::new();
     output.line(&text).and_then(|_reader| output.flush()).context("cannot write the answer")?;

@@ -19,13 +19,13 @@ impl FromStr for Service {
             None if text.starts_with(|first: char| first.is_ascii_digit()) => (Some(text), "TCP"),
             None => (None, text),
         };
-        let protocol: Protocol = protocol.parse().map_err(|error| format!("{error}"))?;
+        let protocol: Protocol = protocol.parse().map_err(|_unknown| wrong(protocol, "protocol"))?;
         match port {
             Some(_) if !protocol.has_ports() => {
                 Err(format!("{protocol} has no port: write {protocol} alone"))
             }
             None if protocol.has_ports() => {
-                Err(format!("{protocol} needs a port: write such as 80/{protocol}"))
+                Err(format!("{protocol} needs a port: write such as 80/{}", protocol.as_str().to_lowercase()))
             }
             port => Ok(Self { port: port.map(number).transpose()?, protocol }),
         }
@@ -35,7 +35,14 @@ impl FromStr for Service {
 fn number(text: &str) -> Result<u16, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|port| digits && *port != 0);
-    number.ok_or_else(|| format!("`{text}` is no port: write a number from 1 to 65535"))
+    number.ok_or_else(|| wrong(text, "port number"))
+}
+
+fn wrong(text: &str, what: &str) -> String {
+    format!(
+        "`{text}` is no {what}: write a number from 1 to 65535 and tcp, udp or sctp, such as 5432/tcp or 53/udp; a \
+         number alone is TCP; ICMP is icmp or icmpv6 alone; names of ports are not read"
+    )
 }
 
 #[cfg(test)]
@@ -50,6 +57,18 @@ mod tests {
         assert_eq!("80".parse(), service(Some(80), Protocol::Tcp));
         assert_eq!("icmp".parse(), service(None, Protocol::Icmp));
         assert_eq!("ICMPv6".parse(), service(None, Protocol::Icmpv6));
+    }
+
+    #[test]
+    fn what_is_refused_is_told_with_what_is_accepted() {
+        let told = |text: &str| text.parse::<Service>().unwrap_err();
+        assert!(
+            told("dns/udp").starts_with("`dns` is no port number: write a number from 1 to 65535 and tcp")
+        );
+        assert!(told("5432/tpc").starts_with("`tpc` is no protocol: write a number"));
+        assert!(told("http").ends_with("ICMP is icmp or icmpv6 alone; names of ports are not read"));
+        assert_eq!(told("8/icmp"), "ICMP has no port: write ICMP alone");
+        assert_eq!(told("tcp"), "TCP needs a port: write such as 80/tcp");
     }
 
     #[test]

@@ -177,10 +177,10 @@ fn changed(old: Object, kind: Kind, number: u32) -> Object {
     match (old, kind) {
         (Object::Pod(pod), Kind::PodNew) => new_pod(*pod, number).into(),
         (Object::Pod(pod), _) => relabelled_pod(*pod, number).into(),
-        (Object::NetworkPolicy(policy), Kind::PolicyNew) => new_policy(*policy, number).into(),
-        (Object::NetworkPolicy(policy), _) => longer_policy(*policy, number).into(),
+        (Object::NetworkPolicy(policy), Kind::PolicyNew) => new_policy(policy.into_inner(), number).into(),
+        (Object::NetworkPolicy(policy), _) => longer_policy(policy.into_inner(), number).into(),
         (Object::Namespace(namespace), _) => relabelled_namespace(*namespace, number).into(),
-        (Object::ClusterNetworkPolicy(policy), _) => other_priority(*policy, number).into(),
+        (Object::ClusterNetworkPolicy(policy), _) => other_priority(policy.into_inner(), number).into(),
         (other, _) => other,
     }
 }

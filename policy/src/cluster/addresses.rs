@@ -155,11 +155,10 @@ impl Holders {
 impl AddressBook {
     /// Who claims an address.
     pub(super) fn claims(&self, ip: IpAddr) -> Claims<'_> {
-        let key = key(ip);
-        if let Some(holder) = self.single.get(key) {
+        if let Some(holder) = self.single.get(ip) {
             return Claims { pods: Claimants::One(holder), others: None };
         }
-        let others = self.others.get(&key).map(AsRef::as_ref);
+        let others = self.others.get(&key(ip)).map(AsRef::as_ref);
         let pods = match others.map_or(&[][..], |holders| &holders.pods) {
             [] => Claimants::Nobody,
             [holder] => Claimants::One(*holder),
@@ -186,14 +185,14 @@ impl AddressBook {
     pub(super) fn add_host_pod(&mut self, pod: &Arc<Pod>) {
         if pod.node.is_some() {
             for ip in &pod.ips {
-                self.change(key(*ip), |holders| insert(&mut holders.host_pods, pod));
+                self.change(*ip, |holders| insert(&mut holders.host_pods, pod));
             }
         }
     }
 
     pub(super) fn remove_host_pod(&mut self, pod: &Arc<Pod>) {
         for ip in &pod.ips {
-            self.change(key(*ip), |holders| holders.host_pods.retain(|claim| !Arc::ptr_eq(claim, pod)));
+            self.change(*ip, |holders| holders.host_pods.retain(|claim| !Arc::ptr_eq(claim, pod)));
         }
     }
 
@@ -203,19 +202,19 @@ impl AddressBook {
             return;
         }
         let holder = PodHolder { pod: self.pods.insert(Arc::clone(pod)), plan };
-        for key in pod.ips.iter().map(|ip| key(*ip)) {
-            match (self.single.get(key), self.others.contains_key(&key)) {
-                (None, false) => self.single.insert(key, holder),
-                _ => self.add_claim(key, holder),
+        for ip in pod.ips.iter().copied() {
+            match (self.single.get(ip), self.others.contains_key(&key(ip))) {
+                (None, false) => self.single.insert(ip, holder),
+                _ => self.add_claim(ip, holder),
             }
         }
     }
 
     /// Adds a pod to the other claimants of an address, by name.
-    fn add_claim(&mut self, key: Key, holder: PodHolder) {
+    fn add_claim(&mut self, ip: IpAddr, holder: PodHolder) {
         let pods = self.pods.clone();
         let name = |holder: &PodHolder| pods.get(holder.pod).map(|pod| (pod.namespace(), &*pod.name));
-        self.change(key, |holders| {
+        self.change(ip, |holders| {
             let at = holders.pods.partition_point(|other| name(other) < name(&holder));
             holders.pods.insert(at, holder);
         });
@@ -223,11 +222,11 @@ impl AddressBook {
 
     pub(super) fn remove_pod(&mut self, pod: &Arc<Pod>) {
         let Some(holder) = pod.ips.first().and_then(|ip| self.holder_of(*ip, pod)) else { return };
-        for key in pod.ips.iter().map(|ip| key(*ip)) {
-            if self.single.get(key) == Some(holder) {
-                self.single.remove(key);
+        for ip in pod.ips.iter().copied() {
+            if self.single.get(ip) == Some(holder) {
+                self.single.remove(ip);
             } else {
-                self.change(key, |holders| holders.pods.retain(|claim| *claim != holder));
+                self.change(ip, |holders| holders.pods.retain(|claim| *claim != holder));
             }
         }
         self.pods.remove(holder.pod);
@@ -245,16 +244,16 @@ impl AddressBook {
 
     pub(super) fn add_node(&mut self, name: &Arc<str>, node: &Node) {
         for ip in &node.status {
-            self.change(key(*ip), |holders| insert(&mut holders.nodes, name));
+            self.change(*ip, |holders| insert(&mut holders.nodes, name));
         }
         for ip in &node.extra {
-            self.change(key(*ip), |holders| insert(&mut holders.extra_nodes, name));
+            self.change(*ip, |holders| insert(&mut holders.extra_nodes, name));
         }
     }
 
     pub(super) fn remove_node(&mut self, name: &Arc<str>, node: &Node) {
         for ip in &node.all {
-            self.change(key(*ip), |holders| {
+            self.change(*ip, |holders| {
                 holders.nodes.retain(|claim| claim != name);
                 holders.extra_nodes.retain(|claim| claim != name);
             });
@@ -263,7 +262,7 @@ impl AddressBook {
 
     pub(super) fn add_service(&mut self, service: &Arc<Service>) {
         for ip in &service.ips {
-            self.change(key(*ip), |holders| insert(&mut holders.services, service));
+            self.change(*ip, |holders| insert(&mut holders.services, service));
         }
         for dialled in service.node_ports() {
             let mut services = self.node_ports.remove(&dialled).unwrap_or_default();
@@ -274,7 +273,7 @@ impl AddressBook {
 
     pub(super) fn remove_service(&mut self, service: &Arc<Service>) {
         for ip in &service.ips {
-            self.change(key(*ip), |holders| holders.services.retain(|claim| !Arc::ptr_eq(claim, service)));
+            self.change(*ip, |holders| holders.services.retain(|claim| !Arc::ptr_eq(claim, service)));
         }
         for dialled in service.node_ports() {
             let mut services = self.node_ports.remove(&dialled).unwrap_or_default();
@@ -297,14 +296,15 @@ impl AddressBook {
     }
 
     /// Changes who claims an address, and keeps it in the table where it belongs.
-    fn change(&mut self, key: Key, change: impl FnOnce(&mut Holders)) {
+    fn change(&mut self, ip: IpAddr, change: impl FnOnce(&mut Holders)) {
+        let key = key(ip);
         let mut holders = self.others.remove(&key).unwrap_or_default();
-        if let Some(pod) = self.single.remove(key) {
+        if let Some(pod) = self.single.remove(ip) {
             Arc::make_mut(&mut holders).pods.push(pod);
         }
         change(Arc::make_mut(&mut holders));
         if let Some(pod) = holders.single() {
-            self.single.insert(key, pod);
+            self.single.insert(ip, pod);
         } else if !(holders.pods.is_empty() && holders.is_empty_beside_pods()) {
             self.others.insert(key, holders);
         }

@@ -17,6 +17,7 @@ use crate::{
     BaselineReading, Connection, Decision, Pod, SideVerdict,
     endings::{Endings, Missing},
     evaluation::{Evaluation, Side},
+    marks::Marks,
     network_policy::Direction,
     peer::Peer,
     port::Dialled,
@@ -30,6 +31,15 @@ use std::net::IpAddr;
 pub(super) struct Party<'a> {
     pub(super) ip: IpAddr,
     pub(super) claims: Claims<'a>,
+    /// The pod that alone claims it.
+    pub(super) claimant: Option<Claimant<'a>>,
+}
+
+/// A pod that claims an address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claimant<'a> {
+    pub(super) holder: PodHolder,
+    pub(super) plan: &'a Plan,
 }
 
 /// Both ends of a connection.
@@ -50,7 +60,8 @@ impl Cluster {
     /// What the policies say about a connection, both sides, without copying anything.
     ///
     /// A destination that is a service address stands for its ready endpoints: what holds for all
-    /// of them is decided, what differs is undecidable. Without endpoints it is a plain address.
+    /// of them is decided, what differs is undecidable. Without a port it stands for those of all
+    /// ports; without endpoints it is a plain address.
     pub fn evaluate(&self, connection: &Connection) -> Evaluation<'_> {
         let connection = connection.canonical();
         let parties = Parties {
@@ -58,7 +69,7 @@ impl Cluster {
             destination: self.party(connection.destination),
             own_address: connection.is_own_address(),
         };
-        self.evaluate_parties(&connection, parties)
+        self.evaluate_parties(&connection, &parties)
     }
 
     /// What the policies say about a connection whose ends are known to be these pods, whoever else
@@ -71,7 +82,7 @@ impl Cluster {
     ) -> Decision {
         let connection = connection.canonical();
         let parties = self.parties(&connection, source, destination);
-        self.evaluate_parties(&connection, parties).to_decision()
+        self.evaluate_parties(&connection, &parties).to_decision()
     }
 
     /// Both ends, where a pod is named with that pod as the one claimant.
@@ -92,34 +103,31 @@ impl Cluster {
     pub(super) fn evaluate_parties<'a>(
         &'a self,
         connection: &Connection,
-        parties: Parties<'a>,
+        parties: &Parties<'a>,
     ) -> Evaluation<'a> {
         if parties.own_address {
             let side = || Side::plain(SideVerdict::NotApplicable);
             return Evaluation { egress: side(), ingress: side() };
         }
         match parties.destination.claims {
-            Claims { pods: Claimants::Nobody, others: Some(_) } => match self.backends(connection) {
-                Some(backends) => self.evaluate_service(connection, parties.source, &backends),
-                None => self.evaluate_direct(connection, parties),
-            },
+            Claims { pods: Claimants::Nobody, others: Some(_) } => self.evaluate_address(connection, parties),
             _ => self.evaluate_direct(connection, parties),
         }
     }
 
     /// Over every backend that the connection may be translated to (U2).
-    fn evaluate_service<'a>(
+    pub(super) fn evaluate_service<'a>(
         &'a self,
         connection: &Connection,
-        source: Party<'a>,
+        source: &Party<'a>,
         backends: &Backends<'_>,
     ) -> Evaluation<'a> {
         let (mut egress, mut ingress) = (Endings::default(), Endings::default());
         for (ip, port) in &backends.endpoints {
             let translated = Connection { destination: *ip, port: Some(*port), ..*connection };
-            let parties = Parties { source, destination: self.party(*ip), own_address: false };
-            egress.or(self.side(Direction::Egress, &translated, parties, true));
-            ingress.or(self.side(Direction::Ingress, &translated, parties, true));
+            let parties = Parties { source: *source, destination: self.party(*ip), own_address: false };
+            self.ask_side(Direction::Egress, &translated, &parties, true, &mut egress);
+            self.ask_side(Direction::Ingress, &translated, &parties, true, &mut ingress);
         }
         for side in [&mut egress, &mut ingress].into_iter().filter(|_| backends.endpoints.len() > 1) {
             side.miss(Missing::Words(format!(
@@ -131,41 +139,68 @@ impl Cluster {
     }
 
     /// Over the tuple as it is.
-    fn evaluate_direct<'a>(&'a self, connection: &Connection, parties: Parties<'a>) -> Evaluation<'a> {
+    pub(super) fn evaluate_direct<'a>(
+        &'a self,
+        connection: &Connection,
+        parties: &Parties<'a>,
+    ) -> Evaluation<'a> {
         Evaluation {
-            egress: self.side(Direction::Egress, connection, parties, false).side(),
-            ingress: self.side(Direction::Ingress, connection, parties, false).side(),
+            egress: self.side(Direction::Egress, connection, parties, false),
+            ingress: self.side(Direction::Ingress, connection, parties, false),
         }
     }
 
-    /// One side: its subject is the end that the direction is about.
+    /// One side alone.
     pub(super) fn side<'a>(
         &'a self,
         direction: Direction,
         connection: &Connection,
-        parties: Parties<'a>,
+        parties: &Parties<'a>,
         through_service: bool,
-    ) -> Endings<'a> {
+    ) -> Side<'a> {
+        let mut endings = Endings::default();
+        self.ask_side(direction, connection, parties, through_service, &mut endings);
+        endings.side()
+    }
+
+    /// How one side may end: its subject is the end that the direction is about.
+    pub(super) fn ask_side<'a>(
+        &'a self,
+        direction: Direction,
+        connection: &Connection,
+        parties: &Parties<'a>,
+        through_service: bool,
+        endings: &mut Endings<'a>,
+    ) {
         let (subject, peer) = match direction {
-            Direction::Egress => (parties.source, parties.destination),
-            Direction::Ingress => (parties.destination, parties.source),
+            Direction::Egress => (&parties.source, &parties.destination),
+            Direction::Ingress => (&parties.destination, &parties.source),
         };
-        let asked = Asked { cluster: self, direction, connection, peer, through_service };
-        match subject.claims.pods {
-            Claimants::Nobody => Endings::not_applicable(),
-            Claimants::One(subject) => asked.about(subject),
-            Claimants::Several(claimants) => {
-                let mut endings = Endings::default();
+        match (subject.claimant, subject.claims.pods) {
+            (Some(claimant), _) => {
+                Asked { cluster: self, direction, connection, peer, through_service }
+                    .about(claimant, endings);
+            }
+            (None, Claimants::Several(claimants)) => {
                 endings.open();
                 endings.deny([]);
                 endings.miss(Missing::Words(self.contested(subject.ip, claimants)));
-                endings
             }
+            (None, Claimants::Nobody | Claimants::One(_)) => endings.not_applicable(),
         }
     }
 
     pub(super) fn party(&self, ip: IpAddr) -> Party<'_> {
-        Party { ip, claims: self.addresses.claims(ip) }
+        let claims = self.addresses.claims(ip);
+        let claimant = match claims.pods {
+            Claimants::One(holder) => self.claimant(holder),
+            Claimants::Nobody | Claimants::Several(_) => None,
+        };
+        Party { ip, claims, claimant }
+    }
+
+    pub(super) fn claimant(&self, holder: PodHolder) -> Option<Claimant<'_>> {
+        Some(Claimant { holder, plan: self.plans.get(holder.plan)? })
     }
 }
 
@@ -175,64 +210,63 @@ pub(super) struct Asked<'a, 'q> {
     pub(super) cluster: &'a Cluster,
     pub(super) direction: Direction,
     pub(super) connection: &'q Connection,
-    pub(super) peer: Party<'a>,
+    pub(super) peer: &'q Party<'a>,
     pub(super) through_service: bool,
 }
 
 impl<'a> Asked<'a, '_> {
-    fn about(&self, subject: PodHolder) -> Endings<'a> {
-        match self.peer.claims.pods {
-            Claimants::Nobody => self.beside_address(subject),
-            Claimants::One(peer) => self.beside_pod(subject, peer),
-            Claimants::Several(claimants) => {
-                let mut endings = Endings::default();
-                for peer in claimants {
-                    endings.or(self.beside_pod(subject, *peer));
+    fn about(&self, subject: Claimant<'a>, endings: &mut Endings<'a>) {
+        match (self.peer.claimant, self.peer.claims.pods) {
+            (Some(peer), _) => self.beside_pod(subject, peer, endings),
+            (None, Claimants::Several(claimants)) => {
+                for peer in claimants.iter().filter_map(|holder| self.cluster.claimant(*holder)) {
+                    self.beside_pod(subject, peer, endings);
                 }
                 endings.miss(Missing::Words(self.cluster.contested(self.peer.ip, claimants)));
-                endings
             }
+            (None, Claimants::Nobody | Claimants::One(_)) => self.beside_address(subject, endings),
         }
     }
 
     /// The peer is a pod; a pod and itself are no matter for policies (N31) but through a service.
-    fn beside_pod(&self, subject: PodHolder, peer: PodHolder) -> Endings<'a> {
-        if subject.pod == peer.pod && !self.through_service {
-            return Endings::not_applicable();
+    fn beside_pod(&self, subject: Claimant<'a>, peer: Claimant<'a>, endings: &mut Endings<'a>) {
+        if subject.holder.pod == peer.holder.pod && !self.through_service {
+            endings.not_applicable();
+        } else {
+            self.ask_tiers(subject, Some(peer), endings);
         }
-        self.tiers(subject, Some(peer))
     }
 
     /// The peer is a plain address; what comes from the subject's own node is exempt (N32).
-    fn beside_address(&self, subject: PodHolder) -> Endings<'a> {
+    fn beside_address(&self, subject: Claimant<'a>, endings: &mut Endings<'a>) {
         let is_ingress = self.direction == Direction::Ingress;
         let Some(holders) = self.peer.claims.others.filter(|holders| is_ingress && holders.has_node()) else {
-            return self.tiers(subject, None);
+            return self.ask_tiers(subject, None, endings);
         };
-        let Some(pod) = self.cluster.addresses.pod(subject) else { return Endings::not_applicable() };
+        let Some(pod) = self.cluster.addresses.pod(subject.holder) else { return endings.not_applicable() };
         let reason = match pod.node.as_deref().map(|node| holders.belongs_to(node)) {
-            Some(Belongs::Yes) => return Endings::not_applicable(),
-            Some(Belongs::No) => return self.tiers(subject, None),
+            Some(Belongs::Yes) => return endings.not_applicable(),
+            Some(Belongs::No) => return self.ask_tiers(subject, None, endings),
             Some(Belongs::Contested) => format!("several nodes claim the address {}", self.peer.ip),
             None => format!("the node of pod {} is not known", pod.title()),
         };
-        let mut endings = self.tiers(subject, None);
+        let mut unless_exempt = Endings::default();
+        self.ask_tiers(subject, None, &mut unless_exempt);
         // Exempt or not, it may be allowed.
-        if endings.may_deny() {
+        if unless_exempt.may_deny() {
             endings.open();
             endings.miss(Missing::Words(reason));
         }
-        endings
+        endings.or(unless_exempt);
     }
 
-    fn tiers(&self, subject: PodHolder, peer: Option<PodHolder>) -> Endings<'a> {
-        let Some(plan) = self.cluster.plan(subject) else { return Endings::not_applicable() };
-        self.side_of(subject, plan, peer).endings(&self.question(plan, peer))
+    fn ask_tiers(&self, subject: Claimant<'a>, peer: Option<Claimant<'a>>, endings: &mut Endings<'a>) {
+        self.side_of(subject, peer).ask(&self.question(subject, peer), endings);
     }
 
     /// The policies that speak about the subject.
-    pub(super) fn side_of(&self, subject: PodHolder, plan: &'a Plan, peer: Option<PodHolder>) -> SideOf<'a> {
-        let direction = self.direction;
+    pub(super) fn side_of(&self, subject: Claimant<'a>, peer: Option<Claimant<'a>>) -> SideOf<'a> {
+        let (direction, plan) = (self.direction, subject.plan);
         let other = match direction {
             Direction::Egress => Direction::Ingress,
             Direction::Ingress => Direction::Egress,
@@ -241,30 +275,35 @@ impl<'a> Asked<'a, '_> {
             direction,
             subject: plan.template(),
             admin: plan.admin(direction),
-            network: plan.isolating(direction),
+            network: plan.network(direction),
             baseline: plan.baseline(direction),
             elsewhere: match self.cluster.baseline_reading {
                 BaselineReading::PerDirection => &[],
-                BaselineReading::AnyDirection => plan.isolating(other),
+                BaselineReading::AnyDirection => plan.network(other).policies(),
             },
             hairpin: self.itself(subject, peer),
         }
     }
 
     /// The pod, where it reaches itself.
-    fn itself(&self, subject: PodHolder, peer: Option<PodHolder>) -> Option<&'a Pod> {
-        let holder = peer.filter(|peer| peer.pod == subject.pod)?;
-        self.cluster.addresses.pod(holder).map(AsRef::as_ref)
+    fn itself(&self, subject: Claimant<'a>, peer: Option<Claimant<'a>>) -> Option<&'a Pod> {
+        let claimant = peer.filter(|peer| peer.holder.pod == subject.holder.pod)?;
+        self.cluster.addresses.pod(claimant.holder).map(AsRef::as_ref)
     }
 
-    pub(super) fn question(&self, subject: &'a Plan, peer: Option<PodHolder>) -> Question<'a, Cluster> {
-        let peer = peer.and_then(|peer| self.cluster.plan(peer));
+    pub(super) fn question(
+        &self,
+        subject: Claimant<'a>,
+        peer: Option<Claimant<'a>>,
+    ) -> Question<'a, Cluster> {
+        let peer = peer.map(|peer| peer.plan);
         let destination = match self.direction {
             Direction::Egress => peer,
-            Direction::Ingress => Some(subject),
+            Direction::Ingress => Some(subject.plan),
         };
         Question {
             peer: Peer { ip: self.peer.ip, pod: peer.map(Plan::peer) },
+            marks: peer.map_or(Marks::NONE, Plan::marks),
             dialled: Dialled {
                 port: self.connection.port,
                 protocol: self.connection.protocol,
@@ -276,21 +315,20 @@ impl<'a> Asked<'a, '_> {
 }
 
 impl Cluster {
-    /// The plan of a pod's template.
-    pub(super) fn plan(&self, holder: PodHolder) -> Option<&Plan> {
-        self.plans.get(holder.plan)
-    }
-
     /// The same party with one claimant only, where it is one.
     fn narrowed<'a>(&'a self, mut party: Party<'a>, pod: Option<&Pod>) -> Party<'a> {
         let is_it = |holder: &&PodHolder| {
             self.addresses.pod(**holder).zip(pod).is_some_and(|(held, pod)| held.is(pod))
         };
         match party.claims.pods {
-            _ if pod.is_some_and(|pod| !pod.in_pod_network()) => party.claims.pods = Claimants::Nobody,
+            _ if pod.is_some_and(|pod| !pod.in_pod_network()) => {
+                party.claims.pods = Claimants::Nobody;
+                party.claimant = None;
+            }
             Claimants::Several(claimants) => {
                 if let Some(holder) = claimants.iter().find(is_it) {
                     party.claims.pods = Claimants::One(*holder);
+                    party.claimant = self.claimant(*holder);
                 }
             }
             Claimants::Nobody | Claimants::One(_) => {}

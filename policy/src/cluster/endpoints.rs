@@ -2,10 +2,11 @@
 
 use super::Cluster;
 use crate::{
-    Connection,
-    service::{Endpoints, Service},
+    Connection, Owner,
+    service::{Endpoints, Service, ServicePort},
 };
 use imbl::OrdMap;
+use smallvec::{SmallVec, smallvec};
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 /// The EndpointSlices of a namespace, by the service that they stand behind.
@@ -34,15 +35,36 @@ impl ServiceEndpoints {
         self.slices.entry(service).or_default().insert(slice, Arc::new(endpoints));
     }
 
-    /// The endpoints behind a service.
-    fn of(&self, service: &str) -> impl Iterator<Item = &Endpoints> {
-        self.slices.get(service).into_iter().flat_map(OrdMap::values).map(AsRef::as_ref)
+    /// What a slice holds.
+    pub(super) fn get(&self, slice: &str) -> Option<&Endpoints> {
+        self.slices.get(self.services.get(slice)?)?.get(slice).map(AsRef::as_ref)
+    }
+
+    /// The slices of a service; `None` where not one is known.
+    fn of(&self, service: &str) -> Option<&OrdMap<Arc<str>, Arc<Endpoints>>> {
+        self.slices.get(service)
     }
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.services.is_empty()
     }
+}
+
+/// One way in which an address that no pod holds may be dialled.
+pub(super) struct Way<'a> {
+    /// With the port of the service where the question left it open.
+    pub(super) connection: Connection,
+    pub(super) behind: Behind<'a>,
+}
+
+/// What stands behind an address and port.
+pub(super) enum Behind<'a> {
+    /// The address itself: no service is dialled, or one without ready endpoints.
+    Address,
+    Backends(Backends<'a>),
+    /// What stands behind this service is not known: no EndpointSlice of it is.
+    Unknown(&'a Service),
 }
 
 /// What a connection to a service may be translated to.
@@ -54,19 +76,54 @@ pub(super) struct Backends<'a> {
 }
 
 impl Cluster {
-    /// The backends of the service that a connection dials; `None` where it dials none, or one
-    /// without ready endpoints.
-    pub(super) fn backends(&self, connection: &Connection) -> Option<Backends<'_>> {
-        let (dialled, protocol) = (connection.destination, connection.protocol);
-        let port = connection.port?;
-        let service = self.addresses.service_at(dialled, port, protocol)?;
-        let service_port = service.port(port, protocol).or_else(|| service.node_port(port, protocol))?;
-        let scope = self.scopes.get(service.namespace.as_str())?;
-        let endpoints: BTreeSet<_> = scope
-            .endpoints
-            .of(&service.name)
-            .flat_map(|endpoints| endpoints.behind(service_port, dialled))
-            .collect();
-        (!endpoints.is_empty()).then_some(Backends { service, endpoints })
+    /// The ways in which a connection may be dialled: without a port, one for each port of its
+    /// protocol that a service has at the address; else one.
+    pub(super) fn ways(&self, connection: &Connection) -> SmallVec<[Way<'_>; 1]> {
+        let ports = match connection.port {
+            None => self.service_ports(connection),
+            Some(_) => BTreeSet::new(),
+        };
+        if ports.is_empty() {
+            return smallvec![Way { connection: *connection, behind: self.behind(connection) }];
+        }
+        let dialled = ports.into_iter().map(|port| Connection { port: Some(port), ..*connection });
+        dialled.map(|connection| Way { connection, behind: self.behind(&connection) }).collect()
+    }
+
+    /// The ports of a protocol that services have at an address of theirs; an address of a node is
+    /// the node's while nobody says which port.
+    fn service_ports(&self, connection: &Connection) -> BTreeSet<u16> {
+        let Connection { destination, protocol, .. } = connection;
+        if !matches!(self.owner(*destination), Owner::Service(_)) {
+            return BTreeSet::new();
+        }
+        let services = self.scopes.values().flat_map(|scope| scope.services.values());
+        let there = services.filter(|service| service.ips.contains(destination));
+        there.flat_map(|service| service.ports_of(*protocol)).collect()
+    }
+
+    /// What stands behind the address and port that a connection dials.
+    fn behind(&self, connection: &Connection) -> Behind<'_> {
+        self.dialled(connection).map_or(Behind::Address, |(service, port)| {
+            let endpoints = self.scopes.get(service.namespace.as_str()).map(|scope| &scope.endpoints);
+            let Some(slices) = endpoints.and_then(|endpoints| endpoints.of(&service.name)) else {
+                return Behind::Unknown(service);
+            };
+            let endpoints: BTreeSet<_> =
+                slices.values().flat_map(|slice| slice.behind(port, connection.destination)).collect();
+            if endpoints.is_empty() {
+                Behind::Address
+            } else {
+                Behind::Backends(Backends { service, endpoints })
+            }
+        })
+    }
+
+    /// The service that a connection dials, and which port of it.
+    fn dialled(&self, connection: &Connection) -> Option<(&Service, &ServicePort)> {
+        let (port, protocol) = (connection.port?, connection.protocol);
+        let service = self.addresses.service_at(connection.destination, port, protocol)?;
+        let known = service.port(port, protocol).or_else(|| service.node_port(port, protocol))?;
+        Some((service, known))
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Cluster,
     addresses::Claimants,
     decide::{Asked, Parties, Party},
+    endpoints::{Behind, Way},
 };
 use crate::{
     Connection, Pod, PolicyKind,
@@ -16,6 +17,7 @@ use crate::{
     tier_policy::TierPolicy,
     tiers::SideOf,
 };
+use std::net::IpAddr;
 
 /// A decision with everything that it was made from.
 pub(crate) struct Inspection<'a> {
@@ -26,7 +28,7 @@ pub(crate) struct Inspection<'a> {
     pub(crate) source: Vec<&'a Pod>,
     /// The pods that claim the destination address.
     pub(crate) destination: Vec<&'a Pod>,
-    /// The service that was dialled, where it has endpoints.
+    /// The service that was dialled, where it has endpoints and is one.
     pub(crate) service: Option<&'a Service>,
     /// The connection itself or, through a service, what it may be translated to; never empty.
     pub(crate) routes: Vec<Route<'a>>,
@@ -73,12 +75,12 @@ impl Cluster {
     ) -> Inspection<'_> {
         let connection = connection.canonical();
         let parties = self.parties(&connection, source, destination);
-        let (service, routes) = self.routes(connection, parties);
+        let (service, routes) = self.routes(connection, &parties);
         Inspection {
             connection,
-            evaluation: self.evaluate_parties(&connection, parties),
-            source: self.claimants(parties.source),
-            destination: self.claimants(parties.destination),
+            evaluation: self.evaluate_parties(&connection, &parties),
+            source: self.claimants(&parties.source),
+            destination: self.claimants(&parties.destination),
             service,
             routes,
         }
@@ -121,30 +123,49 @@ impl Cluster {
     fn routes<'a>(
         &'a self,
         connection: Connection,
-        parties: Parties<'a>,
+        parties: &Parties<'a>,
     ) -> (Option<&'a Service>, Vec<Route<'a>>) {
         let is_pod = !matches!(parties.destination.claims.pods, Claimants::Nobody);
-        let direct = is_pod || parties.own_address;
-        let Some(backends) = self.backends(&connection).filter(|_| !direct) else {
+        if is_pod || parties.own_address {
             let evaluation = self.evaluate_parties(&connection, parties);
             return (None, vec![self.route(connection, parties, false, evaluation)]);
-        };
-        let routes = backends.endpoints.iter().map(|(ip, port)| {
-            let translated = Connection { destination: *ip, port: Some(*port), ..connection };
-            let parties =
-                Parties { source: parties.source, destination: self.party(*ip), own_address: false };
-            let side = |direction| self.side(direction, &translated, parties, true).side();
-            let evaluation =
-                Evaluation { egress: side(Direction::Egress), ingress: side(Direction::Ingress) };
-            self.route(translated, parties, true, evaluation)
-        });
-        (Some(backends.service), routes.collect())
+        }
+        let ways = self.ways(&connection);
+        let routes = ways.iter().flat_map(|way| self.routes_of(way, parties)).collect();
+        (service_of(&ways), routes)
+    }
+
+    fn routes_of<'a>(&'a self, way: &Way<'_>, parties: &Parties<'a>) -> Vec<Route<'a>> {
+        let direct = || self.route(way.connection, parties, false, self.evaluate_way(way, parties));
+        match &way.behind {
+            Behind::Address => vec![direct()],
+            // Policies are asked about what stands behind, so there is nothing to lay open.
+            Behind::Unknown(_) => vec![Route { egress: None, ingress: None, ..direct() }],
+            Behind::Backends(backends) => {
+                let endpoints = backends.endpoints.iter();
+                endpoints.map(|endpoint| self.translated(way.connection, parties.source, *endpoint)).collect()
+            }
+        }
+    }
+
+    /// The route to one endpoint of a service.
+    fn translated<'a>(
+        &'a self,
+        dialled: Connection,
+        source: Party<'a>,
+        (destination, port): (IpAddr, u16),
+    ) -> Route<'a> {
+        let connection = Connection { destination, port: Some(port), ..dialled };
+        let parties = Parties { source, destination: self.party(destination), own_address: false };
+        let side = |direction| self.side(direction, &connection, &parties, true);
+        let evaluation = Evaluation { egress: side(Direction::Egress), ingress: side(Direction::Ingress) };
+        self.route(connection, &parties, true, evaluation)
     }
 
     fn route<'a>(
         &'a self,
         connection: Connection,
-        parties: Parties<'a>,
+        parties: &Parties<'a>,
         through_service: bool,
         evaluation: Evaluation<'a>,
     ) -> Route<'a> {
@@ -152,7 +173,7 @@ impl Cluster {
             evaluation,
             egress: self.lay_open(Direction::Egress, &connection, parties, through_service),
             ingress: self.lay_open(Direction::Ingress, &connection, parties, through_service),
-            destination: self.claimants(parties.destination),
+            destination: self.claimants(&parties.destination),
             connection,
         }
     }
@@ -161,31 +182,30 @@ impl Cluster {
         &'a self,
         direction: Direction,
         connection: &Connection,
-        parties: Parties<'a>,
+        parties: &Parties<'a>,
         through_service: bool,
     ) -> Option<Laid<'a>> {
         let (subject, peer) = match direction {
-            Direction::Egress => (parties.source, parties.destination),
-            Direction::Ingress => (parties.destination, parties.source),
+            Direction::Egress => (&parties.source, &parties.destination),
+            Direction::Ingress => (&parties.destination, &parties.source),
         };
-        let Claimants::One(subject) = subject.claims.pods else { return None };
-        let plan = self.plan(subject)?;
+        let subject = subject.claimant?;
         let asked = Asked { cluster: self, direction, connection, peer, through_service };
         let peer = match peer.claims.pods {
             Claimants::Nobody => None,
-            Claimants::One(peer) => Some(peer),
-            Claimants::Several(claimants) => claimants.first().copied(),
+            Claimants::One(peer) => self.claimant(peer),
+            Claimants::Several(claimants) => claimants.first().and_then(|peer| self.claimant(*peer)),
         };
         Some(Laid {
-            subject: self.addresses.pod(subject)?,
-            peer: peer.and_then(|peer| self.addresses.pod(peer)).map(AsRef::as_ref),
-            side: asked.side_of(subject, plan, peer),
-            question: asked.question(plan, peer),
+            subject: self.addresses.pod(subject.holder)?,
+            peer: peer.and_then(|peer| self.addresses.pod(peer.holder)).map(AsRef::as_ref),
+            side: asked.side_of(subject, peer),
+            question: asked.question(subject, peer),
         })
     }
 
     /// The pods that claim an address.
-    fn claimants(&self, party: Party<'_>) -> Vec<&Pod> {
+    fn claimants(&self, party: &Party<'_>) -> Vec<&Pod> {
         let holders = match &party.claims.pods {
             Claimants::Nobody => &[][..],
             Claimants::One(holder) => std::slice::from_ref(holder),
@@ -193,4 +213,14 @@ impl Cluster {
         };
         holders.iter().filter_map(|holder| self.addresses.pod(*holder)).map(AsRef::as_ref).collect()
     }
+}
+
+/// The service with endpoints that is dialled in every way in which one is.
+fn service_of<'a>(ways: &[Way<'a>]) -> Option<&'a Service> {
+    let mut services = ways.iter().filter_map(|way| match &way.behind {
+        Behind::Backends(backends) => Some(backends.service),
+        Behind::Address | Behind::Unknown(_) => None,
+    });
+    let first = services.next()?;
+    services.all(|service| service == first).then_some(first)
 }

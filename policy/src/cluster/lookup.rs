@@ -1,6 +1,7 @@
 //! Names and addresses by name: what a question is resolved with.
 
 use super::Cluster;
+use crate::Service;
 use imbl::OrdMap;
 use std::{net::IpAddr, ops::Bound, sync::Arc};
 
@@ -8,6 +9,22 @@ impl Cluster {
     /// The addresses of a node, none where it is not known.
     pub(crate) fn node_addresses(&self, node: &str) -> &[IpAddr] {
         self.nodes.get(node).map_or(&[], |node| node.all.as_slice())
+    }
+
+    /// The service of this name.
+    pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
+        self.scopes.get(namespace)?.services.get(name).map(AsRef::as_ref)
+    }
+
+    /// The services of a namespace whose names sort next to this one, so many on each side.
+    pub(crate) fn service_names_around(
+        &self,
+        namespace: &str,
+        name: &str,
+        reach: usize,
+    ) -> impl Iterator<Item = &str> {
+        let services = self.scopes.get(namespace).map(|scope| &scope.services);
+        services.into_iter().flat_map(move |services| around(services, name, reach))
     }
 
     /// The pods of a namespace whose names sort next to this one, so many on each side.

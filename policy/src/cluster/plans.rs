@@ -6,18 +6,22 @@
 //!                      -> cluster-wide policies that select, by tier and direction (shared)
 //! ```
 
-use super::tier_lists::{ChangedTiers, TierLists, Tiers};
+use super::{
+    in_common::Changed,
+    networks::Network,
+    tier_lists::{TierLists, Tiers},
+};
 use crate::{
     fingerprint::Fingerprint,
     labels::{LabelSet, Labels, NAMESPACE_NAME_LABEL, Prints},
+    marks::Marks,
     network_policy::{Direction, NetworkPolicy},
     peer::PeerPod,
     template::Template,
     tier_policy::TierPolicy,
-    tiers::{Isolating, TierSide},
+    tiers::{NetworkSide, TierSide},
     truth::Truth,
 };
-use smallvec::SmallVec;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What is known of a namespace's labels.
@@ -52,45 +56,54 @@ impl NamespaceLabels {
 /// What a decision about the pods of one template needs.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
+    /// What the pods carry.
+    marks: Marks,
     local: Arc<Local>,
+    network: Arc<Network>,
     tiers: Arc<Tiers>,
 }
 
-/// What comes from the pods themselves and from their namespace, close together and in the order of
-/// use.
+/// What comes from the pods themselves and from their namespace, close together.
 #[derive(Clone, Debug)]
-#[repr(C)]
 struct Local {
-    /// The NetworkPolicies that isolate them, by name.
-    egress: SmallVec<[Isolating; 3]>,
-    ingress: SmallVec<[Isolating; 3]>,
-    template: Arc<Template>,
     namespace: Fingerprint,
     /// Those of the template.
     labels: Prints,
     /// Those of the namespace; absent while its object is not known.
     namespace_labels: Option<Prints>,
     of_namespace: Arc<NamespaceLabels>,
+    template: Arc<Template>,
 }
 
-impl Plan {
-    /// The plan of a template that is new; no NetworkPolicy speaks about it yet.
-    pub(super) fn new(
-        template: Arc<Template>,
-        namespace: Arc<NamespaceLabels>,
-        lists: &mut TierLists,
-    ) -> Self {
-        let tiers = lists.of(&template, namespace.ask());
-        let local = Local {
+impl Local {
+    fn new(template: Arc<Template>, namespace: Arc<NamespaceLabels>) -> Self {
+        Self {
             namespace: template.namespace.print,
             labels: template.labels.prints().clone(),
             namespace_labels: namespace.labels.as_ref().map(|labels| labels.prints().clone()),
             of_namespace: namespace,
-            egress: SmallVec::new(),
-            ingress: SmallVec::new(),
             template,
-        };
-        Self { local: Arc::new(local), tiers }
+        }
+    }
+
+    /// Labels that are not known may be any.
+    fn marks(&self) -> Marks {
+        let of_namespace = self.namespace_labels.as_ref().map_or(Marks::ANY, Prints::marks);
+        Marks::POD | Marks::of(self.namespace) | self.labels.marks() | of_namespace
+    }
+}
+
+impl Plan {
+    /// The plan of a template that is new.
+    pub(super) fn new(
+        template: Arc<Template>,
+        namespace: Arc<NamespaceLabels>,
+        network: Arc<Network>,
+        lists: &mut TierLists,
+    ) -> Self {
+        let tiers = lists.of(&template, namespace.ask());
+        let local = Local::new(template, namespace);
+        Self { marks: local.marks(), local: Arc::new(local), network, tiers }
     }
 
     /// The template itself.
@@ -98,9 +111,14 @@ impl Plan {
         &self.local.template
     }
 
+    /// What pods of the template carry.
+    pub(super) const fn marks(&self) -> Marks {
+        self.marks
+    }
+
     /// A pod of the template as rules ask for their peers.
     pub(super) fn peer(&self) -> PeerPod<'_> {
-        let Local { template, namespace, labels, namespace_labels, of_namespace, .. } = self.local.as_ref();
+        let Local { template, namespace, labels, namespace_labels, of_namespace } = self.local.as_ref();
         PeerPod {
             namespace: *namespace,
             labels,
@@ -109,12 +127,14 @@ impl Plan {
         }
     }
 
-    /// The NetworkPolicies that isolate in a direction, by name.
-    pub(super) fn isolating(&self, direction: Direction) -> &[Isolating] {
-        match direction {
-            Direction::Egress => &self.local.egress,
-            Direction::Ingress => &self.local.ingress,
-        }
+    /// Its NetworkPolicies, as templates have them in common.
+    pub(super) const fn shared_network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// The NetworkPolicies that isolate in a direction.
+    pub(super) fn network(&self, direction: Direction) -> &NetworkSide {
+        self.network.of_direction(direction)
     }
 
     /// The cluster-wide policies before NetworkPolicy.
@@ -127,27 +147,23 @@ impl Plan {
         self.tiers.baseline.of(direction)
     }
 
-    /// Takes in new labels of the namespace.
-    pub(super) fn set_namespace(&mut self, namespace: &Arc<NamespaceLabels>, lists: &mut TierLists) {
-        let local = Arc::make_mut(&mut self.local);
-        local.namespace_labels = namespace.labels.as_ref().map(|labels| labels.prints().clone());
-        local.of_namespace = Arc::clone(namespace);
-        self.tiers = lists.of(&self.local.template, namespace.ask());
+    /// The plan with new labels of the namespace.
+    pub(super) fn with_namespace(&self, namespace: &Arc<NamespaceLabels>, lists: &mut TierLists) -> Self {
+        let template = Arc::clone(&self.local.template);
+        Self::new(template, Arc::clone(namespace), Arc::clone(&self.network), lists)
     }
 
-    /// Whether a NetworkPolicy of the namespace speaks about the template, or one of that name did.
-    pub(super) fn is_touched_by(&self, name: &str, policy: Option<&Arc<NetworkPolicy>>) -> bool {
-        let mut lists = [&self.local.egress, &self.local.ingress].into_iter();
-        lists.any(|list| position(list, name).is_ok())
-            || policy.is_some_and(|policy| policy.selects(&self.local.template) != Truth::No)
-    }
-
-    /// Takes in a NetworkPolicy of the namespace in place of the one of that name, or forgets it.
-    pub(super) fn set_network_policy(&mut self, name: &str, policy: Option<&Arc<NetworkPolicy>>) {
-        let Local { template, egress, ingress, .. } = Arc::make_mut(&mut self.local);
-        for (list, direction) in [(egress, Direction::Egress), (ingress, Direction::Ingress)] {
-            replace(list, name, policy.and_then(|policy| isolating(policy, template, direction)));
-        }
+    /// The plan with a NetworkPolicy of the namespace in place of the one of that name, or without
+    /// that; `None` where neither speaks about the template.
+    pub(super) fn with_network_policy(
+        &self,
+        name: &str,
+        policy: Option<&Arc<NetworkPolicy>>,
+        changed: &mut Changed<Network>,
+    ) -> Option<Self> {
+        let selects = policy.map_or(Truth::No, |policy| policy.selects(&self.local.template));
+        let network = changed.of(&self.network, selects, |network| network.with(name, policy, selects))?;
+        Some(Self { network, ..self.clone() })
     }
 
     /// The plan with a cluster-wide policy in place of `old`, or without `old`; `None` where neither
@@ -156,38 +172,11 @@ impl Plan {
         &self,
         old: Option<&Arc<TierPolicy>>,
         new: Option<&Arc<TierPolicy>>,
-        changed: &mut ChangedTiers,
+        changed: &mut Changed<Tiers>,
     ) -> Option<Self> {
         let selects =
             new.map_or(Truth::No, |new| new.selects(&self.local.template, self.local.of_namespace.ask()));
-        let tiers = changed.change(&self.tiers, old, new.zip(Some(selects)))?;
-        Some(Self { local: Arc::clone(&self.local), tiers })
+        let tiers = changed.of(&self.tiers, selects, |tiers| tiers.with(old, new, selects))?;
+        Some(Self { tiers, ..self.clone() })
     }
-}
-
-/// How a policy isolates the pods of a template, if it may.
-fn isolating(policy: &Arc<NetworkPolicy>, template: &Template, direction: Direction) -> Option<Isolating> {
-    let unless = match policy.isolates(template, direction) {
-        Truth::No => return None,
-        Truth::Yes => None,
-        Truth::Unknown(fact) => Some(fact),
-    };
-    let rules = policy.rules(direction).iter().cloned().collect();
-    Some(Isolating { policy: Arc::clone(policy), unless, rules })
-}
-
-/// Puts a policy in the place of the one of that name.
-fn replace(list: &mut SmallVec<[Isolating; 3]>, name: &str, new: Option<Isolating>) {
-    let at = position(list, name);
-    match (at, new) {
-        (Ok(at), Some(new)) => list[at] = new,
-        (Err(at), Some(new)) => list.insert(at, new),
-        (Ok(at), None) => drop(list.remove(at)),
-        (Err(_), None) => {}
-    }
-}
-
-/// Where the policy of that name is, or would be.
-fn position(list: &[Isolating], name: &str) -> Result<usize, usize> {
-    list.binary_search_by(|other| other.policy.id.name.as_ref().cmp(name))
 }

@@ -2,7 +2,11 @@
 
 use super::{slots::SlotId, tree::Tree};
 use foldhash::fast::RandomState;
-use std::{hash::BuildHasher, net::IpAddr, sync::Arc};
+use std::{
+    hash::{BuildHasher, Hash},
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 /// How many addresses a page holds on average when the table grows: one change copies one page.
 const PAGE: usize = 64;
@@ -17,37 +21,73 @@ pub(super) struct PodHolder {
 /// An address in one form: IPv4 and IPv4-mapped IPv6 are one (M4).
 pub(super) type Key = [u64; 2];
 
-/// The form in which an address is looked up.
+/// The form in which an address is looked up among those of both families.
 pub(super) fn key(ip: IpAddr) -> Key {
-    let bits = match ip {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => v6.to_bits(),
-    };
+    match ip {
+        IpAddr::V4(v4) => halves(v4.to_ipv6_mapped()),
+        IpAddr::V6(v6) => halves(v6),
+    }
+}
+
+fn halves(v6: Ipv6Addr) -> Key {
+    let bits = v6.to_bits();
     [(bits >> 64) as u64, bits as u64]
+}
+
+/// Addresses with the one pod that holds them, by family: an IPv4 address takes half the room.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PodTable {
+    v4: Family<u32>,
+    v6: Family<Key>,
+}
+
+impl PodTable {
+    pub(super) fn get(&self, ip: IpAddr) -> Option<PodHolder> {
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => self.v4.get(v4.to_bits()),
+            IpAddr::V6(v6) => self.v6.get(halves(v6)),
+        }
+    }
+
+    /// Adds an address that is not there.
+    pub(super) fn insert(&mut self, ip: IpAddr, holder: PodHolder) {
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => self.v4.insert(v4.to_bits(), holder),
+            IpAddr::V6(v6) => self.v6.insert(halves(v6), holder),
+        }
+    }
+
+    /// Takes an address out, if it is there.
+    pub(super) fn remove(&mut self, ip: IpAddr) -> Option<PodHolder> {
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => self.v4.remove(v4.to_bits()),
+            IpAddr::V6(v6) => self.v6.remove(halves(v6)),
+        }
+    }
 }
 
 /// An address with its holder.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    key: Key,
+struct Entry<K> {
+    key: K,
     holder: PodHolder,
 }
 
 /// Entries by hash, each at its place or the next free one behind it; a power of two of places, some
 /// of them free. One look reaches the entry: nothing lies between page and entries.
-type Page = Arc<[Option<Entry>]>;
+type Page<K> = Arc<[Option<Entry<K>>]>;
 
-/// Addresses with the one pod that holds them; versions share all pages until they change.
+/// The addresses of one family; versions share all pages until they change.
 #[derive(Clone, Debug)]
-pub(super) struct PodTable {
-    pages: Tree<Page>,
+struct Family<K> {
+    pages: Tree<Page<K>>,
     /// How many pages are in use, a power of two.
     in_use: usize,
     len: usize,
     hasher: RandomState,
 }
 
-impl Default for PodTable {
+impl<K: Copy> Default for Family<K> {
     fn default() -> Self {
         let mut pages = Tree::default();
         pages.make_room(0);
@@ -55,15 +95,21 @@ impl Default for PodTable {
     }
 }
 
-impl PodTable {
-    pub(super) fn get(&self, key: Key) -> Option<PodHolder> {
+impl<K: Copy + Eq + Hash> Family<K> {
+    fn get(&self, key: K) -> Option<PodHolder> {
         let hash = self.hasher.hash_one(key);
         let page = self.pages.get(self.page(hash))?;
-        probe(page, hash).map_while(|at| page[at]).find(|entry| entry.key == key).map(|entry| entry.holder)
+        for at in probe(page, hash) {
+            match page[at] {
+                Some(entry) if entry.key == key => return Some(entry.holder),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        None
     }
 
-    /// Adds an address that is not there.
-    pub(super) fn insert(&mut self, key: Key, holder: PodHolder) {
+    fn insert(&mut self, key: K, holder: PodHolder) {
         self.len += 1;
         if self.len > self.in_use * PAGE {
             self.grow();
@@ -71,8 +117,7 @@ impl PodTable {
         self.put(Entry { key, holder });
     }
 
-    /// Takes an address out, if it is there.
-    pub(super) fn remove(&mut self, key: Key) -> Option<PodHolder> {
+    fn remove(&mut self, key: K) -> Option<PodHolder> {
         let holder = self.get(key)?;
         let at = self.page(self.hasher.hash_one(key));
         let page = self.pages.get_mut(at)?;
@@ -83,11 +128,11 @@ impl PodTable {
     }
 
     /// The upper bits choose the page, the lower ones the place in it.
-    fn page(&self, hash: u64) -> usize {
+    const fn page(&self, hash: u64) -> usize {
         (hash >> 40) as usize & (self.in_use - 1)
     }
 
-    fn put(&mut self, entry: Entry) {
+    fn put(&mut self, entry: Entry<K>) {
         let hash = self.hasher.hash_one(entry.key);
         let at = self.page(hash);
         let Some(page) = self.pages.get_mut(at) else { return };
@@ -110,26 +155,26 @@ impl PodTable {
 }
 
 /// The places where an entry with this hash may be, in order.
-fn probe(page: &[Option<Entry>], hash: u64) -> impl Iterator<Item = usize> + use<> {
+fn probe<K>(page: &[Option<Entry<K>>], hash: u64) -> impl Iterator<Item = usize> + use<K> {
     let places = page.len();
-    (0..places).map(move |step| (hash as usize + step) & (places - 1))
+    (0..places).map(move |step| (hash as usize).wrapping_add(step) & (places - 1))
 }
 
 /// Whether one more leaves a fifth of the places free.
-fn has_room(page: &[Option<Entry>]) -> bool {
+fn has_room<K>(page: &[Option<Entry<K>>]) -> bool {
     let taken = page.iter().flatten().count();
     (taken + 1) * 5 <= page.len() * 4
 }
 
 /// Puts an entry into a page that has room.
-fn place(page: &mut [Option<Entry>], hash: u64, entry: Entry) {
+fn place<K>(page: &mut [Option<Entry<K>>], hash: u64, entry: Entry<K>) {
     if let Some(at) = probe(page, hash).find(|at| page[*at].is_none()) {
         page[at] = Some(entry);
     }
 }
 
 /// A page of these entries, with room for more.
-fn packed(entries: Vec<Entry>, hasher: &RandomState) -> Page {
+fn packed<K: Copy + Hash>(entries: Vec<Entry<K>>, hasher: &RandomState) -> Page<K> {
     let places = ((entries.len() + 1) * 5 / 4 + 1).next_power_of_two();
     let mut page = vec![None; if entries.is_empty() { 0 } else { places }];
     for entry in entries {
@@ -143,33 +188,41 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    fn ip(number: u32) -> Key {
-        key(Ipv4Addr::from_bits(0x0a00_0000 + number).into())
-    }
-
     #[test]
     fn every_address_is_found_while_the_table_grows_and_shrinks() {
-        let mut slots = super::super::slots::Slots::default();
-        let holders: Vec<PodHolder> = (0..5000)
-            .map(|number| PodHolder { pod: slots.insert(number), plan: slots.insert(number) })
-            .collect();
-        let mut table = PodTable::default();
-        for (number, holder) in (0..).zip(&holders) {
-            table.insert(ip(number), *holder);
-        }
-        let full = table.clone();
-        for (number, holder) in (0..).zip(&holders) {
-            assert_eq!(table.get(ip(number)), Some(*holder));
-            assert_eq!(table.remove(ip(number)), Some(*holder));
-            assert_eq!(table.get(ip(number)), None);
-            assert_eq!(table.remove(ip(number)), None);
-            assert_eq!(full.get(ip(number)), Some(*holder));
+        let v4 = |number: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + number));
+        let v6 = |number: u32| IpAddr::from(Ipv6Addr::from_bits((0xfd << 120) + u128::from(number)));
+        for address in [v4, v6] {
+            let mut slots = super::super::slots::Slots::default();
+            let holders: Vec<PodHolder> = (0..5000)
+                .map(|number| PodHolder { pod: slots.insert(number), plan: slots.insert(number) })
+                .collect();
+            let mut table = PodTable::default();
+            for (number, holder) in (0..).zip(&holders) {
+                table.insert(address(number), *holder);
+            }
+            let full = table.clone();
+            for (number, holder) in (0..).zip(&holders) {
+                let ip = address(number);
+                assert_eq!(table.get(ip), Some(*holder));
+                assert_eq!(table.remove(ip), Some(*holder));
+                assert_eq!(table.get(ip), None);
+                assert_eq!(table.remove(ip), None);
+                assert_eq!(full.get(ip), Some(*holder));
+            }
         }
     }
 
     #[test]
     fn a_mapped_address_is_the_ipv4_one() {
-        assert_eq!(key("::ffff:10.0.0.1".parse().unwrap()), key("10.0.0.1".parse().unwrap()));
-        assert_ne!(key("::10.0.0.1".parse().unwrap()), key("10.0.0.1".parse().unwrap()));
+        let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
+        let (bare, other): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "::10.0.0.1".parse().unwrap());
+        assert_eq!(key(mapped), key(bare));
+        assert_ne!(key(other), key(bare));
+        let mut slots = super::super::slots::Slots::default();
+        let holder = PodHolder { pod: slots.insert(()), plan: slots.insert(()) };
+        let mut table = PodTable::default();
+        table.insert(mapped, holder);
+        assert_eq!((table.get(bare), table.get(other)), (Some(holder), None));
     }
 }

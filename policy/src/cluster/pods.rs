@@ -1,8 +1,11 @@
 //! Pods come and go, and with the first and the last of a template its plan.
 
-use super::{Cluster, PodAddresses, plans::Plan, scope::Made, slots::SlotId};
+use super::{Cluster, PodAddresses, networks::Network, plans::Plan, scope::Made, slots::SlotId};
 use crate::{Pod, labels::LabelSet, template::Template};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+/// With how many templates of its namespace a new one is compared: most have what few others have.
+const MOST_COMPARED: usize = 32;
 
 impl Cluster {
     /// Adds a pod or replaces the one of that name; one that is the same changes nothing.
@@ -42,15 +45,22 @@ impl Cluster {
             return plan;
         }
         let labels = Arc::clone(&scope.labels);
-        let policies = scope.policies.clone();
-        let mut plan = Plan::new(Arc::clone(&pod.template), labels, &mut self.tiers);
-        for (name, policy) in &policies {
-            plan.set_network_policy(name, Some(policy));
-        }
+        let network = self.network_of(&pod.template);
+        let plan = Plan::new(Arc::clone(&pod.template), labels, network, &mut self.tiers);
         let plan = self.plans.insert(plan);
         let scope = self.scope_mut(pod.namespace());
         scope.templates.insert(Arc::clone(&pod.template), Made { plan, pods: 1 });
         plan
+    }
+
+    /// The NetworkPolicies that isolate pods of a template that is new, in common with one of those
+    /// that are known.
+    fn network_of(&self, template: &Template) -> Arc<Network> {
+        let scope = self.scopes.get(&template.namespace.name);
+        let policies = scope.into_iter().flat_map(|scope| scope.policies.values());
+        let known = scope.into_iter().flat_map(|scope| scope.templates.values()).take(MOST_COMPARED);
+        let plans = known.filter_map(|made| self.plans.get(made.plan));
+        Network::of(template, policies, plans.map(Plan::shared_network))
     }
 
     /// Forgets the template of a pod that goes, when it was the last.

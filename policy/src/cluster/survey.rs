@@ -47,7 +47,7 @@ impl Cluster {
 
     /// The NetworkPolicies that isolate a pod of the cluster in a direction, by name.
     pub(crate) fn isolating(&self, pod: &Pod, direction: Direction) -> &[Isolating] {
-        self.plan_of(pod).map_or(&[], |plan| plan.isolating(direction))
+        self.plan_of(pod).map_or(&[], |plan| plan.network(direction).policies())
     }
 
     /// The cluster-wide policies of a tier that speak about a pod of the cluster, in their order.

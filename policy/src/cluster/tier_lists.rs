@@ -12,7 +12,7 @@ use crate::{
     truth::Truth,
 };
 use imbl::{HashMap, OrdMap};
-use std::{collections, sync::Arc};
+use std::sync::Arc;
 
 /// How many lists are remembered: templates come and go, and few lists are in use at a time.
 const MOST_LISTS: usize = 1024;
@@ -98,49 +98,27 @@ impl Sides {
     }
 }
 
-/// Lists that many templates have in common are changed once and stay in common.
-///
-/// By the place of the list before, and by whether the new policy selects the template.
-#[derive(Default)]
-pub(super) struct ChangedTiers(collections::HashMap<(*const Tiers, Truth), Changed>);
-
-struct Changed {
-    /// Held so that nothing else comes to lie in its place.
-    _before: Arc<Tiers>,
-    /// Absent where nothing changes.
-    after: Option<Arc<Tiers>>,
-}
-
-impl ChangedTiers {
-    /// The list with a policy in place of another; `None` where it has neither.
-    pub(super) fn change(
-        &mut self,
-        before: &Arc<Tiers>,
-        old: Option<&Arc<TierPolicy>>,
-        new: Option<(&Arc<TierPolicy>, Truth)>,
-    ) -> Option<Arc<Tiers>> {
-        let selects = new.map_or(Truth::No, |(_, selects)| selects);
-        let key = (Arc::as_ptr(before), selects);
-        if let Some(known) = self.0.get(&key) {
-            return known.after.clone();
-        }
-        let changes = selects != Truth::No || old.is_some_and(|old| before.has(old));
-        let after = changes.then(|| {
-            let mut tiers = Tiers::clone(before);
-            if let Some(old) = old {
-                tiers.remove(old);
-            }
-            if let Some((new, selects)) = new {
-                tiers.insert(new, selects);
-            }
-            Arc::new(tiers)
-        });
-        self.0.insert(key, Changed { _before: Arc::clone(before), after: after.clone() });
-        after
-    }
-}
-
 impl Tiers {
+    /// The list with a policy in place of another; `None` where it has neither.
+    pub(super) fn with(
+        &self,
+        old: Option<&Arc<TierPolicy>>,
+        new: Option<&Arc<TierPolicy>>,
+        selects: Truth,
+    ) -> Option<Self> {
+        if selects == Truth::No && !old.is_some_and(|old| self.has(old)) {
+            return None;
+        }
+        let mut tiers = self.clone();
+        if let Some(old) = old {
+            tiers.remove(old);
+        }
+        if let Some(new) = new {
+            tiers.insert(new, selects);
+        }
+        Some(tiers)
+    }
+
     fn sides_mut(&mut self, tier: Tier) -> Option<&mut Sides> {
         match tier {
             Tier::Admin => Some(&mut self.admin),

@@ -1,10 +1,7 @@
 //! Who the ends of a connection are.
 
-use super::{Backend, Endpoint, EndpointKind, Translation};
-use crate::{
-    Cluster, Owner, Pod,
-    cluster::{Inspection, Route},
-};
+use super::{Endpoint, EndpointKind};
+use crate::{Cluster, Owner, Pod};
 use std::{fmt, net::IpAddr};
 
 /// Who holds an address; `pods` are those that claim it.
@@ -29,27 +26,6 @@ pub(super) fn of(cluster: &Cluster, ip: IpAddr, pods: &[&Pod]) -> Endpoint {
         ([], Owner::Contested) => plain(EndpointKind::Contested, None),
         ([], Owner::Pod(_) | Owner::External) => plain(EndpointKind::External, None),
     }
-}
-
-/// What the service that was dialled leads to.
-pub(super) fn translation(
-    cluster: &Cluster,
-    inspection: &Inspection<'_>,
-    explained: usize,
-) -> Option<Translation> {
-    let service = inspection.service?;
-    let backend = |route: &Route<'_>| Backend {
-        endpoint: of(cluster, route.connection.destination, &route.destination),
-        port: route.connection.port,
-        egress: route.evaluation.egress.verdict,
-        ingress: route.evaluation.ingress.verdict,
-    };
-    Some(Translation {
-        namespace: service.namespace.clone(),
-        name: service.name.clone(),
-        endpoints: inspection.routes.iter().map(backend).collect(),
-        explained,
-    })
 }
 
 /// `shop/web-1`, `node n1`, `198.51.100.7 (external)`.

@@ -3,7 +3,7 @@
 //! Every fact of the text is a field here; a `text` is the sentence that the text prints for it.
 
 use super::proposal::Proposal;
-use crate::{PolicyKind, PolicyRef, Protocol, SideVerdict, Tier, Workload};
+use crate::{Family, PolicyKind, PolicyRef, Protocol, SideVerdict, Tier, Workload};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -22,9 +22,14 @@ pub struct Explanation {
     pub port: Option<u16>,
     /// The protocol.
     pub protocol: Protocol,
+    /// The family of the addresses.
+    pub family: Family,
     /// What the service that was dialled leads to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Translation>,
+    /// Why the service that was dialled leads to no endpoint, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unserved: Option<String>,
     /// The side of the source.
     pub egress: SideExplanation,
     /// The side of the destination.
@@ -77,6 +82,14 @@ pub struct Translation {
     pub endpoints: Vec<Backend>,
     /// The index of the endpoint that the sides explain.
     pub explained: usize,
+    /// How many endpoints are denied for reasons that are not told, since too many others are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub untold: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One endpoint of a service.
@@ -90,6 +103,26 @@ pub struct Backend {
     pub egress: SideVerdict,
     /// What the policies of the endpoint say.
     pub ingress: SideVerdict,
+    /// The missing facts where its answer hangs on some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why it is denied, where the sides of the explanation do not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
+    /// The index of another endpoint of the same workload that is denied for the same reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub like: Option<usize>,
+}
+
+/// Why one endpoint of a service is denied: the sides that deny.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Why {
+    /// The side of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<SideExplanation>,
+    /// The side of the endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<SideExplanation>,
 }
 
 /// What the policies say on one side, and why.
@@ -323,12 +356,24 @@ pub struct Others {
     /// Those among them that nearly do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub near: Vec<NearMiss>,
+    /// The others among them that are about this direction and select no pod at all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub selecting_nobody: Vec<Idle>,
     /// The names of those that select the pod but are not about this direction.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_direction: Vec<String>,
     /// Those among them whose rules of this direction are ignored: `policyTypes` leaves it out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored_rules: Vec<String>,
+}
+
+/// A policy that selects no pod of its namespace.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Idle {
+    /// The policy.
+    pub policy: PolicyRef,
+    /// What its `podSelector` wants, in words.
+    pub wants: String,
 }
 
 /// A policy that nearly selects the pod.

@@ -1,7 +1,7 @@
 //! The NetworkPolicy tier in words: who isolates, which rules admit, and what came nearest.
 
 use super::{
-    Condition, NearMiss, Others, Outcome, PolicyExplanation, TierExplanation, Unmet,
+    Condition, Idle, NearMiss, Others, Outcome, PolicyExplanation, TierExplanation, Unmet,
     case::Case,
     rules::{self, Judged},
     selectors::{self, Bearer},
@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 /// Explains the tier.
 pub(super) fn explain(case: &Case<'_, '_>) -> TierExplanation {
     let policies: Vec<PolicyExplanation> =
-        case.laid.side.network.iter().map(|isolating| explain_policy(case, isolating)).collect();
+        case.laid.side.network.policies().iter().map(|isolating| explain_policy(case, isolating)).collect();
     TierExplanation {
         tier: Tier::NetworkPolicy,
         outcome: outcome(case, &policies),
@@ -72,13 +72,20 @@ fn explain_policy(case: &Case<'_, '_>, isolating: &Isolating) -> PolicyExplanati
 fn others(case: &Case<'_, '_>) -> Others {
     let subject = case.laid.subject;
     let mut others = Others::default();
+    let pods = case.cluster.live_pods().map(|(pod, _)| pod);
+    let pods: Vec<&Pod> = pods.filter(|pod| pod.namespace() == subject.namespace()).collect();
     for policy in case.cluster.network_policies(subject.namespace()) {
-        if case.laid.side.network.iter().any(|isolating| isolating.policy.id == policy.id) {
+        if case.laid.side.network.policies().iter().any(|isolating| isolating.policy.id == policy.id) {
             continue;
         }
         if policy.selects(&subject.template) == Truth::No {
             others.not_selecting += 1;
-            others.near.extend(near(case, policy));
+            let selects_nobody = pods.iter().all(|pod| policy.selects(&pod.template) == Truth::No);
+            let near = near(case, policy, selects_nobody);
+            if near.is_none() && selects_nobody && policy.is_about(case.direction) == Truth::Yes {
+                others.selecting_nobody.push(idle(policy));
+            }
+            others.near.extend(near);
         } else {
             let name = policy.id.name.as_ref().to_owned();
             if !policy.rules(case.direction).is_empty() {
@@ -92,7 +99,7 @@ fn others(case: &Case<'_, '_>) -> Others {
 
 /// Whether a policy comes near to selecting the subject: one condition is wrong, and either hardly,
 /// or it would have admitted the connection.
-fn near(case: &Case<'_, '_>, policy: &NetworkPolicy) -> Option<NearMiss> {
+fn near(case: &Case<'_, '_>, policy: &NetworkPolicy, selects_nobody: bool) -> Option<NearMiss> {
     let selector = policy.spec.pod_selector.as_ref()?;
     let unmet = subject_unmet(case.laid.subject, selector);
     let [unmet] = <[Unmet; 1]>::try_from(unmet).ok()?;
@@ -105,12 +112,7 @@ fn near(case: &Case<'_, '_>, policy: &NetworkPolicy) -> Option<NearMiss> {
     };
     let would_admit = written::of_network_policy(policy, case.direction).iter().any(admits);
     let near = unmet.close.is_some() || (would_admit && selectors::count(selector) > 1);
-    near.then(|| NearMiss {
-        policy: policy.id.reference(None),
-        unmet,
-        selects_nobody: selects_nobody(case, policy),
-        would_admit,
-    })
+    near.then(|| NearMiss { policy: policy.id.reference(None), unmet, selects_nobody, would_admit })
 }
 
 fn subject_unmet(subject: &Pod, selector: &LabelSelector) -> Vec<Unmet> {
@@ -125,8 +127,10 @@ fn subject_unmet(subject: &Pod, selector: &LabelSelector) -> Vec<Unmet> {
     selectors::unmet(selector, &bearer)
 }
 
-fn selects_nobody(case: &Case<'_, '_>, policy: &NetworkPolicy) -> bool {
-    let namespace = case.laid.subject.namespace();
-    let mut pods = case.cluster.live_pods().filter(|(pod, _)| pod.namespace() == namespace);
-    pods.all(|(pod, _)| policy.selects(&pod.template) == Truth::No)
+/// A policy that selects no pod, with what it wants of one.
+fn idle(policy: &NetworkPolicy) -> Idle {
+    Idle {
+        policy: policy.id.reference(None),
+        wants: selectors::words(policy.spec.pod_selector.as_ref()).unwrap_or_default(),
+    }
 }

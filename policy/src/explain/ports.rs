@@ -1,7 +1,7 @@
 //! Why no entry of a list of ports matches.
 
 use super::{Condition, Unmet, case::Case, written::WrittenPort};
-use crate::{Protocol, network_policy::Direction, shown::listed};
+use crate::{Pod, Protocol, network_policy::Direction, shown::listed};
 use std::fmt;
 
 /// The one condition that a list of ports leaves unmet; `field` is where the list is written.
@@ -61,13 +61,26 @@ fn named(case: &Case<'_, '_>, name: &str, asked: u16) -> String {
         })
         .collect();
     if told.is_empty() {
-        return format!("no container of {whose} has a port named {name}");
+        return format!("no container of {whose} has a port named {name}; {}", names(pod));
     }
     format!(
         "port {name} is {} on {whose}, asked was {asked}/{}",
         told.join(" and "),
         case.connection.protocol
     )
+}
+
+/// The names that there are: `its named ports: postgres (5432/TCP)`.
+fn names(pod: &Pod) -> String {
+    let ports = pod.template.ports.iter().filter(|port| !port.name.is_empty());
+    let mut names: Vec<String> =
+        ports.map(|port| format!("{} ({})", port.name, port.protocol.with_port(Some(port.port)))).collect();
+    names.sort();
+    names.dedup();
+    match names.as_slice() {
+        [] => "it names no port".to_owned(),
+        names => format!("its named ports: {}", listed(names.iter())),
+    }
 }
 
 /// What the first name means, where the list holds more than that.

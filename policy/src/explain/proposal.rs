@@ -7,18 +7,22 @@
 mod labels;
 mod manifest;
 mod network;
+mod ports;
 mod slip;
 mod tier;
 
-use super::{Cause, SideExplanation, case::Case};
+use super::{
+    Cause, EndpointKind, SideExplanation,
+    case::{Case, DialledService},
+};
 use crate::{
     Cluster, Connection, Object, Pod, PolicyKind, SideVerdict, network_policy::Direction, parse_manifest,
-    tier_policy::Written,
+    shown::listed, tier_policy::Written,
 };
 use json_patch::Patch;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A change to one object that admits the connection on the side that denied it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -91,23 +95,44 @@ pub(super) fn propose(case: &Case<'_, '_>, side: &SideExplanation, asked: Asked<
 }
 
 /// Why no change can be told.
-pub(super) fn obstacle(case: &Case<'_, '_>, cause: Cause) -> Option<String> {
+pub(super) fn obstacle(case: &Case<'_, '_>, side: &SideExplanation, asked: Asked<'_>) -> Option<String> {
+    let cause = side.cause;
     if cause == Cause::DeniedInAnyCase {
-        return Some("what denies this hangs on a fact that is missing, so no change is proposed".to_owned());
+        let facts: Vec<String> = missing(case, side).into_iter().collect();
+        let facts = if facts.is_empty() { String::new() } else { format!(": {}", facts.join("; ")) };
+        return Some(format!("which policy denies this hangs on a fact, so no change is proposed{facts}"));
     }
     if case.laid.peer.is_none() && case.direction == Direction::Ingress && cause != Cause::DeniedByIsolation {
         let words =
             "no ingress rule of a cluster-wide policy can name what is no pod: mend the rule that denies";
         return Some(words.to_owned());
     }
-    if case.service.as_ref().is_some_and(|service| service.endpoints > 1) {
-        return Some("no one change admits all endpoints: ask about each of them".to_owned());
+    let asks_all = |service: &DialledService| {
+        service.endpoints > 1 && asked.connection.destination.to_canonical() == service.ip
+    };
+    if case.service.as_ref().is_some_and(asks_all) {
+        return Some("no one change admits all endpoints: each is told by itself".to_owned());
     }
     let pods = [Some(case.laid.subject), case.laid.peer].into_iter().flatten();
     let mut nameless = pods.filter(|pod| labels::distinguishing(case.cluster, pod).is_none());
     nameless.next().map(|pod| {
         format!("pod {} has no lasting label that a policy could select it by: give it one", pod.title())
     })
+}
+
+/// The facts that a side hangs on, whatever it comes to.
+fn missing(case: &Case<'_, '_>, side: &SideExplanation) -> BTreeSet<String> {
+    let rules = side.tiers.iter().flat_map(|tier| &tier.policies).flat_map(|policy| &policy.matching);
+    let of_rules = rules.filter_map(|rule| rule.unknown.clone());
+    let laid = &case.laid.side;
+    let network = laid.network.policies().iter().map(|isolating| (isolating.unless, &isolating.policy.id));
+    let tiers = [laid.admin, laid.baseline].into_iter().flat_map(|tier| &tier.policies);
+    let selecting = network.chain(tiers.map(|selecting| (selecting.unless, &selecting.policy.id)));
+    let of_policies = selecting.filter_map(|(unless, policy)| Some(case.missing(unless?, policy)));
+    let claimants = (case.peer.kind == EndpointKind::Contested).then(|| {
+        format!("several live pods claim the address {}: {}", case.peer.ip, listed(case.peer.pods.iter()))
+    });
+    of_rules.chain(of_policies).chain(claimants).collect()
 }
 
 /// Makes the change on a copy of the cluster and asks again.

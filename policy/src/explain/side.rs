@@ -8,30 +8,41 @@ use super::{
     tier,
 };
 use crate::{
-    Cluster, Owner, Service, SideVerdict, Tier, cluster::Inspection, evaluation::Side,
-    network_policy::Direction, shown::listed,
+    Cluster, SideVerdict, Tier,
+    cluster::Inspection,
+    evaluation::{Evaluation, Side},
+    network_policy::Direction,
 };
 
-/// Explains one side along the route that is told in full.
+/// What is told: a route, and the answer that it is told for.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'e, 'a> {
+    /// The index of the route.
+    pub(super) at: usize,
+    /// The answer of that route, or of all routes together.
+    pub(super) evaluation: &'e Evaluation<'a>,
+}
+
+/// Explains one side along a route.
 pub(super) fn explain<'a>(
     cluster: &'a Cluster,
     inspection: &Inspection<'a>,
-    explained: usize,
+    Told { at, evaluation }: Told<'_, 'a>,
     direction: Direction,
     asked: Asked<'_>,
 ) -> SideExplanation {
     let side = match direction {
-        Direction::Egress => &inspection.evaluation.egress,
-        Direction::Ingress => &inspection.evaluation.ingress,
+        Direction::Egress => &evaluation.egress,
+        Direction::Ingress => &evaluation.ingress,
     };
     let decision = side.to_decision();
-    let route = inspection.routes.get(explained);
+    let route = inspection.routes.get(at);
     let case = route.and_then(|route| Case::new(cluster, inspection, route, direction));
     let case = case.filter(|_| side.verdict != SideVerdict::NotApplicable);
     let tiers = case.as_ref().map(tiers).unwrap_or_default();
     let mut explanation = SideExplanation {
         verdict: side.verdict,
-        cause: certain(cause(inspection, explained, direction, side), &tiers),
+        cause: certain(cause(inspection, at, direction, side), &tiers),
         policies: decision.policies,
         reason: decision.reason,
         tiers,
@@ -40,9 +51,9 @@ pub(super) fn explain<'a>(
     };
     if let Some(case) = case.filter(|_| side.verdict == SideVerdict::Denied) {
         explanation.proposal = proposal::propose(&case, &explanation, asked);
-        explanation
-            .notes
-            .extend(proposal::obstacle(&case, explanation.cause).filter(|_| explanation.proposal.is_none()));
+        explanation.notes.extend(
+            proposal::obstacle(&case, &explanation, asked).filter(|_| explanation.proposal.is_none()),
+        );
     }
     explanation
 }
@@ -72,27 +83,6 @@ fn is_kept_from_baseline(case: &Case<'_, '_>) -> bool {
     case.laid.side.elsewhere.iter().any(|isolating| isolating.unless.is_none())
 }
 
-/// Why policies see the address of a service.
-fn untranslated(case: &Case<'_, '_>) -> Option<String> {
-    let Owner::Service(service) = case.cluster.owner(case.peer.ip) else { return None };
-    let protocol = case.connection.protocol;
-    let title = format!("service {}/{}", service.namespace, service.name);
-    let why = match case.connection.port {
-        None => format!("{protocol} without a port leads to no endpoint of {title}"),
-        Some(port) if service.port(port, protocol).is_some() => {
-            format!("{title} has no ready endpoint for this port")
-        }
-        port => format!("{title} has no port {}{}", protocol.with_port(port), ports_of(service)),
-    };
-    Some(format!("{why}, so policies see the service's own address"))
-}
-
-/// `, but 80/TCP, 443/TCP`.
-fn ports_of(service: &Service) -> String {
-    let ports = service.ports.iter().map(|port| port.protocol.with_port(Some(port.port)));
-    if service.ports.is_empty() { String::new() } else { format!(", but {}", listed(ports)) }
-}
-
 /// What else is worth knowing.
 fn notes(case: &Case<'_, '_>) -> Vec<String> {
     let mut notes = Vec::new();
@@ -103,7 +93,7 @@ fn notes(case: &Case<'_, '_>) -> Vec<String> {
         notes.push(format!("told as if {first} held the address"));
     }
     if case.direction == Direction::Egress && case.peer.kind == EndpointKind::Service {
-        notes.extend(untranslated(case));
+        notes.push("policies see the service's own address".to_owned());
     }
     if is_kept_from_baseline(case) {
         notes.push(

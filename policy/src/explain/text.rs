@@ -1,33 +1,50 @@
 //! An explanation as text for a terminal.
 
 mod page;
+mod service;
 mod tiers;
 
 use super::{Cause, Endpoint, EndpointKind, Explanation, Proposal, SideExplanation, Translation};
-use crate::{SideVerdict, network_policy::Direction};
+use crate::{SideVerdict, network_policy::Direction, shown::fit};
 use page::Page;
 use std::fmt;
 
 /// The answer in one sentence.
 pub(super) fn answer(explanation: &Explanation) -> String {
-    let Explanation { source, destination, port, protocol, egress, ingress, .. } = explanation;
-    let verdict = verdict(explanation.allowed, egress, ingress);
-    format!("{source} -> {destination}, {}: {verdict}", protocol.with_port(*port))
+    let Explanation { source, destination, port, protocol, unserved, .. } = explanation;
+    let verdict = match (unserved, explanation.allowed) {
+        (None, _) => verdict(explanation),
+        (Some(why), Some(true)) => format!("allowed by the policies, but {why}"),
+        (Some(why), _) => format!("{}, and {why}", verdict(explanation)),
+    };
+    fit(&format!("{source} -> {destination}, {}: {verdict}", protocol.with_port(*port)))
 }
 
-fn verdict(allowed: Option<bool>, egress: &SideExplanation, ingress: &SideExplanation) -> String {
-    let denied = |side: &SideExplanation| side.verdict == SideVerdict::Denied;
-    match (allowed, denied(egress), denied(ingress)) {
-        (Some(true), ..) => "allowed".to_owned(),
-        (Some(false), true, true) => "denied at egress, and ingress would deny it too".to_owned(),
-        (Some(false), true, false) => "denied at egress".to_owned(),
-        (Some(false), ..) => "denied at ingress".to_owned(),
-        (None, ..) => {
+fn verdict(explanation: &Explanation) -> String {
+    let Explanation { allowed, service, egress, ingress, .. } = explanation;
+    let verdict = verdict_of(*allowed, [egress.verdict, ingress.verdict]);
+    let mixed = service.as_ref().filter(|_| allowed.is_none());
+    let mixed = mixed.and_then(|service| service::mixed(explanation, service));
+    match (allowed, mixed) {
+        (None, Some(mixed)) => mixed,
+        (None, None) => {
             let missing = [egress, ingress].into_iter().filter_map(|side| side.reason.as_deref());
             let mut missing: Vec<&str> = missing.collect();
             missing.dedup();
-            format!("cannot be said: {}", missing.join("; "))
+            format!("{verdict}: {}", missing.join("; "))
         }
+        (Some(_), _) => verdict.to_owned(),
+    }
+}
+
+/// The answer of both sides together.
+fn verdict_of(allowed: Option<bool>, [egress, ingress]: [SideVerdict; 2]) -> &'static str {
+    match (allowed, egress == SideVerdict::Denied, ingress == SideVerdict::Denied) {
+        (Some(true), ..) => "allowed",
+        (Some(false), true, true) => "denied at egress, and ingress would deny it too",
+        (Some(false), true, false) => "denied at egress",
+        (Some(false), ..) => "denied at ingress",
+        (None, ..) => "cannot be said",
     }
 }
 
@@ -35,70 +52,72 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut page = Page::default();
         page.say(0, &self.answer);
+        page.say(0, &format!("{} -> {} ({})", self.source.ip, self.destination.ip, self.family));
         if let Some(service) = &self.service {
-            translation(&mut page, self, service);
+            service::tell(&mut page, self, service);
         }
         for direction in [Direction::Egress, Direction::Ingress] {
+            let denials = self.service.iter().flat_map(|service| service.denials(direction));
+            let denials: Vec<_> = denials.collect();
+            if denials.is_empty() {
+                page.blank();
+                tell_side(&mut page, self.side(direction), self.subject(direction), direction);
+            }
+            for (backend, side, like) in denials {
+                page.blank();
+                service::tell_denial(&mut page, self, (backend, side, &like), direction);
+            }
+        }
+        if let Some(untold) = self.service.as_ref().map(|service| service.untold).filter(|count| *count > 0) {
             page.blank();
-            self.side(&mut page, direction);
+            page.say(0, &format!("{untold} more endpoints are denied, for other reasons: ask about each"));
         }
         page.fmt(f)
     }
 }
 
-/// What stands behind the service.
-fn translation(page: &mut Page, explanation: &Explanation, service: &Translation) {
-    let Translation { namespace, name, endpoints, explained } = service;
-    let Some(told) = endpoints.get(*explained) else { return };
-    let dialled = explanation.port.map_or_else(String::new, |port| format!(":{port}"));
-    let ip = explanation.destination.ip;
-    let sees = format!("{}, {}", told.endpoint, explanation.protocol.with_port(told.port));
-    page.say(0, &format!("{ip}{dialled} is service {namespace}/{name}; policies see its endpoint {sees}"));
-    let same = |other: &&super::Backend| (other.egress, other.ingress) == (told.egress, told.ingress);
-    match endpoints.len() - endpoints.iter().filter(same).count() {
-        _ if endpoints.len() == 1 => {}
-        0 => page.say(0, &format!("all {} endpoints have the same answer; this is one", endpoints.len())),
-        others => page
-            .say(0, &format!("of {} endpoints, {others} have another answer; this is one", endpoints.len())),
-    }
-}
-
 impl Explanation {
-    fn side(&self, page: &mut Page, direction: Direction) {
-        let (word, side) = match direction {
-            Direction::Egress => ("egress", &self.egress),
-            Direction::Ingress => ("ingress", &self.ingress),
-        };
-        let subject = self.subject(direction);
-        let workload = subject.workload.as_ref().filter(|workload| workload.kind != "Pod");
-        let workload =
-            workload.map_or_else(String::new, |workload| format!(" ({} {})", workload.kind, workload.name));
-        page.say(0, &format!("{word} of {subject}{workload}: {}", headline(side.cause)));
-        if let Some(words) = outside(side.cause, subject) {
-            page.say(1, &words);
-        }
-        if let Some(reason) = &side.reason {
-            page.say(1, &format!("missing: {reason}"));
-        }
-        tiers::tell(page, side, word);
-        for note in &side.notes {
-            page.say(1, &format!("note: {note}"));
-        }
-        if let Some(proposal) = &side.proposal {
-            tell_proposal(page, proposal, direction);
+    const fn side(&self, direction: Direction) -> &SideExplanation {
+        match direction {
+            Direction::Egress => &self.egress,
+            Direction::Ingress => &self.ingress,
         }
     }
 
     /// The end that a side is about.
     fn subject(&self, direction: Direction) -> &Endpoint {
-        match (direction, &self.service) {
+        let told = self.service.as_ref().and_then(Translation::told);
+        match (direction, told) {
             (Direction::Egress, _) => &self.source,
-            (Direction::Ingress, Some(service)) => {
-                let told = service.endpoints.get(service.explained);
-                told.map_or(&self.destination, |told| &told.endpoint)
-            }
+            (Direction::Ingress, Some(told)) => &told.endpoint,
             (Direction::Ingress, None) => &self.destination,
         }
+    }
+}
+
+fn tell_side(page: &mut Page, side: &SideExplanation, subject: &Endpoint, direction: Direction) {
+    let workload = subject.workload.as_ref().filter(|workload| workload.kind != "Pod");
+    let workload =
+        workload.map_or_else(String::new, |workload| format!(" ({} {})", workload.kind, workload.name));
+    let word = direction.field();
+    page.say(0, &format!("{word} of {subject}{workload}: {}", headline(side.cause)));
+    tell_reasons(page, side, subject, direction);
+}
+
+/// All of a side below its headline.
+fn tell_reasons(page: &mut Page, side: &SideExplanation, subject: &Endpoint, direction: Direction) {
+    if let Some(words) = outside(side.cause, subject) {
+        page.say(1, words);
+    }
+    if let Some(reason) = &side.reason {
+        page.say(1, &format!("missing: {reason}"));
+    }
+    tiers::tell(page, side, direction.field());
+    for note in &side.notes {
+        page.say(1, &format!("note: {note}"));
+    }
+    if let Some(proposal) = &side.proposal {
+        tell_proposal(page, proposal, direction);
     }
 }
 
@@ -134,7 +153,7 @@ const fn headline(cause: Cause) -> &'static str {
 }
 
 /// Why policies do not speak about a side.
-fn outside(cause: Cause, subject: &Endpoint) -> Option<String> {
+fn outside(cause: Cause, subject: &Endpoint) -> Option<&'static str> {
     let words = match (cause, subject.kind) {
         (Cause::OwnAddress, _) => "the connection stays on its own address: it is outside all policies",
         (Cause::SamePod, _) => "a pod may always reach itself",
@@ -149,5 +168,5 @@ fn outside(cause: Cause, subject: &Endpoint) -> Option<String> {
         (Cause::NoSubject, _) => "it is no pod of the cluster: policies do not select it",
         _ => return None,
     };
-    Some(words.to_owned())
+    Some(words)
 }

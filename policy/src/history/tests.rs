@@ -124,14 +124,119 @@ fn a_policy_that_goes_is_a_change_too() {
     assert!(changed(&history, 101, "web"));
 }
 
+/// One object of each kind, and the same one changed.
+fn changes_of_each_kind() -> Vec<[Object; 2]> {
+    let wide = |version: &str, kind: &str, spec: &str| {
+        object(&format!(
+            "{{apiVersion: policy.networking.k8s.io/{version}, kind: {kind}, metadata: {{name: default}}, \
+             spec: {{subject: {{namespaces: {{}}}}, {spec}}}}}"
+        ))
+    };
+    let of_owner = |api_version: &str, kind: &str, owner: &str| {
+        object(&format!(
+            "{{apiVersion: {api_version}, kind: {kind}, metadata: {{namespace: shop, name: web-1, ownerReferences: \
+             [{{apiVersion: apps/v1, kind: Deployment, name: {owner}, uid: u, controller: true}}]}}}}"
+        ))
+    };
+    let node = |ip: &str| {
+        object(&format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: n1}}, \
+             status: {{addresses: [{{type: InternalIP, address: {ip}}}]}}}}"
+        ))
+    };
+    let service = |port: u16| {
+        object(&format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{namespace: shop, name: web}}, \
+             spec: {{clusterIP: 10.96.0.1, ports: [{{port: {port}}}]}}}}"
+        ))
+    };
+    let slice = |ip: &str| {
+        object(&format!(
+            "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{namespace: shop, name: web-1, \
+             labels: {{kubernetes.io/service-name: web}}}}, addressType: IPv4, endpoints: [{{addresses: [{ip}]}}]}}"
+        ))
+    };
+    let egress = |namespace: &str| {
+        object(&format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, \
+             metadata: {{namespace: {namespace}, name: lock}}, spec: {{policyTypes: [Egress]}}}}"
+        ))
+    };
+    let (cluster, admin, baseline) =
+        ("ClusterNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy");
+    vec![
+        [pod("web", "10.0.0.2", "web"), pod("web", "10.0.0.2", "new")],
+        [namespace("shop", "a"), namespace("shop", "b")],
+        [node("192.0.2.1"), node("192.0.2.2")],
+        [service(80), service(81)],
+        [slice("10.0.0.2"), slice("10.0.0.3")],
+        [policy("shop"), egress("shop")],
+        [
+            wide("v1alpha2", cluster, "tier: Admin, priority: 1"),
+            wide("v1alpha2", cluster, "tier: Admin, priority: 2"),
+        ],
+        [wide("v1alpha1", admin, "priority: 1"), wide("v1alpha1", admin, "priority: 2")],
+        [wide("v1alpha1", baseline, "ingress: []"), wide("v1alpha1", baseline, "egress: []")],
+        [of_owner("apps/v1", "ReplicaSet", "web"), of_owner("apps/v1", "ReplicaSet", "api")],
+        [of_owner("batch/v1", "Job", "web"), of_owner("batch/v1", "Job", "api")],
+    ]
+}
+
 #[test]
-fn a_pod_that_changes_nothing_that_policies_see_is_neither_change_nor_version() {
-    let mut history = begun([pod("web", "10.0.0.2", "web")]);
-    for at in 1..50 {
-        apply(&mut history, at, pod("web", "10.0.0.2", "web"));
+fn an_object_that_is_told_again_is_neither_change_nor_version() {
+    let pairs = changes_of_each_kind();
+    assert_eq!(pairs.len(), ObjectKind::ALL.len());
+    let objects: Vec<Object> = pairs.into_iter().map(|[object, _]| object).collect();
+    let mut history = begun(objects.clone());
+    for object in objects {
+        let mut annotated = object.clone();
+        annotate(&mut annotated);
+        for told in [object, annotated] {
+            apply(&mut history, 100, told);
+        }
     }
-    assert!(!changed(&history, 25, "web"));
+    assert!(!changed(&history, 100, "web"));
     assert_eq!(history.versions.len(), 1);
+}
+
+/// Says something that no policy sees.
+fn annotate(object: &mut Object) {
+    let note = Some([("note".to_owned(), "again".to_owned())].into());
+    match object {
+        Object::Pod(pod) => pod.metadata.annotations = note,
+        Object::Service(service) => service.metadata.annotations = note,
+        Object::NetworkPolicy(policy) => policy.metadata.annotations = note,
+        Object::ClusterNetworkPolicy(policy) => policy.metadata.annotations = note,
+        _ => {}
+    }
+}
+
+#[test]
+fn an_object_of_any_kind_that_changes_or_goes_is_a_version() {
+    for [before, after] in changes_of_each_kind() {
+        let (kind, key) = (before.kind(), before.key());
+        let mut history = begun([before]);
+        apply(&mut history, 100, after);
+        assert_eq!(history.versions.len(), 2, "{kind} changed");
+        history.apply(seconds(200), Change::Delete(key.clone())).unwrap();
+        assert_eq!(history.versions.len(), 3, "{kind} went");
+        history.apply(seconds(300), Change::Delete(key)).unwrap();
+        assert_eq!(history.versions.len(), 3, "{kind} was gone already");
+    }
+}
+
+#[test]
+fn addresses_of_a_node_that_are_told_again_are_no_version() {
+    let mut history = begun([]);
+    let tell = |history: &mut History, at, ips: &[&str]| {
+        let addresses = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+        history.apply(seconds(at), Change::NodeAddresses { node: "n1".to_owned(), addresses }).unwrap();
+        history.versions.len()
+    };
+    assert_eq!(tell(&mut history, 10, &[]), 1);
+    assert_eq!(tell(&mut history, 20, &["10.0.0.254"]), 2);
+    assert_eq!(tell(&mut history, 30, &["::ffff:10.0.0.254"]), 2);
+    assert_eq!(tell(&mut history, 40, &[]), 3);
 }
 
 #[test]
@@ -202,7 +307,7 @@ fn a_cluster_wide_policy_is_a_change_for_every_pod() {
     ] {
         let policy = object(&format!(
             "{{apiVersion: policy.networking.k8s.io/{version}, kind: {kind}, metadata: {{name: default}}, \
-             spec: {{subject: {{namespaces: {{}}}}}}}}"
+             spec: {{tier: Admin, priority: 1, subject: {{namespaces: {{}}}}}}}}"
         ));
         let key = policy.key();
         let mut history = begun([pod("web", "10.0.0.2", "web")]);

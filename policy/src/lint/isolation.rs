@@ -193,11 +193,11 @@ fn is_let_out(cluster: &Cluster, pod: &Pod) -> bool {
 fn speaks_of_names(isolating: &[Isolating]) -> bool {
     let is_pods = |peer: &PeerMatch| matches!(peer, PeerMatch::PodsIn { .. } | PeerMatch::PodsOf { .. });
     let by_name = |rule: &Rule| matches!(rule.peers, Peers::Any) || rule.peers.as_slice().iter().any(is_pods);
-    isolating.iter().flat_map(|isolating| isolating.rules.iter()).any(by_name)
+    isolating.iter().flat_map(|isolating| isolating.policy.rules(Direction::Egress)).any(by_name)
 }
 
 fn may_ask(population: &Population<'_>, dns: &Dns<'_>, isolating: &[Isolating]) -> bool {
-    let mut rules = isolating.iter().flat_map(|isolating| isolating.rules.iter());
+    let mut rules = isolating.iter().flat_map(|isolating| isolating.policy.rules(Direction::Egress));
     rules.any(|rule| dns.is_admitted(population, rule))
 }
 

@@ -52,6 +52,18 @@ pub fn answer_line<'a>(cluster: &Cluster, line: &'a [u8]) -> Reply<'a> {
 }
 
 impl Reply<'_> {
+    /// The same, where a bad line has no id to be known by with its number, from 1.
+    #[must_use]
+    pub fn at_line(self, line: u64) -> Self {
+        let Self { id, answer } = self;
+        match answer {
+            Err(error) if id.is_none() => {
+                Self { id, answer: Err(QueryError::AtLine { line, error: Box::new(error) }) }
+            }
+            answer => Self { id, answer },
+        }
+    }
+
     /// The id as it came, in JSON.
     pub fn id(&self) -> &str {
         self.id.map_or("null", RawValue::get)

@@ -18,7 +18,10 @@ pub enum QueryError {
     #[error("{0} is missing; write \"{0}\":{{\"pod\":\"NAMESPACE/POD\"}} or \"{0}\":{{\"ip\":\"ADDRESS\"}}")]
     Missing(&'static str),
     /// An end that is not of the form of one.
-    #[error("{problem}; write either {{\"pod\":\"NAMESPACE/POD\"}} or {{\"ip\":\"ADDRESS\"}}")]
+    #[error(
+        "{problem}; write one of {{\"pod\":\"NAMESPACE/POD\"}}, {{\"service\":\"NAMESPACE/SERVICE\"}} and \
+         {{\"ip\":\"ADDRESS\"}}"
+    )]
     End {
         /// What is wrong.
         problem: String,
@@ -34,12 +37,18 @@ pub enum QueryError {
     /// An `id` that is a list or an object.
     #[error("the id is no scalar; write text, a number, true, false or null")]
     Id,
-    /// Neither a pod nor an address.
-    #[error("`{0}` is neither a pod nor an address; write NAMESPACE/POD or an address")]
+    /// No pod, no service and no address.
+    #[error("`{0}` is no pod, service or address; write NAMESPACE/POD, svc:NAMESPACE/SERVICE or an address")]
     Place(String),
     /// No pod's name.
     #[error("`{0}` is no pod's name; write NAMESPACE/POD")]
     PodName(String),
+    /// No service's name.
+    #[error("`{0}` is no service's name; write NAMESPACE/SERVICE")]
+    ServiceName(String),
+    /// A service in the place of a source.
+    #[error("{0} opens no connection; name the pod, or the address, that does")]
+    ServiceAsSource(String),
     /// No address.
     #[error("`{0}` is no address; write one such as 10.0.0.1 or fd00::1")]
     Ip(String),
@@ -60,6 +69,17 @@ pub enum QueryError {
         /// The pod, or the namespace, that comes nearest.
         near: Option<String>,
     },
+    /// No service of that name.
+    #[error("{service} is not known; {}", mend_service(.near.as_deref()))]
+    UnknownService {
+        /// The service that was asked for.
+        service: String,
+        /// The service that comes nearest.
+        near: Option<String>,
+    },
+    /// The service is headless, or a name for something outside.
+    #[error("{0} has no address of its own; ask about one of its pods")]
+    NoServiceAddress(String),
     /// The pod's phase is Succeeded or Failed (M6).
     #[error("pod {0} has finished and holds no address any more; ask about a pod that runs")]
     FinishedPod(String),
@@ -84,6 +104,14 @@ pub enum QueryError {
         /// The destination.
         to: String,
     },
+    /// The same, said of a line that nothing else tells from the others.
+    #[error("line {line}: {error}")]
+    AtLine {
+        /// Its number, from 1.
+        line: u64,
+        /// What is wrong.
+        error: Box<QueryError>,
+    },
     /// What is wrong with one of the two ends.
     #[error("{end}: {error}")]
     At {
@@ -102,8 +130,16 @@ impl QueryError {
 }
 
 fn mend_name(near: Option<&str>) -> String {
+    mend("Pod", near)
+}
+
+fn mend_service(near: Option<&str>) -> String {
+    mend("Service", near)
+}
+
+fn mend(kind: &str, near: Option<&str>) -> String {
     near.map_or_else(
-        || "add its Pod object to the manifests".to_owned(),
+        || format!("add its {kind} object to the manifests"),
         |near| format!("did you mean {near}?"),
     )
 }

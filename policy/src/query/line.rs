@@ -42,6 +42,8 @@ struct RawPlace<'a> {
     #[serde(borrow, default)]
     pod: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    service: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     ip: Option<&'a RawValue>,
 }
 
@@ -106,11 +108,12 @@ fn read_place(json: &str) -> Result<Place, QueryError> {
         return Err(wrong(format!("{} is no object", short(json))));
     }
     let raw: RawPlace<'_> = serde_json::from_str(json).map_err(|error| wrong(bare(&error)))?;
-    match (raw.pod, raw.ip) {
-        (Some(pod), None) => Place::pod(&text("pod", pod)?),
-        (None, Some(ip)) => Place::ip(&text("ip", ip)?),
-        (Some(_), Some(_)) => Err(wrong("both a pod and an ip are given".to_owned())),
-        (None, None) => Err(wrong("neither a pod nor an ip is given".to_owned())),
+    match (raw.pod, raw.service, raw.ip) {
+        (Some(pod), None, None) => Place::pod(&text("pod", pod)?),
+        (None, Some(service), None) => Place::service(&text("service", service)?),
+        (None, None, Some(ip)) => Place::ip(&text("ip", ip)?),
+        (None, None, None) => Err(wrong("no pod, service or ip is given".to_owned())),
+        _ => Err(wrong("more than one of pod, service and ip is given".to_owned())),
     }
 }
 

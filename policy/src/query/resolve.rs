@@ -1,6 +1,9 @@
 //! Which addresses, and which pods, a question is about.
 
-use super::{Family, Place, Query, QueryError, meant::nearest_pod};
+use super::{
+    Family, Place, Query, QueryError,
+    meant::{nearest_pod, nearest_service},
+};
 use crate::{Cluster, Connection, Decision, Explanation, Pod, explain::explain_between};
 use std::{net::IpAddr, slice};
 
@@ -25,7 +28,7 @@ impl Query {
     /// Finds the pods and the addresses in use: of the family that is asked for, else of that of a
     /// given address, else of the first of the destination's that the source has too.
     pub fn resolve<'a>(&'a self, cluster: &'a Cluster) -> Result<Resolved<'a>, QueryError> {
-        let from = find(&self.from, cluster).map_err(|error| error.at("from"))?;
+        let from = find_source(&self.from, cluster).map_err(|error| error.at("from"))?;
         let to = find(&self.to, cluster).map_err(|error| error.at("to"))?;
         let (source, destination) =
             common(&from, &to, self.family).ok_or_else(|| self.no_family(&from, &to))?;
@@ -70,6 +73,7 @@ impl Resolved<'_> {
 fn find<'a>(place: &'a Place, cluster: &'a Cluster) -> Result<End<'a>, QueryError> {
     match place {
         Place::Ip(ip) => Ok(End { pod: None, ips: slice::from_ref(ip) }),
+        Place::Service { namespace, name } => find_service(cluster, (namespace, name), place),
         Place::Pod { namespace, name } => {
             let pod = cluster.pod(namespace, name).ok_or_else(|| QueryError::UnknownPod {
                 pod: place.to_string(),
@@ -82,6 +86,29 @@ fn find<'a>(place: &'a Place, cluster: &'a Cluster) -> Result<End<'a>, QueryErro
                 ips => Ok(End { pod: Some(pod), ips }),
             }
         }
+    }
+}
+
+fn find_source<'a>(place: &'a Place, cluster: &'a Cluster) -> Result<End<'a>, QueryError> {
+    match place {
+        Place::Service { .. } => Err(QueryError::ServiceAsSource(place.to_string())),
+        Place::Pod { .. } | Place::Ip(_) => find(place, cluster),
+    }
+}
+
+/// Its ClusterIPs come first.
+fn find_service<'a>(
+    cluster: &'a Cluster,
+    (namespace, name): (&str, &str),
+    place: &Place,
+) -> Result<End<'a>, QueryError> {
+    let service = cluster.service(namespace, name).ok_or_else(|| QueryError::UnknownService {
+        service: place.to_string(),
+        near: nearest_service(cluster, namespace, name),
+    })?;
+    match service.ips.as_slice() {
+        [] => Err(QueryError::NoServiceAddress(place.to_string())),
+        ips => Ok(End { pod: None, ips }),
     }
 }
 

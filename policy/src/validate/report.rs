@@ -1,7 +1,10 @@
 //! Collects what is invalid in one object.
 
 use super::{InvalidField, Path};
-use crate::ObjectKey;
+use crate::{ObjectKey, object::UnknownKey};
+
+/// The effect of a key that is no field.
+const DROPPED: &str = "it is dropped, as an API server drops it, and the rest holds without it";
 
 /// What is invalid in one object so far.
 pub(super) struct Report<'a> {
@@ -29,6 +32,17 @@ impl<'a> Report<'a> {
             mend: mend.into(),
             effect: effect.to_owned(),
         });
+    }
+
+    /// Adds the keys that are no fields where they stand.
+    pub(super) fn unknown(&mut self, keys: &[UnknownKey]) {
+        self.fields.extend(keys.iter().map(|key| InvalidField {
+            object: self.object.clone(),
+            field: key.field.clone(),
+            problem: "not a field of this object".to_owned(),
+            mend: key.mend.clone(),
+            effect: DROPPED.to_owned(),
+        }));
     }
 
     /// The API takes at most `limit` entries of a list.

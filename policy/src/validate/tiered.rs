@@ -10,7 +10,7 @@ use super::{
     selector::{self, Place},
 };
 use crate::shown::quote;
-use crate::{Object, ObjectKind, api::Subject, network_policy::Direction};
+use crate::{Object, ObjectKind, api::Subject, network_policy::Direction, object::UnknownKey};
 use view::{Rule, Tiered};
 
 /// The effect of an error that silences the whole policy.
@@ -91,9 +91,10 @@ fn subject(report: &mut Report<'_>, at: &Path<'_>, subject: &Subject) {
         (true, true) => report.invalid(at, "namespaces and pods in one subject", mend, effect),
         _ => {}
     }
-    for path in peer::unknown_in_subject(subject) {
-        let problem = format!("no field of the API: {}", quote(&path));
-        report.invalid(at, problem, "write namespaces or pods as the API has them", effect);
+    for UnknownKey { field, mend: meant } in peer::unknown_in_subject(subject) {
+        let mend =
+            if meant.is_empty() { "write namespaces or pods as the API has them".to_owned() } else { meant };
+        report.invalid(at, format!("no field of the API: {}", quote(&field)), mend, effect);
     }
     if let Some(namespaces) = namespaces {
         selector::check_known(report, &at.field("namespaces"), namespaces, Place::Subject);

@@ -43,6 +43,39 @@ fn no_line_of_text_is_too_long() {
 }
 
 #[test]
+fn values_beyond_all_measure_are_cut_in_the_text() {
+    let huge = "x".repeat(1_000_000);
+    let pod = |name: &str, labels: &str, ip: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{namespace: shop, name: {name}, labels: {{{labels}}}}}, \
+             status: {{podIPs: [{{ip: {ip}}}]}}}}\n---\n"
+        )
+    };
+    let manifests = [
+        pod("web", &format!("app: {huge}, role: web"), "10.0.0.1"),
+        pod("db", "app: db", "10.0.0.2"),
+        pod(&huge, "app: other", "10.0.0.3"),
+        format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{namespace: shop, name: {huge}}}, \
+             spec: {{podSelector: {{matchLabels: {{app: db}}}}, \
+             ingress: [{{from: [{{podSelector: {{matchLabels: {{app: {huge}y}}}}}}]}}]}}}}"
+        ),
+    ];
+    let mut cluster = Cluster::default();
+    let manifest = parse_manifest(&manifests.concat());
+    assert!(manifest.errors.is_empty());
+    for object in manifest.objects {
+        cluster.apply(object).unwrap();
+    }
+    for question in ["10.0.0.1 -> 10.0.0.2 on 80/TCP", "10.0.0.3 -> 10.0.0.2 on 80/TCP"] {
+        let explanation = ask(&mut cluster, question);
+        let text = explanation.to_string();
+        assert!(text.len() < 10_000, "{question}: {} bytes", text.len());
+        assert!(text.contains("xxx…") && explanation.answer.len() < 5_000, "{question}");
+    }
+}
+
+#[test]
 fn every_fact_of_the_text_is_in_the_json() {
     for case in cases() {
         let explanation = explain_case(&case);

@@ -135,6 +135,26 @@ fn proposals_admit(cluster: &Cluster, connection: &Connection, explanation: &Exp
     proposals
 }
 
+/// What is told of an endpoint is a denial, and what is proposed for it admits there.
+fn denials_of_endpoints_admit(cluster: &Cluster, connection: &Connection, explanation: &Explanation) {
+    for backend in explanation.service.iter().flat_map(|service| &service.endpoints) {
+        let Some(why) = &backend.why else { continue };
+        let destination = backend.endpoint.ip;
+        let direct = Connection { destination, port: backend.port, ..*connection };
+        for (at, side) in [&why.egress, &why.ingress].into_iter().enumerate() {
+            let Some(side) = side else { continue };
+            assert_eq!(side.verdict, SideVerdict::Denied);
+            assert_eq!(side.verdict, [backend.egress, backend.ingress][at]);
+            let Some(proposal) = &side.proposal else { continue };
+            let mut changed = cluster.clone();
+            assert!(proposal.apply_to(&mut changed));
+            let decision = changed.decide(&direct);
+            let after = [&decision.egress, &decision.ingress][at].verdict;
+            assert!(matches!(after, SideVerdict::Admitted | SideVerdict::NotIsolated), "{proposal:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(cases())]
 
@@ -165,7 +185,9 @@ proptest! {
     fn what_is_proposed_admits(objects in objects()) {
         let cluster = cluster(objects);
         for connection in questions() {
-            proposals_admit(&cluster, &connection, &explain(&cluster, &connection));
+            let explanation = explain(&cluster, &connection);
+            proposals_admit(&cluster, &connection, &explanation);
+            denials_of_endpoints_admit(&cluster, &connection, &explanation);
         }
     }
 }

@@ -17,6 +17,7 @@ mod view;
 
 use ending::{Ending, Endings};
 use portolan_policy::{BaselineReading, Connection, Decision, Object};
+use services::Behind;
 use side::Direction;
 use std::{collections::BTreeMap, net::IpAddr};
 use view::{Question, View};
@@ -44,13 +45,20 @@ pub(crate) fn decide(objects: &[Object], facts: &Facts, connection: &Connection)
         let side = Endings::only(Ending::NotApplicable).conclude();
         return Decision { egress: side.clone(), ingress: side };
     }
-    let questions = questions(view, &connection);
+    let asked = asked(view, &connection);
+    let ports = services::ports(view, &connection).len();
     let side = |direction| {
         let mut endings = Endings::default();
-        for question in &questions {
-            endings.join(side::ask(view, direction, question));
+        for one in &asked {
+            endings.join(match one {
+                Asked::Known(question) => side::ask(view, direction, question),
+                Asked::Unknown(question, fact) => services::ask_unknown(view, direction, question, fact),
+            });
         }
-        if questions.len() > 1 {
+        if ports > 1 {
+            endings.hang_on(["the destination port".to_owned()]);
+        }
+        if asked.len() > ports {
             endings.hang_on(["which backend the service chooses".to_owned()]);
         }
         endings.conclude()
@@ -58,8 +66,15 @@ pub(crate) fn decide(objects: &[Object], facts: &Facts, connection: &Connection)
     Decision { egress: side(Direction::Egress), ingress: side(Direction::Ingress) }
 }
 
-/// The connection as it may be after destination NAT (N36).
-fn questions<'a>(view: View<'a>, connection: &Connection) -> Vec<Question<'a>> {
+/// A question that policies may be asked.
+enum Asked<'a> {
+    Known(Question<'a>),
+    /// What stands behind its destination is not known: the missing fact.
+    Unknown(Question<'a>, String),
+}
+
+/// The connection as it may be after destination NAT (N36), for each port that may be dialled.
+fn asked<'a>(view: View<'a>, connection: &Connection) -> Vec<Asked<'a>> {
     let to = |destination, port, through_service| Question {
         source: view.end(connection.source),
         destination: view.end(destination),
@@ -67,11 +82,18 @@ fn questions<'a>(view: View<'a>, connection: &Connection) -> Vec<Question<'a>> {
         protocol: connection.protocol,
         through_service,
     };
-    let backends = services::backends(view, connection);
-    if backends.is_empty() {
-        return vec![to(connection.destination, connection.port, false)];
+    let mut asked = Vec::new();
+    for port in services::ports(view, connection) {
+        let address = to(connection.destination, port, false);
+        match services::behind(view, &Connection { port, ..*connection }) {
+            Behind::Address => asked.push(Asked::Known(address)),
+            Behind::NotKnown(fact) => asked.push(Asked::Unknown(address, fact)),
+            Behind::Endpoints(endpoints) => {
+                asked.extend(endpoints.into_iter().map(|(ip, port)| Asked::Known(to(ip, Some(port), true))));
+            }
+        }
     }
-    backends.into_iter().map(|(ip, port)| to(ip, Some(port), true)).collect()
+    asked
 }
 
 /// What never leaves its own address is outside all policies (N31).

@@ -53,6 +53,16 @@ pub(crate) fn ask(side: &Side<'_>) -> Outcome {
     Outcome { endings, goes_on, picked: any(said.iter().map(Said::picks_without_isolating)) }
 }
 
+/// Whether there is any policy of the tier.
+pub(crate) fn is_there(view: View<'_>) -> bool {
+    view.objects.iter().any(|object| matches!(object, Object::NetworkPolicy(_)))
+}
+
+/// Whether a policy may isolate the subject in the side's direction.
+pub(crate) fn may_isolate(side: &Side<'_>) -> bool {
+    side.view.objects.iter().filter_map(|object| listen(object, side)).any(|said| said.isolates().possible())
+}
+
 /// The endings inside the tier where no policy admits for certain.
 fn add_possible(endings: &mut Endings, said: &[Said], isolates: &Truth) {
     if isolates.certain() {

@@ -1,22 +1,52 @@
-//! What a service address stands for: its ready endpoints (N36).
+//! What a service address stands for: its ready endpoints (N36; docs/decisions/0006-tiers.md).
 
 use crate::naive::{
     address::parse_ip,
-    view::{View, namespace_of},
+    ending::{Ending, Endings},
+    network_policy,
+    side::{Direction, Side},
+    tier,
+    view::{Question, View, namespace_of},
 };
 use k8s_openapi::api::{
     core::v1::{Service, ServicePort},
     discovery::v1::{Endpoint, EndpointPort, EndpointSlice},
 };
 use portolan_policy::{Connection, Object, Protocol};
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
-/// The addresses and ports behind what a connection dials; empty where it dials no service, or one
-/// without ready endpoints.
-pub(crate) fn backends(view: View<'_>, connection: &Connection) -> Vec<(IpAddr, u16)> {
-    let Some(dialled) = connection.port else { return Vec::new() };
+/// What an address that is dialled leads to.
+pub(crate) enum Behind {
+    /// Itself.
+    Address,
+    /// These, one of which is chosen.
+    Endpoints(Vec<(IpAddr, u16)>),
+    /// Nobody knows: the fact that is missing.
+    NotKnown(String),
+}
+
+/// The ports that may be dialled: the one that is asked, else those of the services at the address.
+pub(crate) fn ports(view: View<'_>, connection: &Connection) -> BTreeSet<Option<u16>> {
+    let Connection { destination, port, protocol, .. } = *connection;
+    let is_plain = !view.end(destination).pods.is_empty() || is_node(view, destination);
+    if port.is_some() || is_plain {
+        return [port].into();
+    }
+    let services = view.objects.iter().filter_map(|object| match object {
+        Object::Service(service) if has_ip(service, destination) => Some(service),
+        _ => None,
+    });
+    let known = services.flat_map(|service| service.spec.iter().flat_map(|spec| spec.ports.iter().flatten()));
+    let dialled = known.filter(|known| speaks(known.protocol.as_deref(), protocol));
+    let ports: BTreeSet<_> = dialled.filter_map(|known| u16::try_from(known.port).ok()).map(Some).collect();
+    if ports.is_empty() { [None].into() } else { ports }
+}
+
+/// What stands behind what a connection dials.
+pub(crate) fn behind(view: View<'_>, connection: &Connection) -> Behind {
+    let Some(dialled) = connection.port else { return Behind::Address };
     if !view.end(connection.destination).pods.is_empty() {
-        return Vec::new();
+        return Behind::Address;
     }
     let on_node = is_node(view, connection.destination);
     let own = |service: &Service, port: &ServicePort| {
@@ -24,8 +54,35 @@ pub(crate) fn backends(view: View<'_>, connection: &Connection) -> Vec<(IpAddr, 
     };
     let of_node = |_: &Service, port: &ServicePort| on_node && port.node_port == Some(i32::from(dialled));
     let found = find(view, connection.protocol, own).or_else(|| find(view, connection.protocol, of_node));
-    let Some((namespace, service, port)) = found else { return Vec::new() };
-    behind(view, &namespace, service, port, connection)
+    let Some((namespace, service, port)) = found else { return Behind::Address };
+    let slices = slices(view, &namespace, service);
+    if slices.is_empty() {
+        return Behind::NotKnown(format!("the endpoints of service {namespace}/{:?}", service.metadata.name));
+    }
+    match endpoints(&slices, port, connection) {
+        none if none.is_empty() => Behind::Address,
+        some => Behind::Endpoints(some),
+    }
+}
+
+/// The side of a connection to a service of which nobody knows what stands behind it.
+pub(crate) fn ask_unknown<'a>(
+    view: View<'a>,
+    direction: Direction,
+    question: &Question<'a>,
+    fact: &str,
+) -> Endings {
+    let may_matter = match (direction, question.source.pods.as_slice()) {
+        (Direction::Ingress, _) => network_policy::is_there(view) || tier::is_there(view),
+        (Direction::Egress, []) => return Endings::only(Ending::NotApplicable),
+        (Direction::Egress, [subject]) => {
+            let peer = question.destination.clone();
+            let side = Side { view, direction, subject, peer, question: question.clone(), hairpin: false };
+            network_policy::may_isolate(&side) || tier::may_speak(&side)
+        }
+        (Direction::Egress, _) => true,
+    };
+    if may_matter { Endings::undefined(fact) } else { Endings::only(Ending::NotIsolated) }
 }
 
 fn is_node(view: View<'_>, ip: IpAddr) -> bool {
@@ -67,25 +124,23 @@ fn has_ip(service: &Service, ip: IpAddr) -> bool {
     texts.into_iter().any(|text| parse_ip(text) == Some(ip))
 }
 
-fn behind(
-    view: View<'_>,
-    namespace: &str,
-    service: &Service,
-    port: &ServicePort,
-    connection: &Connection,
-) -> Vec<(IpAddr, u16)> {
-    let mut backends = Vec::new();
-    for object in view.objects {
-        let Object::EndpointSlice(slice) = object else { continue };
-        if namespace_of(object) != namespace || !stands_behind(slice, service) {
-            continue;
-        }
+fn slices<'a>(view: View<'a>, namespace: &str, service: &Service) -> Vec<&'a EndpointSlice> {
+    let slices = view.objects.iter().filter_map(|object| match object {
+        Object::EndpointSlice(slice) if namespace_of(object) == namespace => Some(slice.as_ref()),
+        _ => None,
+    });
+    slices.filter(|slice| stands_behind(slice, service)).collect()
+}
+
+fn endpoints(slices: &[&EndpointSlice], port: &ServicePort, connection: &Connection) -> Vec<(IpAddr, u16)> {
+    let mut endpoints = Vec::new();
+    for slice in slices {
         for number in numbers(slice, port, connection.protocol) {
             let ips = ready_ips(slice).filter(|ip| ip.is_ipv4() == connection.destination.is_ipv4());
-            backends.extend(ips.map(|ip| (ip, number)));
+            endpoints.extend(ips.map(|ip| (ip, number)));
         }
     }
-    backends
+    endpoints
 }
 
 fn stands_behind(slice: &EndpointSlice, service: &Service) -> bool {

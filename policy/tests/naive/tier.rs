@@ -6,6 +6,7 @@ use crate::naive::{
     ports::{self, Entry},
     side::{Direction, Side},
     truth::{Truth, all, any},
+    view::View,
 };
 use portolan_policy::{
     Object, PolicyKind, PolicyRef,
@@ -72,6 +73,18 @@ pub(crate) fn ask(tier: Tier, side: &Side<'_>) -> Outcome {
         }
     }
     Outcome { endings, goes_on: true }
+}
+
+/// Whether there is any policy of a tier that says anything.
+pub(crate) fn is_there(view: View<'_>) -> bool {
+    view.objects.iter().any(|object| read(object, Direction::Egress).is_some())
+}
+
+/// Whether a policy with rules of the side's direction may be about the subject.
+pub(crate) fn may_speak(side: &Side<'_>) -> bool {
+    let policies = side.view.objects.iter().filter_map(|object| read(object, side.direction));
+    let mut speaking = policies.filter(|policy| !policy.rules.is_empty());
+    speaking.any(|policy| is_subject(&policy.subject, side.subject, side.view, &policy.name).possible())
 }
 
 /// Every way in which the policies of one priority may match together.

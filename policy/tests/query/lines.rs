@@ -1,7 +1,7 @@
 //! Lines that are no question.
 
-use crate::{ask, error};
-use portolan_policy::Query;
+use crate::{ask, cluster, error};
+use portolan_policy::{Query, answer_line};
 
 /// A good line with one field replaced or added.
 fn with(field: &str) -> String {
@@ -35,26 +35,32 @@ fn what_is_wrong_with_a_field_is_named_with_its_mend() {
         (r#""to":{"ip":""}"#, "to: `` is no address; write one such as 10.0.0.1 or fd00::1"),
         (r#""to":{"pod":"db-0"}"#, "to: `db-0` is no pod's name; write NAMESPACE/POD"),
         (r#""to":{"pod":"a/b/c"}"#, "to: `a/b/c` is no pod's name; write NAMESPACE/POD"),
+        (r#""to":{"service":"db"}"#, "to: `db` is no service's name; write NAMESPACE/SERVICE"),
+        (r#""to":{"service":7}"#, "to: 7 is no service; write text in quotes"),
+        (
+            r#""from":{"service":"shop/db"}"#,
+            "from: service shop/db opens no connection; name the pod, or the address, that does",
+        ),
         (r#""to":{"pod":7}"#, "to: 7 is no pod; write text in quotes"),
         (
             r#""to":{"pod":"shop/db-0","ip":"10.0.0.2"}"#,
-            r#"to: both a pod and an ip are given; write either {"pod":"NAMESPACE/POD"} or {"ip":"ADDRESS"}"#,
+            r#"to: more than one of pod, service and ip is given; write one of {"pod":"NAMESPACE/POD"}, {"service":"NAMESPACE/SERVICE"} and {"ip":"ADDRESS"}"#,
         ),
         (
             r#""to":{}"#,
-            r#"to: neither a pod nor an ip is given; write either {"pod":"NAMESPACE/POD"} or {"ip":"ADDRESS"}"#,
+            r#"to: no pod, service or ip is given; write one of {"pod":"NAMESPACE/POD"}, {"service":"NAMESPACE/SERVICE"} and {"ip":"ADDRESS"}"#,
         ),
         (
             r#""to":"shop/db-0""#,
-            r#"to: "shop/db-0" is no object; write either {"pod":"NAMESPACE/POD"} or {"ip":"ADDRESS"}"#,
+            r#"to: "shop/db-0" is no object; write one of {"pod":"NAMESPACE/POD"}, {"service":"NAMESPACE/SERVICE"} and {"ip":"ADDRESS"}"#,
         ),
         (
             r#""to":["shop/db-0"]"#,
-            r#"to: ["shop/db-0"] is no object; write either {"pod":"NAMESPACE/POD"} or {"ip":"ADDRESS"}"#,
+            r#"to: ["shop/db-0"] is no object; write one of {"pod":"NAMESPACE/POD"}, {"service":"NAMESPACE/SERVICE"} and {"ip":"ADDRESS"}"#,
         ),
         (
             r#""to":{"pdo":"shop/db-0"}"#,
-            r#"to: unknown field `pdo`, expected `pod` or `ip`; write either {"pod":"NAMESPACE/POD"} or {"ip":"ADDRESS"}"#,
+            r#"to: unknown field `pdo`, expected one of `pod`, `service`, `ip`; write one of {"pod":"NAMESPACE/POD"}, {"service":"NAMESPACE/SERVICE"} and {"ip":"ADDRESS"}"#,
         ),
         (r#""to":null"#, r#"to is missing; write "to":{"pod":"NAMESPACE/POD"} or "to":{"ip":"ADDRESS"}"#),
     ];
@@ -85,6 +91,19 @@ fn what_is_no_object_is_refused_without_an_id() {
     for line in ["{", r#"{"id":1"#, r#"{"id":1}}"#, r#"{"id":1} {"id":2}"#, "{'id':1}"] {
         assert!(ask(line).starts_with(r#"{"id":null,"error":"this is no JSON: "#), "{line}: {}", ask(line));
     }
+}
+
+#[test]
+fn a_bad_line_without_an_id_is_told_by_its_number() {
+    let told = |line: &str| {
+        let reply = answer_line(&cluster(), line.as_bytes()).at_line(7);
+        serde_json::to_string(&reply).unwrap()
+    };
+    assert!(told("hello").starts_with(r#"{"id":null,"error":"line 7: this is no JSON object; write "#));
+    assert!(told(&with(r#""port":0"#)).starts_with(r#"{"id":null,"error":"line 7: 0 is no port"#));
+    let known = with(r#""port":0"#).replace(r#"{"from""#, r#"{"id":3,"from""#);
+    assert!(told(&known).starts_with(r#"{"id":3,"error":"0 is no port"#), "{}", told(&known));
+    assert!(told(&with(r#""port":80"#)).starts_with(r#"{"id":null,"allowed":"#));
 }
 
 #[test]

@@ -105,10 +105,48 @@ fn an_unknown_pod_is_told_the_nearest() {
 }
 
 #[test]
+fn a_service_is_its_address_of_the_family() {
+    assert_eq!(resolve("dev/curl -> svc:shop/db").unwrap(), "10.0.1.1 -> 10.96.0.7");
+    assert_eq!(resolve("dev/only-v6 -> svc:shop/db").unwrap(), "fd00::1:1 -> fd00:96::7");
+    assert_eq!(resolve("shop/db-0 -> svc:shop/db as IPv6").unwrap(), "fd00::2 -> fd00:96::7");
+    let told = |question| resolve(question).unwrap_err().to_string();
+    assert_eq!(
+        told("dev/curl -> svc:shop/headles"),
+        "to: service shop/headles is not known; did you mean shop/headless?"
+    );
+    assert_eq!(told("dev/curl -> svc:dev/db"), "to: service dev/db is not known; did you mean shop/db?");
+    assert_eq!(
+        told("dev/curl -> svc:nowhere/zzz"),
+        "to: service nowhere/zzz is not known; add its Service object to the manifests"
+    );
+    assert_eq!(
+        told("dev/curl -> svc:shop/headless"),
+        "to: service shop/headless has no address of its own; ask about one of its pods"
+    );
+    assert_eq!(
+        told("svc:shop/db -> dev/curl"),
+        "from: service shop/db opens no connection; name the pod, or the address, that does"
+    );
+}
+
+#[test]
+fn a_service_asked_by_name_is_answered_for_its_endpoints() {
+    let reply = crate::ask(r#"{"from":{"pod":"dev/curl"},"to":{"service":"shop/db"},"port":80}"#);
+    assert!(
+        reply.contains(r#""ingress":{"verdict":"denied","policies":[{"kind":"NetworkPolicy""#),
+        "{reply}"
+    );
+    let reply = crate::ask(
+        r#"{"from":{"pod":"shop/web-7d9f-x2"},"to":{"service":"shop/db"},"port":80,"family":"IPv4"}"#,
+    );
+    assert!(reply.contains(r#""ingress":{"verdict":"admitted","#), "{reply}");
+}
+
+#[test]
 fn a_place_is_a_pod_or_an_address() {
     assert_eq!("10.0.0.1".parse::<Place>().unwrap().to_string(), "10.0.0.1");
     assert_eq!("shop/web".parse::<Place>().unwrap().to_string(), "shop/web");
-    for text in ["", "web", "/", "shop/", "/web", "a/b/c", "10.0.0.1.2"] {
+    for text in ["", "web", "/", "shop/", "/web", "a/b/c", "10.0.0.1.2", "svc:", "svc:db", "svc:/db"] {
         assert!(text.parse::<Place>().is_err(), "{text:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::world::{World, labelled, object, pod, world};
 use k8s_openapi::api::core::v1::Service;
-use portolan_policy::Protocol;
+use portolan_policy::{Object, Protocol, api::v1alpha2::ClusterNetworkPolicy};
 use serde_json::json;
 
 const DIAL: &str = "dev/curl -> 10.96.0.1 on 80/tcp";
@@ -179,4 +179,129 @@ fn named_service_ports_lead_to_the_endpoint_ports_of_that_name() {
         .policy("shop/p", json!({"ingress": [{"ports": [{"port": 9090}]}]}));
     assert_eq!(world.ingress("dev/curl -> 10.96.0.2 on 90/tcp"), "admitted by shop/p[0]");
     assert_eq!(world.ingress("dev/curl -> 10.96.0.2 on 80/tcp"), "denied by shop/p");
+}
+
+const NO_PORT: &str = "dev/curl -> 10.96.0.1 on tcp";
+
+/// The same with a second port, 90, that leads to 9090.
+fn with_two_ports() -> World {
+    let ports = json!([{"name": "http", "port": 80}, {"name": "admin", "port": 90}]);
+    let slice = json!({
+        "metadata": {"namespace": "shop", "name": "web-main", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080}, {"name": "admin", "port": 9090}],
+        "endpoints": [{"addresses": ["10.0.0.1", "10.0.0.2"]}],
+    });
+    shop()
+        .service("shop/web", json!({"clusterIP": "10.96.0.1", "ports": ports}))
+        .with(object::<k8s_openapi::api::discovery::v1::EndpointSlice>(slice))
+}
+
+#[test]
+fn without_a_port_a_service_stands_for_the_backends_of_its_ports() {
+    let by_port = |port: u16| shop().policy("shop/p", json!({"ingress": [{"ports": [{"port": port}]}]}));
+    assert_eq!(by_port(8080).ingress(NO_PORT), "admitted by shop/p[0]");
+    assert_eq!(by_port(80).ingress(NO_PORT), "denied by shop/p");
+}
+
+#[test]
+fn without_a_port_the_ports_of_a_service_have_to_agree() {
+    let admitting = |ports| with_two_ports().policy("shop/p", json!({"ingress": [{"ports": ports}]}));
+    let one = admitting(json!([{"port": 8080}]));
+    assert_eq!(one.ingress(NO_PORT), "undecidable: the destination port is not known");
+    assert_eq!(one.egress(NO_PORT), "not-isolated");
+    assert_eq!(one.decide(NO_PORT).admits(), None);
+    assert_eq!(admitting(json!([{"port": 8080}, {"port": 9090}])).ingress(NO_PORT), "admitted by shop/p[0]");
+    assert_eq!(admitting(json!([{"port": 80}])).ingress(NO_PORT), "denied by shop/p");
+    assert_eq!(with_two_ports().ingress(NO_PORT), "not-isolated");
+}
+
+#[test]
+fn without_a_port_the_port_is_missing_only_where_it_matters() {
+    let on_8080 = json!({"podSelector": labelled("n=1"), "ingress": [{"ports": [{"port": 8080}]}]});
+    let differ = "undecidable: backend not chosen: the endpoints of service shop/web differ";
+    let none = json!({"podSelector": labelled("n=1")});
+    assert_eq!(shop().policy("shop/one", none.clone()).ingress(NO_PORT), differ);
+    assert_eq!(with_two_ports().policy("shop/one", none).ingress(NO_PORT), differ);
+    // 80 is open everywhere, 90 on one of the two.
+    let both = format!("{differ}; the destination port is not known");
+    assert_eq!(with_two_ports().policy("shop/one", on_8080).ingress(NO_PORT), both);
+}
+
+#[test]
+fn without_a_port_only_the_ports_of_the_protocol_come_into_question() {
+    let ports = json!([{"port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}]);
+    let world = shop()
+        .service("shop/web", json!({"clusterIP": "10.96.0.1", "ports": ports}))
+        .policy("shop/p", json!({"ingress": [{"ports": [{"port": 8080}]}]}));
+    assert_eq!(world.ingress(NO_PORT), "admitted by shop/p[0]");
+    assert_eq!(world.ingress("dev/curl -> 10.96.0.1 on udp"), "not-applicable");
+    assert_eq!(world.ingress("dev/curl -> 10.96.0.1 on sctp"), "not-applicable");
+    assert_eq!(world.ingress("dev/curl -> 10.96.0.1 on icmp"), "not-applicable");
+}
+
+#[test]
+fn without_a_port_all_services_at_an_address_come_into_question() {
+    let world = shop()
+        .service("shop/web", json!({"externalIPs": ["203.0.113.5"], "ports": [{"port": 80}]}))
+        .service("dev/curl", json!({"externalIPs": ["203.0.113.5"], "ports": [{"port": 90}]}))
+        .endpoints("dev/curl", 9090, &["10.0.1.1"])
+        .pod(pod("dev/other").ip("10.0.1.2"));
+    let question = "dev/other -> 203.0.113.5 on tcp";
+    let one = world.policy("shop/deny", json!({}));
+    assert_eq!(one.ingress(question), "undecidable: the destination port is not known");
+    let both = one.policy("dev/deny", json!({}));
+    assert_eq!(both.ingress(question), "denied by dev/deny, shop/deny");
+}
+
+#[test]
+fn without_a_port_an_address_that_a_node_holds_is_the_nodes() {
+    let world = shop().node("n1", &["192.0.2.1"]).policy("shop/deny", json!({}));
+    assert_eq!(world.ingress("dev/curl -> 192.0.2.1 on tcp"), "not-applicable");
+}
+
+/// Denies the pods of dev what they send to pods, or receive from them.
+fn about_dev(tier: &str, peers: &str) -> Object {
+    let mut spec = json!({"tier": tier, "priority": 1, "subject": {"namespaces": labelled("team=dev")}});
+    let direction = if peers == "to" { "egress" } else { "ingress" };
+    spec[direction] = json!([{"action": "Deny", peers: [{"namespaces": {}}]}]);
+    object::<ClusterNetworkPolicy>(json!({"metadata": {"name": "wide"}, "spec": spec}))
+}
+
+#[test]
+fn a_service_without_any_slice_is_a_missing_fact() {
+    let bare = || {
+        let spec = json!({"clusterIP": "10.96.0.3", "selector": {"app": "web"},
+            "ports": [{"port": 80, "nodePort": 30083}]});
+        shop().node("n1", &["192.0.2.1"]).service("shop/bare", spec)
+    };
+    let missing = "undecidable: what stands behind service shop/bare is not known; add the EndpointSlice \
+                   with the label kubernetes.io/service-name=bare in namespace shop";
+    let egress = json!({"policyTypes": ["Egress"], "egress": [{"to": [{"podSelector": {}}]}]});
+    for dial in [
+        "dev/curl -> 10.96.0.3 on 80/tcp",
+        "dev/curl -> 10.96.0.3 on tcp",
+        "dev/curl -> 192.0.2.1 on 30083/tcp",
+    ] {
+        // Where there is no policy, none can deny.
+        assert_eq!(bare().ingress(dial), "not-isolated");
+        assert_eq!(bare().egress(dial), "not-isolated");
+        let elsewhere = bare().policy("shop/deny", json!({}));
+        assert_eq!(elsewhere.ingress(dial), missing);
+        assert_eq!(elsewhere.egress(dial), "not-isolated");
+        assert_eq!(bare().policy("dev/p", egress.clone()).egress(dial), missing);
+        for (tier, to, expected) in
+            [("Admin", "to", missing), ("Baseline", "to", missing), ("Admin", "from", "not-isolated")]
+        {
+            assert_eq!(bare().with(about_dev(tier, to)).egress(dial), expected, "{tier} {to}");
+        }
+        assert_eq!(
+            bare().endpoints("shop/bare", 8080, &[]).policy("shop/deny", json!({})).ingress(dial),
+            "not-applicable"
+        );
+    }
+    let outside = bare().policy("shop/deny", json!({}));
+    assert_eq!(outside.egress("198.51.100.1 -> 10.96.0.3 on 80/tcp"), "not-applicable");
+    assert_eq!(outside.ingress("dev/curl -> 10.96.0.3 on 81/tcp"), "not-applicable");
+    assert_eq!(outside.ingress("dev/curl -> 192.0.2.1 on 80/tcp"), "not-applicable");
 }

@@ -5,6 +5,7 @@ mod fuzz;
 mod network_policy;
 mod others;
 mod tiered;
+mod unknown;
 
 use portolan_policy::{Object, parse_manifest, validate};
 use serde_json::{Value, json};

@@ -1,10 +1,7 @@
 //! A rule that lacks one thing only: a slip in a label mended, or a port added.
 
-use super::{Candidate, Change, manifest, written};
-use crate::{
-    PolicyKind,
-    explain::{Condition, PolicyExplanation, RuleExplanation, Unmet, case::Case},
-};
+use super::{Candidate, Change, ports, written};
+use crate::explain::{Condition, PolicyExplanation, RuleExplanation, Unmet, case::Case};
 use serde_json::{Value, json};
 
 /// A rule with the one condition that it lacks.
@@ -45,16 +42,28 @@ fn add_port(
     rule: &RuleExplanation,
     unmet: &Unmet,
 ) -> Option<Candidate> {
-    let (port, protocol) = (case.connection.port?, case.connection.protocol);
-    let entry = match policy.kind {
-        PolicyKind::NetworkPolicy => manifest::network_policy_port(case)?,
-        kind => manifest::tier_port(kind, port, protocol),
+    let list = pointer(&unmet.field);
+    let whose = format!("{} rule {} of {}", case.direction.field(), rule.rule, policy.title());
+    let written = written_policy(case, policy)?;
+    let (operation, text) = if let Some(dead) = ports::dead(case, &written, &list) {
+        let (value, told) = ports::in_place(case, policy.kind, &dead)?;
+        let text =
+            format!("write port {told} for {} in {whose}: no container has a port of that name", dead.name);
+        (json!({"op": "replace", "path": format!("{list}/{}", dead.index), "value": value}), text)
+    } else {
+        let (port, protocol) = (case.connection.port?, case.connection.protocol);
+        let beside = ports::elsewhere(case, &written, &list);
+        let beside =
+            beside.map_or_else(String::new, |name| format!(", beside {name}, which other pods have"));
+        let value = ports::entry(case, policy.kind, port)?;
+        let text = format!("add port {port}/{protocol} to {whose}{beside}");
+        (json!({"op": "add", "path": format!("{list}/-"), "value": value}), text)
     };
-    let path = format!("{}/-", pointer(&unmet.field));
-    let change = change(policy, json!([{"op": "add", "path": path, "value": entry}]))?;
-    let (direction, rule) = (case.direction.field(), rule.rule);
-    let text = format!("add port {port}/{protocol} to {direction} rule {rule} of {}", policy.title());
-    Some(Candidate { text, change, shown: None })
+    Some(Candidate { text, change: change(policy, json!([operation]))?, shown: None })
+}
+
+fn written_policy(case: &Case<'_, '_>, policy: &PolicyExplanation) -> Option<Value> {
+    written(case.cluster, policy.kind.as_str(), policy.namespace.as_deref(), &policy.name)
 }
 
 /// A peer that no pod of the cluster matches, because of a slip in the rule.
@@ -62,8 +71,7 @@ fn mend_peer(case: &Case<'_, '_>, policy: &PolicyExplanation, unmet: &Unmet) -> 
     if !unmet.matches_nobody {
         return None;
     }
-    let namespace = policy.namespace.as_deref();
-    let written = written(case.cluster, policy.kind.as_str(), namespace, &policy.name)?;
+    let written = written_policy(case, policy)?;
     let (operations, words) = mend_selector(&written, unmet)?;
     let text = format!("in {} of {}, {words}", unmet.field, policy.title());
     Some(Candidate { text, change: change(policy, operations)?, shown: None })

@@ -1,6 +1,6 @@
 //! Lines for a terminal: indented, and broken where they grow too long.
 
-use crate::shown::visible;
+use crate::shown::fit;
 use std::fmt;
 
 /// No line is longer, as far as its words allow.
@@ -16,8 +16,7 @@ impl Page {
         let indent = " ".repeat(2 * depth);
         let mut line = indent.clone();
         let mut is_fresh = true;
-        let sentence: String = sentence.chars().map(visible).collect();
-        for word in sentence.split(' ') {
+        for word in fit(sentence).split(' ') {
             if !is_fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 self.0.push(line);
                 line = format!("{indent}    ");

@@ -4,9 +4,10 @@ use super::page::Page;
 use crate::{
     PolicyKind, SideVerdict, Tier,
     explain::{
-        NearMiss, Others, Outcome, PolicyExplanation, RuleExplanation, SideExplanation, TierExplanation,
-        Unmet, Via,
+        Idle, NearMiss, Others, Outcome, PolicyExplanation, RuleExplanation, SideExplanation,
+        TierExplanation, Unmet, Via,
     },
+    shown::listed,
 };
 
 /// Tells what each tier did.
@@ -47,7 +48,9 @@ fn tell_policy(
     for rule in policy.matching.iter().filter(|rule| !is_told(rule)) {
         page.say(2, &matching(rule, direction, side.reason.as_deref()));
     }
-    let wanted = side.verdict == SideVerdict::Denied || policy.outcome == Outcome::DoesNotAdmit;
+    let is_allowed = matches!(side.verdict, SideVerdict::Admitted | SideVerdict::NotIsolated);
+    let wanted =
+        !is_allowed && (side.verdict == SideVerdict::Denied || policy.outcome == Outcome::DoesNotAdmit);
     if let Some(nearest) = policy.nearest.as_ref().filter(|_| wanted) {
         tell_nearest(page, policy, nearest, direction);
     }
@@ -175,11 +178,25 @@ fn tell_others(
     for near in &others.near {
         tell_near(page, near);
     }
+    if matches!(side.verdict, SideVerdict::Denied | SideVerdict::NotIsolated) {
+        tell_idle(page, &others.selecting_nobody, direction);
+    }
     for name in &others.ignored_rules {
         let rules =
             format!("has {direction} rules that are ignored: spec.policyTypes leaves {direction} out");
         page.say(1, &format!("NetworkPolicy {name} selects it and {rules}"));
     }
+}
+
+/// Policies that do nothing: whoever wrote them thinks that they do.
+fn tell_idle(page: &mut Page, idle: &[Idle], direction: &str) {
+    let told = listed(idle.iter().map(|idle| format!("{} (podSelector {})", idle.policy, idle.wants)));
+    let sentence = match idle.len() {
+        0 => return,
+        1 => format!("NetworkPolicy {told} is about {direction} and selects no pod at all"),
+        count => format!("{count} NetworkPolicies about {direction} select no pod at all: {told}"),
+    };
+    page.say(1, &sentence);
 }
 
 fn tell_near(page: &mut Page, near: &NearMiss) {

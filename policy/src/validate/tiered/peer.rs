@@ -7,8 +7,9 @@ use crate::{
     api::{LabelSelector, NamespacedPods, Peer, Subject, UnknownFields},
     domain_name::DomainName,
     network_policy::Direction,
+    object::UnknownKey,
     shown::{quote, short},
-    validate::{Path, ip_block, selector, syntax},
+    validate::{Path, fields, ip_block, selector, syntax, unknown::meant},
 };
 
 /// The CIDRs and the names that a peer may list (C18).
@@ -68,8 +69,9 @@ pub(super) fn check(report: &mut Report<'_>, at: &Path<'_>, place: Place<'_>, pe
         let problem = format!("{field} {}", why_not(field, place));
         report.invalid(&at.field(field), problem, mend(), place.effect());
     }
-    for key in unknown_in_peer(peer) {
-        report.invalid(at, unknown_problem(&key), mend(), place.effect());
+    for UnknownKey { field, mend: meant } in unknown_in_peer(peer) {
+        let mend = if meant.is_empty() { mend() } else { meant };
+        report.invalid(at, unknown_problem(&field), mend, place.effect());
     }
     contents(report, at, peer);
 }
@@ -188,38 +190,41 @@ fn list(report: &mut Report<'_>, at: &Path<'_>, found: usize, mend: &str) {
     report.at_most(at, found, LIST_MAX, ALL_TAKEN);
 }
 
-/// The paths of keys in a peer that the API does not have.
-pub(super) fn unknown_in_peer(peer: &Peer) -> Vec<String> {
+/// The keys in a peer that the API does not have, each with what was meant where that is plain.
+pub(super) fn unknown_in_peer(peer: &Peer) -> Vec<UnknownKey> {
     let mut keys = Vec::new();
-    push(&mut keys, "", &peer.unknown);
+    push(&mut keys, "", &fields::PEER, &peer.unknown);
     push_selector(&mut keys, "namespaces.", peer.namespaces.as_ref());
     push_pods(&mut keys, peer.pods.as_ref());
     push_selector(&mut keys, "nodes.", peer.nodes.as_ref());
     keys
 }
 
-/// The paths of keys in a subject that the API does not have.
-pub(super) fn unknown_in_subject(subject: &Subject) -> Vec<String> {
+/// The keys in a subject that the API does not have.
+pub(super) fn unknown_in_subject(subject: &Subject) -> Vec<UnknownKey> {
     let mut keys = Vec::new();
-    push(&mut keys, "", &subject.unknown);
+    push(&mut keys, "", &fields::SUBJECT, &subject.unknown);
     push_selector(&mut keys, "namespaces.", subject.namespaces.as_ref());
     push_pods(&mut keys, subject.pods.as_ref());
     keys
 }
 
-fn push_pods(keys: &mut Vec<String>, pods: Option<&NamespacedPods>) {
+fn push_pods(keys: &mut Vec<UnknownKey>, pods: Option<&NamespacedPods>) {
     let Some(pods) = pods else { return };
-    push(keys, "pods.", &pods.unknown);
+    push(keys, "pods.", &fields::WIDE_PODS, &pods.unknown);
     push_selector(keys, "pods.namespaceSelector.", pods.namespace_selector.as_ref());
     push_selector(keys, "pods.podSelector.", pods.pod_selector.as_ref());
 }
 
-fn push_selector(keys: &mut Vec<String>, place: &str, selector: Option<&LabelSelector>) {
+fn push_selector(keys: &mut Vec<UnknownKey>, place: &str, selector: Option<&LabelSelector>) {
     if let Some(selector) = selector {
-        push(keys, place, &selector.unknown);
+        push(keys, place, &fields::WIDE_SELECTOR, &selector.unknown);
     }
 }
 
-fn push(keys: &mut Vec<String>, place: &str, unknown: &UnknownFields) {
-    keys.extend(unknown.keys().map(|key| format!("{place}{}", short(key))));
+fn push(keys: &mut Vec<UnknownKey>, place: &str, of: &fields::Type, unknown: &UnknownFields) {
+    keys.extend(unknown.keys().map(|key| UnknownKey {
+        field: format!("{place}{}", short(key)),
+        mend: meant(of, key).unwrap_or_default(),
+    }));
 }

@@ -8,7 +8,8 @@ use crate::{
     api::{v1alpha1, v1alpha2},
     shown::quote,
     validate::{
-        Path, syntax,
+        Path, fields, syntax,
+        unknown::meant,
         workload::{PORT_NAME_MEND, number, protocol},
     },
 };
@@ -68,7 +69,9 @@ fn protocol_match(report: &mut Report<'_>, at: &Path<'_>, rule: &Rule<'_>, entry
     match unknown.keys().next() {
         Some(key) => {
             let problem = format!("no field of the API: {}", quote(key));
-            report.invalid(at, problem, "write tcp, udp, sctp or destinationNamedPort", NO_PORT);
+            let mend = meant(&fields::PROTOCOL, key);
+            let mend = mend.unwrap_or_else(|| "write tcp, udp, sctp or destinationNamedPort".to_owned());
+            report.invalid(at, problem, mend, NO_PORT);
         }
         None => exactly_one(report, at, &present, "tcp, udp, sctp or destinationNamedPort"),
     }

@@ -1,0 +1,153 @@
+//! What the files hold: where they are found, and what is said of what is wrong in them.
+
+use crate::{MANIFESTS, err, folder, out, run, run_with, shop};
+use std::{fs, process::Command};
+
+#[test]
+fn a_bad_document_is_named_with_its_file_and_the_rest_goes_on() {
+    let shop = shop("bad_document");
+    let bad = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {namespace: shop, name: odd}\n\
+               spec: {podSelector: {matchLabels: {version: 1}}}\n";
+    fs::write(
+        shop.join("bad.yaml"),
+        format!("{{apiVersion: v1, kind: Secret, metadata: {{name: a}}}}\n---\n{bad}"),
+    )
+    .unwrap();
+    fs::write(shop.join("latin.yaml"), b"kind: \xe9").unwrap();
+    let address = "{apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: lost}, status: {podIPs: [{ip: none}]}}";
+    fs::write(shop.join("pod.yaml"), address).unwrap();
+    let output = run(&shop, "--manifests . --from 10.0.0.1 --to shop/db --port 5432 -o jsonl");
+    let said: Vec<&str> = err(&output).lines().collect();
+    assert_eq!(said.len(), 3, "{output:?}");
+    assert!(
+        said[0].starts_with("portolan: ./bad.yaml: document 2 (line 2), NetworkPolicy shop/odd: "),
+        "{}",
+        said[0]
+    );
+    assert!(said[0].contains("spec.podSelector.matchLabels.version"), "{}", said[0]);
+    assert!(said[0].ends_with("; put the value in quotes"), "{}", said[0]);
+    assert_eq!(said[1], "portolan: ./latin.yaml: no UTF-8 text from byte 6 on; save it as UTF-8");
+    assert!(said[2].starts_with("portolan: ./pod.yaml: Pod shop/lost: status.podIPs: "), "{}", said[2]);
+    assert!(out(&output).contains(r#""allowed":true,"source":"#), "{output:?}");
+    assert_eq!(output.status.code(), Some(0));
+    let json: serde_json::Value = serde_json::from_str(out(&output)).unwrap();
+    let unread = json["unread"].as_array().unwrap().iter().map(|told| told.as_str().unwrap());
+    assert!(said.iter().map(|told| told.trim_start_matches("portolan: ")).eq(unread), "{json}");
+    assert_eq!(json.get("warnings"), None);
+}
+
+#[test]
+fn an_object_that_is_there_twice_is_warned_of_with_both_files() {
+    let shop = shop("twice");
+    let open = MANIFESTS.rsplit("---").next().unwrap().replace("port: 5432", "port: 80");
+    fs::write(shop.join("tomorrow.yaml"), open).unwrap();
+    let question = "--from 10.0.0.1 --to shop/db --port 80 -o jsonl";
+    let output = run(&shop, &format!("--manifests . {question}"));
+    let told = "warning: NetworkPolicy shop/db is in ./shop.yaml and ./tomorrow.yaml; the one in ./tomorrow.yaml \
+                counts: keep one, or rename the others";
+    assert_eq!(err(&output), format!("portolan: {told}\n"));
+    let json: serde_json::Value = serde_json::from_str(out(&output)).unwrap();
+    assert_eq!((&json["allowed"], &json["warnings"][0]), (&true.into(), &told.into()));
+    let output = run(&shop, &format!("--manifests shop.yaml shop.yaml {question}"));
+    assert!(
+        err(&output).contains("Namespace shop is 2 times in shop.yaml; the last one counts: "),
+        "{output:?}"
+    );
+    assert!(out(&output).contains(r#""allowed":false"#), "{output:?}");
+}
+
+#[test]
+fn many_duplicates_are_not_all_named() {
+    let shop = folder("many_twice");
+    let pod = |n| format!("{{apiVersion: v1, kind: Pod, metadata: {{namespace: n, name: p{n}}}}}");
+    let pods: Vec<String> = (0..12).map(pod).collect();
+    let pods = pods.join("\n---\n");
+    fs::write(shop.join("a.yaml"), &pods).unwrap();
+    fs::write(shop.join("b.yaml"), &pods).unwrap();
+    let output = run(&shop, "--manifests . --from 10.0.0.1 --to 10.0.0.2 --port 80");
+    assert_eq!(err(&output).lines().count(), 9, "{output:?}");
+    assert!(err(&output).ends_with("warning: 4 more objects are there more than once\n"), "{output:?}");
+}
+
+#[test]
+fn a_field_that_the_api_would_reject_is_warned_of_with_its_effect() {
+    let shop = shop("invalid_field");
+    let policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: shop, name: odd}, \
+                  spec: {podSelector: {}, ingress: [{ports: [{port: \"80\"}]}]}}";
+    fs::write(shop.join("odd.yaml"), policy).unwrap();
+    let output = run(&shop, "--manifests . --from shop/db --to shop/web --port 80 -o jsonl");
+    assert!(
+        err(&output).starts_with(
+            "portolan: ./odd.yaml: warning: NetworkPolicy shop/odd: spec.ingress[0].ports[0].port: "
+        ),
+        "{output:?}"
+    );
+    assert_eq!(err(&output).lines().count(), 1, "{output:?}");
+    assert!(out(&output).contains(r#""allowed":false,"source":"#), "{output:?}");
+    assert!(
+        out(&output).contains(r#""warnings":["./odd.yaml: warning: NetworkPolicy shop/odd: "#),
+        "{output:?}"
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn manifests_that_hold_nothing_or_are_not_there_end_with_1() {
+    let folder = folder("nothing");
+    fs::write(folder.join("empty.yaml"), "# nothing\n").unwrap();
+    let question = "--from 10.0.0.1 --to 10.0.0.2 --port 80";
+    for (manifests, told) in [("empty.yaml", "no object"), (".", "no object"), ("away.yaml", "away.yaml")] {
+        let output = run(&folder, &format!("--manifests {manifests} {question}"));
+        assert_eq!((output.status.code(), out(&output)), (Some(1), ""), "{manifests}");
+        assert!(err(&output).contains(told), "{manifests}: {output:?}");
+    }
+    let output = run(&folder, "--manifests empty.yaml --batch away.jsonl");
+    assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
+    assert!(err(&output).contains("cannot read the questions away.jsonl"), "{output:?}");
+}
+
+#[test]
+fn manifests_come_from_several_paths_and_from_standard_input() {
+    let folder = folder("paths");
+    let (cluster, policy) = MANIFESTS.split_at(MANIFESTS.rfind("---").unwrap());
+    fs::write(folder.join("cluster.yml"), cluster).unwrap();
+    let question = "--from 10.0.0.1 --to shop/db --port 5432 -o jsonl";
+    let output = run_with(&folder, &format!("--manifests cluster.yml - {question}"), policy);
+    assert!(out(&output).contains("\"admitted\""), "{output:?}");
+    let output = run_with(&folder, &format!("--manifests cluster.yml {question}"), policy);
+    assert!(out(&output).contains(r#""ingress":{"verdict":"not-isolated","#), "{output:?}");
+}
+
+#[test]
+fn folders_are_read_once_each_however_they_are_linked() {
+    let shop = shop("links");
+    fs::create_dir_all(shop.join("sub/.hidden")).unwrap();
+    fs::write(shop.join("sub/.hidden/bad.yaml"), "bad: [").unwrap();
+    fs::write(shop.join("sub/notes.txt"), "no manifest").unwrap();
+    std::os::unix::fs::symlink("..", shop.join("sub/one")).unwrap();
+    std::os::unix::fs::symlink("..", shop.join("sub/two")).unwrap();
+    let output = run(&shop, "--manifests . --from 10.0.0.1 --to shop/db --port 5432 -o jsonl");
+    assert!(out(&output).contains(r#""allowed":true,"source":"#), "{output:?}");
+    assert_eq!(err(&output), "");
+}
+
+#[test]
+fn policies_of_other_kinds_are_named_and_pipes_are_passed_over() {
+    let shop = shop("other-kinds");
+    let other = "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: a}, spec: {}}";
+    fs::write(shop.join("other.yaml"), other).unwrap();
+    assert!(Command::new("mkfifo").arg(shop.join("pipe.yaml")).status().unwrap().success());
+    let output = run(&shop, "--manifests . --from shop/web --to shop/db --port 5432 -o jsonl");
+    assert!(out(&output).contains(r#""allowed":true"#), "{output:?}");
+    assert!(err(&output).contains("warning: CiliumNetworkPolicy"), "{output:?}");
+}
+
+#[test]
+fn names_cannot_steer_a_terminal() {
+    let shop = shop("steering");
+    let evil = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"n","name":"evil\u001b[2J"},"spec":{"containers":[]}}"#;
+    fs::write(shop.join("evil.json"), evil).unwrap();
+    let output = run(&shop, "--manifests . --from shop/web --to shop/db --port 5432");
+    assert!(err(&output).contains("evil\u{fffd}[2J"), "{output:?}");
+    assert!(!err(&output).contains('\u{1b}'), "{output:?}");
+}

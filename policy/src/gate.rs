@@ -1,0 +1,143 @@
+//! What a rule needs at the very least: most rules are ruled out by it, and are not read at all.
+//!
+//! ```text
+//! question -> [ Sought ] -> [ Gate ] per rule, close together -> those that may match -> [ Rule ]
+//! ```
+
+use crate::{
+    Protocol,
+    marks::Marks,
+    peer::Surroundings,
+    port::PortMatch,
+    rule::{Question, Rule},
+    tier_policy::Matched,
+};
+use smallvec::SmallVec;
+
+/// What a rule needs at the very least: what does not pass, it does not match for certain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gate {
+    needs: Marks,
+    first: u16,
+    last: u16,
+    protocols: u8,
+}
+
+/// What passes gates: the other end, the port and the protocol of a question.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sought {
+    marks: Marks,
+    /// From and to the same port; from the first to the last while it is not known.
+    low: u16,
+    high: u16,
+    protocol: u8,
+}
+
+const fn bit(protocol: Protocol) -> u8 {
+    1 << protocol as u8
+}
+
+impl Gate {
+    /// Everything passes.
+    const OPEN: Self = Self { needs: Marks::NONE, first: 0, last: u16::MAX, protocols: u8::MAX };
+    /// Nothing passes.
+    const SHUT: Self = Self { protocols: 0, ..Self::OPEN };
+
+    pub(crate) fn of(rule: &Rule) -> Self {
+        let ports = match rule.ports.as_slice() {
+            [] => Self::OPEN,
+            ports => ports.iter().map(Self::of_port).fold(Self::SHUT, Self::or),
+        };
+        Self { needs: rule.peers.needs(), ..ports }
+    }
+
+    pub(crate) fn of_matched(matched: &Matched) -> Self {
+        match matched {
+            Matched::Rule(rule) => Self::of(rule),
+            Matched::All => Self::OPEN,
+            Matched::Nothing => Self::SHUT,
+        }
+    }
+
+    fn of_port(port: &PortMatch) -> Self {
+        match port {
+            PortMatch::All(protocol) | PortMatch::Named(Some(protocol), _) => {
+                Self { protocols: bit(*protocol), ..Self::OPEN }
+            }
+            PortMatch::Range(protocol, range) => {
+                Self { first: *range.start(), last: *range.end(), protocols: bit(*protocol), ..Self::OPEN }
+            }
+            PortMatch::Named(None, _) => Self::OPEN,
+            PortMatch::Nothing => Self::SHUT,
+        }
+    }
+
+    /// What passes one or the other port.
+    fn or(self, other: Self) -> Self {
+        match (self.protocols, other.protocols) {
+            (0, _) => other,
+            (_, 0) => self,
+            (one, two) => Self {
+                first: self.first.min(other.first),
+                last: self.last.max(other.last),
+                protocols: one | two,
+                ..Self::OPEN
+            },
+        }
+    }
+
+    /// Whether the rule may match.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "four guesses of a branch cost more than four comparisons"
+    )]
+    const fn lets(&self, sought: Sought) -> bool {
+        sought.marks.have(self.needs)
+            & (self.first <= sought.high)
+            & (sought.low <= self.last)
+            & (self.protocols & sought.protocol != 0)
+    }
+}
+
+/// The gates of rules, in their order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gates(SmallVec<[Gate; 8]>);
+
+impl Gates {
+    /// Asks for each rule that may match, by its place, until the answer is yes.
+    ///
+    /// Written out as loops: all gates are tried before the first rule is read.
+    pub(crate) fn any_open(&self, sought: Sought, mut rule: impl FnMut(usize) -> bool) -> bool {
+        let mut first = 0;
+        for gates in self.0.chunks(AT_A_TIME) {
+            let mut open = 0_u64;
+            for gate in gates.iter().rev() {
+                open = open << 1 | u64::from(gate.lets(sought));
+            }
+            while open != 0 {
+                if rule(first + open.trailing_zeros() as usize) {
+                    return true;
+                }
+                open &= open - 1;
+            }
+            first += AT_A_TIME;
+        }
+        false
+    }
+}
+
+impl FromIterator<Gate> for Gates {
+    fn from_iter<I: IntoIterator<Item = Gate>>(gates: I) -> Self {
+        Self(gates.into_iter().collect())
+    }
+}
+
+/// How many gates are tried at a time.
+const AT_A_TIME: usize = u64::BITS as usize;
+
+impl Sought {
+    pub(crate) fn new<S: Surroundings>(question: &Question<'_, S>) -> Self {
+        let (low, high) = question.dialled.port.map_or((0, u16::MAX), |port| (port, port));
+        Self { marks: question.marks, low, high, protocol: bit(question.dialled.protocol) }
+    }
+}

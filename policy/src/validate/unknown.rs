@@ -1,0 +1,89 @@
+//! The keys of a policy's text that are no fields where they stand, and what was perhaps meant.
+//!
+//! ```text
+//! text of the policy + table of fields -> path of the key, and a field: spelt alike, of what stands
+//!                                         inside, or of what stands around
+//! ```
+
+use super::{
+    Path,
+    fields::{self, Holds, Type},
+};
+use crate::{ObjectKind, nearest::nearest, object::UnknownKey};
+use serde_json::{Map, Value};
+
+/// Words of one version of the API for what another one calls otherwise.
+const ELSEWHERE: [(&str, &str); 2] = [("ports", "protocols"), ("protocols", "ports")];
+
+/// One object of the text on the way down to a key.
+struct Level<'a> {
+    around: Option<&'a Level<'a>>,
+    of: &'static Type,
+    /// Its path; absent for the policy itself.
+    at: Option<Path<'a>>,
+}
+
+/// Names the keys that are no fields, in the order of the text; only policies are looked through.
+pub(crate) fn unknown_keys(kind: ObjectKind, policy: &Value) -> Vec<UnknownKey> {
+    let mut keys = Vec::new();
+    if let (Some(of), Value::Object(policy)) = (fields::of(kind), policy) {
+        Level { around: None, of, at: None }.look_through(policy, &mut keys);
+    }
+    keys
+}
+
+impl Level<'_> {
+    fn look_through(&self, object: &Map<String, Value>, keys: &mut Vec<UnknownKey>) {
+        for (key, value) in object {
+            let at = self.at.as_ref().map_or_else(|| Path::root(key), |at| at.field(key));
+            match self.of.get(key) {
+                Some(Holds::Anything) => {}
+                Some(Holds::One(of)) => self.enter(of, at, value, keys),
+                Some(Holds::Many(of)) => {
+                    for (index, entry) in value.as_array().into_iter().flatten().enumerate() {
+                        self.enter(of, at.index(index), entry, keys);
+                    }
+                }
+                None if self.of.keeps_unknown => {}
+                None => keys.push(UnknownKey { field: at.to_string(), mend: self.mend(key) }),
+            }
+        }
+    }
+
+    fn enter(&self, of: &'static Type, at: Path<'_>, value: &Value, keys: &mut Vec<UnknownKey>) {
+        if let Value::Object(object) = value {
+            Level { around: Some(self), of, at: Some(at) }.look_through(object, keys);
+        }
+    }
+
+    fn mend(&self, key: &str) -> String {
+        if let Some(mend) = meant(self.of, key) {
+            return mend;
+        }
+        let mut around = self.around;
+        while let Some(level) = around {
+            if level.of.get(key).is_some() {
+                let whose = level.at.map_or("the object itself".to_owned(), |at| at.to_string());
+                return format!("it is a field of {whose}; move it there");
+            }
+            around = level.around;
+        }
+        let names: Vec<_> = self.of.names().collect();
+        format!("leave it out; the fields here are {}", names.join(", "))
+    }
+}
+
+/// What was meant with a key, as far as the object that it stands in can tell.
+pub(super) fn meant(of: &Type, key: &str) -> Option<String> {
+    if let Some(field) = nearest(key, of.names().map(|name| (name, name))) {
+        return Some(format!("write `{field}`"));
+    }
+    if let Some((_, field)) = ELSEWHERE.iter().find(|(word, field)| *word == key && of.get(field).is_some()) {
+        return Some(format!("write `{field}`, in the form of this version"));
+    }
+    let holders = of.holders_of(key);
+    if !holders.is_empty() {
+        return Some(format!("it is a field of what `{}` holds; move it there", holders.join("` or `")));
+    }
+    of.is_selector().then(|| "write labels under `matchLabels`".to_owned())
+}

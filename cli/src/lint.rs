@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
-use portolan_policy::{Finding, ObjectKey, Severity, lint};
+use portolan_policy::{Finding, ObjectKey, Severity, lint_with};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -124,7 +124,7 @@ fn report(manifests: &Manifests) -> Vec<Entry> {
         file: problem.file.clone(),
     });
     let files = files(manifests);
-    let found = lint(&manifests.objects).into_iter().map(|finding| {
+    let found = lint_with(&manifests.objects, &manifests.workloads).into_iter().map(|finding| {
         let file = files.get(&finding.object).map(|object| manifests.file(*object));
         Entry::Found { finding, file }
     });

@@ -1,8 +1,8 @@
 //! Manifests from files, folders and standard input, and the cluster state that they make.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
 use anyhow::{Context as _, anyhow};
-use portolan_policy::{Cluster, Object, parse_manifest};
+use portolan_policy::{Cluster, Manifest, ManifestError, Object, WorkloadTemplate, parse_manifest};
 use std::{
     collections::BTreeSet,
     fmt,
@@ -18,6 +18,8 @@ pub(crate) const STDIN: &str = "-";
 pub(crate) struct Manifests {
     /// The objects that were understood.
     pub(crate) objects: Vec<Object>,
+    /// The workloads, of which only the pod templates are known.
+    pub(crate) workloads: Vec<WorkloadTemplate>,
     /// The documents that were not.
     pub(crate) problems: Vec<Problem>,
     /// Kinds that Portolan has no use for.
@@ -61,13 +63,33 @@ impl Manifests {
         (cluster, problems)
     }
 
-    fn take(&mut self, file: &Path, text: &str) {
-        let manifest = parse_manifest(text);
+    /// Takes a file of a folder: what was never meant as an object is passed over.
+    fn take_found(&mut self, file: &Path, text: &str) {
+        let mut manifest = parse_manifest(text);
+        let (foreign, errors): (Vec<_>, _) = manifest.errors.into_iter().partition(|error| error.is_foreign);
+        manifest.errors = errors;
+        say_passed_over(file, &foreign);
+        self.take(file, manifest);
+    }
+
+    fn take(&mut self, file: &Path, manifest: Manifest) {
         self.files.push((self.objects.len(), file.to_owned()));
         self.objects.extend(manifest.objects);
+        self.workloads.extend(manifest.workloads);
         let problem = |text: String| Problem { file: named(file), text };
         self.problems.extend(manifest.errors.iter().map(|error| problem(error.to_string())));
         self.ignored.extend(manifest.ignored.iter().map(|kind| kind.kind.clone()));
+    }
+}
+
+/// Says which documents of a file are passed over.
+fn say_passed_over(file: &Path, foreign: &[ManifestError]) {
+    for ManifestError { document, line, .. } in foreign {
+        say(format_args!(
+            "warning: {}: document {document} (line {line}) is passed over: it has no kind, so it is \
+             no Kubernetes object",
+            named(file)
+        ));
     }
 }
 
@@ -89,13 +111,13 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
         if path.is_dir() {
             for file in files(path)? {
                 match text(&file) {
-                    Ok(text) => read.take(&file, &text),
+                    Ok(text) => read.take_found(&file, &text),
                     Err(text) => read.problems.push(Problem { file: named(&file), text }),
                 }
             }
         } else {
             let text = text(path).map_err(|problem| anyhow!("the manifest {}: {problem}", named(path)))?;
-            read.take(path, &text);
+            read.take(path, parse_manifest(&text));
         }
     }
     Ok(read)

@@ -68,6 +68,46 @@ fn a_document_that_cannot_be_read_is_a_finding_like_others() {
 }
 
 #[test]
+fn files_of_a_folder_that_are_no_objects_are_passed_over() {
+    let files = [
+        ("clean.yaml", CLEAN),
+        ("Chart.yaml", "apiVersion: v2\nname: shop\n"),
+        ("values.yaml", "replicas: 2\n"),
+    ];
+    let folder = folder("foreign", &files);
+    let output = lint(&folder, "--manifests .");
+    assert_eq!((output.status.code(), out(&output)), (Some(0), ""));
+    let told: Vec<&str> = err(&output).lines().collect();
+    assert_eq!(told.len(), 3, "{output:?}");
+    assert_eq!(
+        told[0],
+        "portolan: warning: ./Chart.yaml: document 1 (line 1) is passed over: it has no kind, so it is \
+         no Kubernetes object"
+    );
+    assert!(told[1].starts_with("portolan: warning: ./values.yaml: document 1"), "{output:?}");
+    let output = lint(&folder, "--manifests clean.yaml values.yaml");
+    assert!(
+        out(&output)
+            .starts_with("values.yaml: error unreadable-document: document 1 (line 1): kind is missing")
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn the_templates_of_workloads_count_as_pods() {
+    let web = "{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: shop, name: web}, \
+               spec: {template: {metadata: {labels: {app: web}}}}}";
+    let policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: shop, name: p}, \
+                  spec: {podSelector: {matchLabels: {app: wep}}}}";
+    let folder = folder("workloads", &[("web.yaml", web), ("policy.yaml", policy)]);
+    let output = lint(&folder, "--manifests .");
+    let expected = "./policy.yaml: warning selects-no-pod: NetworkPolicy shop/p: spec.podSelector: selects no pod: no \
+                    workload of namespace shop has the label `app=wep`; nearest is `app=web`; ";
+    assert!(out(&output).starts_with(expected), "{output:?}");
+    assert_eq!(out(&lint(&folder, "--manifests policy.yaml")), "");
+}
+
+#[test]
 fn what_the_objects_show_is_told_with_their_file() {
     let odd = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: shop, name: odd}, \
                spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/33}}]}]}}";

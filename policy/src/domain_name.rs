@@ -1,7 +1,7 @@
 //! Names of the DNS as peers (C11).
 
 /// A name, or every name below one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DomainName {
     /// Lower case, without a final dot and without the `*.`.
     name: String,

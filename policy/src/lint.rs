@@ -5,33 +5,43 @@
 //!          -> the policies + the pods that are known -> checks -> findings, sorted
 //! ```
 //!
-//! Every finding is certain, or says "may". Each code is described in `docs/lint.md`.
+//! Parts are held against each other through indexes (`rule_index`, `peer_index`, `port_index`), never
+//! each against all. Every finding is certain, or says "may". Each code is described in `docs/lint.md`.
 
 mod blocks;
 mod code;
 mod conditions;
-mod covers;
+mod dormant;
 mod duplicates;
 mod findings;
+mod ground;
 mod isolation;
 mod known;
 mod nobody;
+mod peer_index;
 mod population;
+mod port_index;
 mod ports;
+mod prefixes;
 mod redundant;
+mod rule_index;
+mod selections;
+mod services;
 mod tiers;
 mod types;
 mod view;
 
 pub use code::Code;
 
-use crate::{Object, ObjectKey, network_policy::NetworkPolicy, validate::write_key};
+use crate::{Object, ObjectKey, WorkloadTemplate, network_policy::NetworkPolicy, validate::write_key};
 use blocks::PodAddresses;
+use dormant::Dormant;
 use duplicates::Effective;
 use findings::Findings;
 use isolation::Dns;
-use population::{Dormant, Population};
+use population::Population;
 use serde::Serialize;
+use services::Services;
 use std::fmt;
 
 /// How much a finding matters.
@@ -98,16 +108,22 @@ impl fmt::Display for Finding {
 /// The findings are sorted by object, field and code. Findings about pods that no policy or peer
 /// selects are made only where pods are among the objects.
 pub fn lint(objects: &[Object]) -> Vec<Finding> {
+    lint_with(objects, &[])
+}
+
+/// [`lint`], with workloads whose templates count as pods of their namespaces.
+pub fn lint_with(objects: &[Object], workloads: &[WorkloadTemplate]) -> Vec<Finding> {
     let mut findings = Findings::default();
     let Effective { objects, cluster } = duplicates::check(&mut findings, objects);
-    let dormant = Dormant::read(&objects);
+    let dormant = Dormant::read(&objects, workloads);
     let population = Population::new(&cluster, objects.iter().copied(), &dormant);
     let surveyed: Vec<_> = cluster.survey().collect();
     let pods = PodAddresses::new(surveyed.iter().flat_map(|namespace| namespace.pods.iter().copied()));
+    let services = Services::read(&objects, &population);
     let dns = Dns::find(&population);
     for namespace in &surveyed {
         for policy in &namespace.policies {
-            check_policy(&mut findings, &population, &pods, policy);
+            check_policy(&mut findings, &population, &pods, &services, policy);
         }
         redundant::check(&mut findings, namespace.name, &namespace.policies);
         if let Some(home) = population.home(namespace.name) {
@@ -115,7 +131,7 @@ pub fn lint(objects: &[Object]) -> Vec<Finding> {
             isolation::check_dns(&mut findings, &cluster, &population, &dns, home);
         }
     }
-    tiers::check(&mut findings, &cluster, &population);
+    tiers::check(&mut findings, &cluster, &population, &services);
     findings.finish()
 }
 
@@ -123,12 +139,13 @@ fn check_policy(
     findings: &mut Findings,
     population: &Population<'_>,
     pods: &PodAddresses<'_>,
+    services: &Services,
     policy: &NetworkPolicy,
 ) {
     types::check(findings, policy);
-    blocks::check(findings, pods, policy);
-    if population.has_pods() {
+    blocks::check(findings, pods, services, policy);
+    if population.has_people() {
         nobody::check(findings, population, policy);
-        ports::check(findings, population, policy);
+        ports::check(findings, population, services, policy);
     }
 }

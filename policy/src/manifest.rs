@@ -9,6 +9,9 @@
 mod kind;
 mod split;
 mod value;
+mod workload;
+
+pub use workload::WorkloadTemplate;
 
 use crate::{Object, ObjectKind, Policy, validate::unknown_keys};
 use serde::de::DeserializeOwned;
@@ -21,6 +24,8 @@ use std::{collections::BTreeMap, fmt};
 pub struct Manifest {
     /// The objects, in the order of the text.
     pub objects: Vec<Object>,
+    /// The workloads of which only the pod templates are read, in the order of the text.
+    pub workloads: Vec<WorkloadTemplate>,
     /// What could not be read, in the order of the text.
     pub errors: Vec<ManifestError>,
     /// The kinds that Portolan does not need, by name.
@@ -56,6 +61,8 @@ pub struct ManifestError {
     pub object: Option<String>,
     /// What is wrong and how to mend it.
     pub problem: String,
+    /// Whether nothing says that it was meant as a Kubernetes object.
+    pub is_foreign: bool,
 }
 
 /// `, NetworkPolicy shop/db`, or nothing.
@@ -80,6 +87,7 @@ pub fn parse_manifest(text: &str) -> Manifest {
 #[derive(Default)]
 struct Reader {
     objects: Vec<Object>,
+    workloads: Vec<WorkloadTemplate>,
     errors: Vec<ManifestError>,
     ignored: BTreeMap<(String, String), usize>,
 }
@@ -105,6 +113,7 @@ impl Reader {
         let ignored = self.ignored.into_iter();
         Manifest {
             objects: self.objects,
+            workloads: self.workloads,
             errors: self.errors,
             ignored: ignored
                 .map(|((api_version, kind), count)| IgnoredKind { api_version, kind, count })
@@ -113,19 +122,32 @@ impl Reader {
     }
 
     fn fail(&mut self, document: &Document<'_>, object: Option<String>, problem: String) {
-        self.errors.push(ManifestError { document: document.number, line: document.line, object, problem });
+        let Document { number: document, line, .. } = *document;
+        self.errors.push(ManifestError { document, line, object, problem, is_foreign: false });
+    }
+
+    /// What was perhaps never meant as an object.
+    fn fail_foreign(&mut self, document: &Document<'_>, object: Option<String>, problem: String) {
+        self.fail(document, object, problem);
+        if let Some(error) = self.errors.last_mut() {
+            error.is_foreign = true;
+        }
     }
 
     fn take(&mut self, document: &Document<'_>, value: Value, inherited: Option<Inherited<'_>>) {
         let mut object = match value {
             Value::Null => return,
             Value::Object(object) => object,
+            // What a program wrote without a List around it.
+            Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_object) => {
+                return items.into_iter().for_each(|item| self.take(document, item, inherited));
+            }
             other => {
                 let problem = format!(
                     "{} where an object was expected; write apiVersion, kind and metadata",
                     describe(&other)
                 );
-                return self.fail(document, None, problem);
+                return self.fail_foreign(document, None, problem);
             }
         };
         if let Some(Inherited { api_version, kind }) = inherited {
@@ -136,11 +158,14 @@ impl Reader {
             return self.take_items(document, &object, items);
         }
         let title = title(&object);
+        let is_foreign = is_foreign(&object);
         match read_object(object) {
             Ok(Read::Object(object)) => self.objects.push(object),
+            Ok(Read::Workload(workload)) => self.workloads.push(*workload),
             Ok(Read::Ignored { api_version, kind }) => {
                 *self.ignored.entry((api_version, kind)).or_default() += 1;
             }
+            Err(problem) if is_foreign => self.fail_foreign(document, title, problem),
             Err(problem) => self.fail(document, title, problem),
         }
     }
@@ -167,9 +192,17 @@ fn list_items(object: &mut Map<String, Value>) -> Option<Vec<Value>> {
     }
 }
 
+/// Values for a chart, a chart itself, a list of resources: what has neither of the words that every
+/// object has, or no kind and no metadata.
+fn is_foreign(object: &Map<String, Value>) -> bool {
+    let has = |key| object.contains_key(key);
+    !(has("kind") || has("apiVersion") && has("metadata"))
+}
+
 /// What became of a well-formed value.
 enum Read {
     Object(Object),
+    Workload(Box<WorkloadTemplate>),
     Ignored { api_version: String, kind: String },
 }
 
@@ -179,6 +212,9 @@ fn read_object(object: Map<String, Value>) -> Result<Read, String> {
     let api_version = text(&object, "apiVersion").filter(|version| !version.is_empty());
     let api_version =
         api_version.ok_or("apiVersion is missing; say it, such as `apiVersion: networking.k8s.io/v1`")?;
+    if let Some(workload) = workload::read(api_version, kind, &object) {
+        return workload.map(Box::new).map(Read::Workload);
+    }
     let Some(known) = kind::find(kind, api_version)? else {
         return Ok(Read::Ignored { api_version: api_version.to_owned(), kind: kind.to_owned() });
     };

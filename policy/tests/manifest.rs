@@ -264,6 +264,64 @@ fn what_an_object_lacks_is_said() {
 }
 
 #[test]
+fn what_was_never_meant_as_an_object_is_marked_so() {
+    let foreign = |text: &str| -> Vec<bool> {
+        parse_manifest(text).errors.iter().map(|error| error.is_foreign).collect()
+    };
+    for text in [
+        "resources: [a.yaml]",
+        "replicas: 2\nimage: {tag: v1}",
+        "apiVersion: v2\nname: shop\nversion: 1.0.0",
+        "- a\n- b",
+        "[]",
+        r#"{"name": "shop", "scripts": {}}"#,
+    ] {
+        assert_eq!(foreign(text), [true], "{text}");
+    }
+    for text in [
+        "kind: Pod\nmetadata: {name: web}",
+        "apiVersion: networking.k8s.io/v1\nmetadata: {name: web}\nspec: {}",
+        "apiVersion: v1\nkind: Pod",
+        "apiVersion: [",
+    ] {
+        assert_eq!(foreign(text), [false], "{text}");
+    }
+}
+
+#[test]
+fn an_array_of_objects_is_a_list() {
+    let pod = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"shop","name":"NAME"}}"#;
+    let (one, two) = (pod.replace("NAME", "one"), pod.replace("NAME", "two"));
+    assert_eq!(keys(&read(&format!("[{one},{two}]"))), ["Pod shop/one", "Pod shop/two"]);
+    assert_eq!(keys(&read(&format!("- {one}\n- {two}\n"))), ["Pod shop/one", "Pod shop/two"]);
+    let broken = parse_manifest(&format!("[{one},{{}}]"));
+    assert_eq!((keys(&broken), broken.errors.len()), (vec!["Pod shop/one".to_owned()], 1));
+}
+
+#[test]
+fn of_workloads_the_pod_templates_are_read() {
+    let template = "{metadata: {labels: {app: web}}, spec: {hostNetwork: true}}";
+    let manifest = read(&format!(
+        "{{apiVersion: apps/v1, kind: Deployment, metadata: {{namespace: shop, name: web}}, spec: {{template: {template}}}}}
+---
+{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: nightly}}, spec: {{jobTemplate: {{spec: {{template: {template}}}}}}}}}
+---
+{{apiVersion: example.com/v1, kind: Deployment, metadata: {{name: other}}, spec: {{template: {template}}}}}
+---
+{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: patch}}, spec: {{replicas: 2}}}}
+"
+    ));
+    let workloads: Vec<_> = manifest.workloads.iter().map(ToString::to_string).collect();
+    assert_eq!(workloads, ["Deployment shop/web", "CronJob default/nightly"]);
+    let ignored: Vec<_> = manifest.ignored.iter().map(ToString::to_string).collect();
+    assert_eq!(ignored, ["1 Deployment (apps/v1)", "1 Deployment (example.com/v1)"]);
+    assert_eq!(manifest.objects, []);
+    let broken = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {template: {metadata: {labels: {app: 1}}}}}";
+    let errors = errors(&parse_manifest(broken));
+    assert!(errors[0].contains("spec.template.metadata.labels.app: "), "{errors:?}");
+}
+
+#[test]
 fn a_truth_value_is_true_or_false() {
     let manifest =
         parse_manifest("{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {hostNetwork: yes}}");

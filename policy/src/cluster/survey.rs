@@ -35,6 +35,11 @@ impl Cluster {
         })
     }
 
+    /// The labels of the nodes whose objects are known, by name.
+    pub(crate) fn node_labels(&self) -> impl Iterator<Item = &LabelSet> {
+        self.nodes.values().filter_map(|node| node.labels.as_deref())
+    }
+
     /// The cluster-wide policies that say anything, by kind and name.
     pub(crate) fn tier_policies(&self) -> impl Iterator<Item = &TierPolicy> {
         self.tiers.policies.values().map(AsRef::as_ref)

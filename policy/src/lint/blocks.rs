@@ -1,16 +1,26 @@
 //! Address blocks: how they are written, whom they cover, and exceptions that take nothing away.
 
 use super::{
-    Code, Severity, covers,
-    findings::{At, Findings},
-    view::{RuleView, rules},
+    Code, Severity,
+    findings::{At, Findings, listed},
+    ground::Ground,
+    peer_index::Shape,
+    port_index::{self, Among},
+    prefixes::Prefixes,
+    rule_index::Admissions,
+    services::{self, Services},
+    view::{RuleView, rules, rules_of},
 };
 use crate::{
-    address::parse_cidr, ip_block::IpBlock, network_policy::NetworkPolicy, peer::PeerMatch, rule::Rule,
+    address::parse_cidr,
+    ip_block::IpBlock,
+    network_policy::{Direction, NetworkPolicy},
+    peer::PeerMatch,
+    rule::Peers,
     shown::quote,
 };
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::{cell::OnceCell, net::IpAddr};
 
 /// The addresses of the pod network, in order.
 pub(super) struct PodAddresses<'a>(Vec<(IpAddr, &'a crate::Pod)>);
@@ -28,20 +38,17 @@ impl<'a> PodAddresses<'a> {
 
     /// How many addresses the block covers, and one of the pods.
     fn covered(&self, block: &IpBlock) -> Option<(usize, &'a crate::Pod)> {
-        let holes = IpNet::aggregate(&block.except);
-        let within: Vec<_> = holes.iter().filter(|hole| block.cidr.contains(*hole)).collect();
-        let inside = self.range(&block.cidr);
-        let taken: usize = within.iter().map(|hole| self.range(hole).len()).sum();
+        let Ground { cidr, holes } = Ground::of(block);
+        let inside = self.range(&cidr);
+        let taken: usize = holes.iter().map(|hole| self.range(hole).len()).sum();
         let count = inside.len().checked_sub(taken).filter(|count| *count > 0)?;
-        if holes.iter().any(|hole| hole.contains(&block.cidr)) {
-            return None;
-        }
         let mut rest = inside;
-        while let Some(((ip, pod), _)) = rest.split_first() {
-            let Some(hole) = within.iter().find(|hole| hole.contains(ip)) else { return Some((count, pod)) };
-            rest = rest.get(rest.partition_point(|(other, _)| *other <= hole.broadcast())..)?;
+        for hole in holes {
+            if rest.first().is_some_and(|(ip, _)| hole.contains(ip)) {
+                rest = rest.get(rest.partition_point(|(ip, _)| *ip <= hole.broadcast())..)?;
+            }
         }
-        None
+        rest.first().map(|(_, pod)| (count, *pod))
     }
 
     fn range(&self, block: &IpNet) -> &[(IpAddr, &'a crate::Pod)] {
@@ -52,14 +59,24 @@ impl<'a> PodAddresses<'a> {
 }
 
 /// Checks one policy.
-pub(super) fn check(findings: &mut Findings, pods: &PodAddresses<'_>, policy: &NetworkPolicy) {
+pub(super) fn check(
+    findings: &mut Findings,
+    pods: &PodAddresses<'_>,
+    services: &Services,
+    policy: &NetworkPolicy,
+) {
+    let admitted = Direction::BOTH.map(|direction| (direction, OnceCell::new()));
     for rule in rules(policy) {
         for (index, peer) in rule.compiled.peers.as_slice().iter().enumerate() {
             let PeerMatch::Block(block) = peer else { continue };
             let at = At::from(&policy.id).field(format!("{}.ipBlock", rule.peer_field(index)));
             check_writing(findings, &at, rule, index);
             check_covered(findings, &at, pods, block);
-            check_excepts(findings, &at, policy, rule, (index, block));
+            services::check_address(findings, || at.clone(), services, &block.cidr);
+            let of_same = admitted.iter().find(|(direction, _)| *direction == rule.direction);
+            let admitted =
+                || of_same.map(|(direction, cell)| cell.get_or_init(|| Admitted::new(policy, *direction)));
+            check_excepts(findings, &at, block, |hole| admitted()?.by(rule, index, hole));
         }
     }
 }
@@ -106,20 +123,22 @@ fn check_covered(findings: &mut Findings, at: &At, pods: &PodAddresses<'_>, bloc
 fn check_excepts(
     findings: &mut Findings,
     at: &At,
-    policy: &NetworkPolicy,
-    rule: RuleView<'_>,
-    (peer, block): (usize, &IpBlock),
+    block: &IpBlock,
+    admitted_by: impl Fn(&IpNet) -> Option<String>,
 ) {
+    let mut first: Prefixes<Option<usize>> = Prefixes::default();
+    for (index, hole) in block.except.iter().enumerate() {
+        first.entry(*hole).get_or_insert(index);
+    }
     for (index, hole) in block.except.iter().enumerate().filter(|(_, hole)| is_real(block, hole)) {
         let place = at.field.as_deref().unwrap_or_default();
         let at = At::from(at.object.clone()).field(format!("{place}.except[{index}]"));
-        let twin = block.except.iter().enumerate().find(|(other, outer)| {
-            *other != index && outer.contains(hole) && (*other < index || *outer != hole)
-        });
+        let around = first.around(*hole).filter_map(|(outer, other)| Some(((*other)?, outer)));
+        let twin = around.filter(|(other, outer)| *other < index || outer != hole).min();
         if let Some((other, outer)) = twin {
             let message = format!("the exception {hole} is inside {outer}, which except[{other}] takes away");
             findings.add(Code::ExceptWithoutEffect, at, message, "take it out");
-        } else if let Some(by) = admitted_by(policy, rule, peer, hole) {
+        } else if let Some(by) = admitted_by(hole) {
             let message = format!("the exception {hole} is admitted all the same by {by}");
             findings.add(Code::ExceptWithoutEffect, at, message, "except it there too, or take it out");
         }
@@ -131,27 +150,45 @@ fn is_real(block: &IpBlock, hole: &IpNet) -> bool {
     block.cidr.contains(hole) && *hole != block.cidr
 }
 
-/// The peer, or the rule for any peer, that admits the whole exception on the same ports.
-fn admitted_by(policy: &NetworkPolicy, rule: RuleView<'_>, own: usize, hole: &IpNet) -> Option<String> {
-    let wanted = IpBlock { cidr: *hole, except: Vec::new() };
-    let of_same_direction = rules(policy).filter(|other| other.direction == rule.direction);
-    for other in of_same_direction.filter(|other| has_ports_of(other.compiled, rule.compiled)) {
-        if matches!(other.compiled.peers, crate::rule::Peers::Any) {
-            return Some(other.field());
-        }
-        let admits = |(index, peer): &(usize, &PeerMatch)| match peer {
-            PeerMatch::Block(block) => {
-                (other.index, *index) != (rule.index, own) && covers::block(block, &wanted)
-            }
-            _ => false,
-        };
-        if let Some((index, _)) = other.compiled.peers.as_slice().iter().enumerate().find(admits) {
-            return Some(other.peer_field(index));
-        }
-    }
-    None
+/// The rules of one direction, to ask who admits a block; a peer is known by rule and index.
+struct Admitted<'a> {
+    rules: Vec<RuleView<'a>>,
+    admissions: Admissions<'a, (usize, usize)>,
 }
 
-fn has_ports_of(outer: &Rule, inner: &Rule) -> bool {
-    covers::ports(&std::iter::once(((), outer.ports.as_slice())), &inner.ports).is_some()
+impl<'a> Admitted<'a> {
+    fn new(policy: &'a NetworkPolicy, direction: Direction) -> Self {
+        let rules = rules_of(policy, direction);
+        let mut entries = Vec::new();
+        for (at, rule) in rules.iter().map(|rule| rule.compiled).enumerate() {
+            let ports = rule.ports.as_slice();
+            if matches!(rule.peers, Peers::Any) {
+                entries.push(((at, 0), None, ports));
+            }
+            for (index, peer) in rule.peers.as_slice().iter().enumerate() {
+                if let PeerMatch::Block(block) = peer {
+                    entries.push(((at, index), Some(Shape::Block(Ground::of(block))), ports));
+                }
+            }
+        }
+        Self { rules, admissions: Admissions::new(&entries) }
+    }
+
+    /// Who admits all of a network on the ports of a rule, its own peer left out.
+    fn by(&self, rule: RuleView<'_>, own: usize, network: &IpNet) -> Option<String> {
+        let wanted = Shape::Block(Ground::whole(*network));
+        let ports: Vec<_> = self.admissions.around(Some(&wanted)).collect();
+        let among = Among::others(&((rule.index, own)..=(rule.index, own)));
+        let mut used = port_index::around(&ports, &rule.compiled.ports, &among)?;
+        used.sort_unstable();
+        used.dedup();
+        let names: Vec<_> = used.into_iter().filter_map(|(at, peer)| self.name(at, peer)).collect();
+        Some(listed("and", names.into_iter()))
+    }
+
+    fn name(&self, rule: usize, peer: usize) -> Option<String> {
+        let rule = self.rules.get(rule)?;
+        let is_any = matches!(rule.compiled.peers, Peers::Any);
+        Some(if is_any { rule.field() } else { rule.peer_field(peer) })
+    }
 }

@@ -72,6 +72,10 @@ codes! {
     UnknownPortName = "unknown-port-name", Warning;
     /// A port without a protocol means TCP, and the pods concerned use it with UDP or SCTP only.
     ProtocolForgotten = "protocol-forgotten", Warning;
+    /// A port by which pods are known to clients of a service only.
+    ServicePort = "service-port", Warning;
+    /// An address block is the address of a service.
+    ServiceAddress = "service-address", Warning;
     /// An address block covers addresses of pods.
     BlockCoversPods = "block-covers-pods", Warning;
     /// An exception takes nothing away.

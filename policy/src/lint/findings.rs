@@ -79,3 +79,17 @@ impl Findings {
 fn order(finding: &Finding) -> (&ObjectKey, &Option<String>, Code, &str, &str) {
     (&finding.object, &finding.field, finding.code, &finding.message, &finding.mend)
 }
+
+/// Others that a message names, at most.
+const NAMED: usize = 3;
+
+/// `A and B`, or the first of many.
+pub(super) fn listed(word: &str, names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let names: Vec<String> = names.take(NAMED).collect();
+    if more == 0 {
+        names.join(&format!(" {word} "))
+    } else {
+        format!("{} {word} {more} more", names.join(", "))
+    }
+}

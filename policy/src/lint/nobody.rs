@@ -23,7 +23,8 @@ pub(super) fn check(findings: &mut Findings, population: &Population<'_>, policy
 
 /// The empty selector is meant for pods to come, so it is never wrong.
 fn check_subject(findings: &mut Findings, population: &Population<'_>, policy: &NetworkPolicy) {
-    if conditions::is_empty(&policy.subject) {
+    let namespace = policy.id.namespace.as_deref().unwrap_or_default();
+    if conditions::is_empty(&policy.subject) || !population.knows(namespace) {
         return;
     }
     let at = || At::from(&policy.id).field("spec.podSelector");
@@ -41,7 +42,6 @@ fn check_subject(findings: &mut Findings, population: &Population<'_>, policy: &
     if inside {
         return;
     }
-    let namespace = policy.id.namespace.as_deref().unwrap_or_default();
     let message = match policy.spec.pod_selector.as_ref() {
         Some(selector) => format!("selects no pod: {}", why_no_pod(population, namespace, selector)),
         None => "selects no pod".to_owned(),
@@ -55,12 +55,15 @@ fn check_subject(findings: &mut Findings, population: &Population<'_>, policy: &
 }
 
 fn example(class: &Class<'_>) -> String {
-    class.pod.map_or(String::new(), |pod| format!(" such as {}", pod.title()))
+    class.example().map_or(String::new(), |example| format!(" such as {example}"))
 }
 
 fn why_no_pod(population: &Population<'_>, namespace: &str, selector: &LabelSelector) -> String {
     match population.home(namespace).filter(|home| !home.classes.is_empty()) {
-        Some(home) => explain(&[population.known(home)], selector, &format!("pod of namespace {namespace}")),
+        Some(home) => {
+            let who = format!("{} of namespace {namespace}", population.word());
+            explain(&[population.known(home)], selector, &who)
+        }
         None => format!("namespace {namespace} has no pods"),
     }
 }
@@ -79,7 +82,8 @@ fn check_rule(
         check_pair(findings, search, rule, pair);
     }
     if unmatched.len() == peers.len() && peers.len() > 1 {
-        let whys: Vec<_> = unmatched.iter().map(|(_, nobody)| nobody.why.clone()).collect();
+        let mut whys: Vec<_> = unmatched.iter().take(NAMED).map(|(_, nobody)| nobody.why.clone()).collect();
+        whys.extend(unmatched.len().checked_sub(NAMED + 1).map(|more| format!("and {} more", more + 1)));
         let at = At::from(&policy.id).field(rule.field());
         let message = format!("none of its peers matches anybody: {}", whys.join("; "));
         return findings.add(Code::RuleMatchesNobody, at, message, MEND);
@@ -94,6 +98,9 @@ fn check_rule(
         findings.add(code, at, nobody.why, if nobody.are_anded { ANDED_MEND } else { MEND });
     }
 }
+
+/// Peers that a message explains, at most.
+const NAMED: usize = 3;
 
 const MEND: &str = "correct the labels, or take it out";
 const ANDED_MEND: &str = "write two entries if either was to be enough";
@@ -116,8 +123,10 @@ fn check_pair(
         return;
     }
     let both = PeerMatch::PodsOf { namespaces: Selector::compile(namespaces), pods: Selector::compile(pods) };
-    let Some(class) =
-        search.population.matched(&both, Hint::new(None, Some(pods))).find(|class| class.live > 0)
+    let Some(class) = search
+        .population
+        .matched(&both, Hint::new(None, Some(pods)))
+        .find(|class| search.population.counts(class))
     else {
         return;
     };
@@ -125,7 +134,7 @@ fn check_pair(
     let message = format!(
         "either of two selectors is enough: all pods of the namespaces match, not only those like {}, \
          and the pod selector beside it finds nobody in its own namespace",
-        class.pod.map_or_else(String::new, crate::Pod::title)
+        class.example().unwrap_or_default()
     );
     findings.add(Code::SelectorsAreOred, at, message, "write both into one entry if both must hold");
 }
@@ -203,7 +212,7 @@ impl<'s> Search<'s, '_> {
         pods: &Selector,
         wanted: &'s LabelSelector,
     ) -> Option<Nobody> {
-        if conditions::is_empty(pods) {
+        if conditions::is_empty(pods) || !self.population.knows(self.namespace()) {
             return None;
         }
         let hint = Hint::new(Some(self.namespace()), Some(wanted));
@@ -228,6 +237,9 @@ impl<'s> Search<'s, '_> {
         pods: &Selector,
         (wanted_namespaces, wanted_pods): (&'s LabelSelector, Option<&'s LabelSelector>),
     ) -> Option<Nobody> {
+        if !self.population.knows_all(namespaces) {
+            return None;
+        }
         let hint = Hint::new(None, wanted_pods);
         let mut outside = None;
         for class in self.population.matched(peer.compiled, hint) {
@@ -257,12 +269,15 @@ impl<'s> Search<'s, '_> {
             return Some(Nobody { why, are_anded: true });
         }
         let known: Vec<_> = homes.into_iter().map(|home| self.population.known(home)).collect();
-        let why = explain(&known, wanted_pods, "pod of the namespaces");
+        let why = explain(&known, wanted_pods, &format!("{} of the namespaces", self.population.word()));
         Some(Nobody { why: format!("matches nobody: {why}"), are_anded: false })
     }
 
     /// Whether no pod of the policy's own namespace has the labels.
     fn is_certainly_nobody(self, pods: &LabelSelector) -> bool {
+        if !self.population.knows(self.namespace()) {
+            return false;
+        }
         let selector = Selector::compile(pods);
         let hint = Hint::new(Some(self.namespace()), Some(pods));
         let mut classes = self.population.candidates(hint);

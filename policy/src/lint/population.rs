@@ -1,48 +1,28 @@
 //! The pods that are known, in classes that policies cannot tell apart, and indexes to find them by.
 
-use super::known::Known;
+use super::{
+    conditions::{Condition, conditions},
+    dormant::{Dormant, Sleeping},
+    known::Known,
+};
 use crate::{
     Cluster, Object, Pod,
-    labels::Labels,
+    fingerprint::Fingerprint,
+    labels::{LabelSet, Labels, NAMESPACE_NAME_LABEL},
     network_policy::NetworkPolicy,
     peer::{Peer, PeerMatch, PeerPod},
     selector::Selector,
+    shown::short,
     template::Template,
     truth::Truth,
 };
-use k8s_openapi::{
-    api::core::v1::{self as k8s, PodTemplateSpec},
-    apimachinery::pkg::apis::meta::v1::LabelSelector,
-};
+use k8s_openapi::{api::core::v1::PodSpec, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use std::{
     cell::OnceCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, Ipv4Addr},
     ops::Range,
 };
-
-/// The templates of workloads that may have no pod at the moment.
-pub(super) struct Dormant(Vec<(Template, bool)>);
-
-impl Dormant {
-    /// Reads the templates of ReplicaSets and Jobs.
-    pub(super) fn read(objects: &[&Object]) -> Self {
-        let templates = objects.iter().filter_map(|object| {
-            let template = match object {
-                Object::ReplicaSet(set) => set.spec.as_ref()?.template.as_ref()?,
-                Object::Job(job) => &job.spec.as_ref()?.template,
-                _ => return None,
-            };
-            let key = object.key();
-            let PodTemplateSpec { metadata, spec } = template;
-            let spec = spec.clone().unwrap_or_default();
-            let mut metadata = metadata.clone().unwrap_or_default();
-            let host = spec.host_network.unwrap_or_default();
-            Some((Template::read(key.namespace_or_default(), &mut metadata, &spec), host))
-        });
-        Self(templates.collect())
-    }
-}
 
 /// Pods of one template, or a template without pods.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +36,32 @@ pub(super) struct Class<'a> {
     pub(super) live: usize,
     /// One of its pods, a living one where there is one.
     pub(super) pod: Option<&'a Pod>,
-    /// That pod as it was written.
-    pub(super) written: Option<&'a k8s::Pod>,
+    /// What was written of that pod, or of the workload.
+    pub(super) spec: Option<&'a PodSpec>,
+    /// The workload whose template it is.
+    workload: Option<&'a str>,
+}
+
+impl<'a> Class<'a> {
+    /// What a workload would have in the namespace of that place.
+    fn asleep(workload: &'a Sleeping<'a>, namespace: usize) -> Self {
+        let Sleeping { template, spec, workload } = workload;
+        let in_pod_network = !spec.and_then(|spec| spec.host_network).unwrap_or_default();
+        Self {
+            template,
+            namespace,
+            in_pod_network,
+            live: 0,
+            pod: None,
+            spec: *spec,
+            workload: Some(workload),
+        }
+    }
+
+    /// One of its pods, or its workload.
+    pub(super) fn example(&self) -> Option<String> {
+        self.pod.map(Pod::title).or_else(|| self.workload.map(short))
+    }
 }
 
 /// A namespace and which classes live in it.
@@ -77,6 +81,12 @@ pub(super) struct Population<'a> {
     cluster: &'a Cluster,
     pub(super) homes: Vec<Home<'a>>,
     pub(super) classes: Vec<Class<'a>>,
+    /// Whether any pod lives.
+    has_pods: bool,
+    /// The names, as labels, of the namespaces in which anybody lives.
+    inhabited: HashSet<Fingerprint>,
+    /// The labels of the nodes that are known.
+    pub(super) nodes: Vec<&'a LabelSet>,
     /// The labels of namespaces, collected when they are first asked for.
     known_homes: OnceCell<Known<'a>>,
     by_name: HashMap<&'a str, usize>,
@@ -106,58 +116,68 @@ impl<'a> Population<'a> {
     pub(super) fn new(
         cluster: &'a Cluster,
         objects: impl Iterator<Item = &'a Object>,
-        dormant: &'a Dormant,
+        dormant: &'a Dormant<'a>,
     ) -> Self {
         let written = objects.filter_map(|object| match object {
             Object::Pod(pod) => {
                 let key = object.key();
-                Some(((key.namespace_or_default().to_owned(), key.name), &**pod))
+                Some(((key.namespace_or_default().to_owned(), key.name), pod.spec.as_ref()?))
             }
             _ => None,
         });
-        let written: HashMap<(String, String), &k8s::Pod> = written.collect();
+        let written: HashMap<(String, String), &PodSpec> = written.collect();
         let mut population = Self {
             cluster,
             homes: Vec::new(),
             classes: Vec::new(),
+            nodes: cluster.node_labels().collect(),
+            has_pods: false,
+            inhabited: HashSet::new(),
             known_homes: OnceCell::new(),
             by_name: HashMap::new(),
             by_label: HashMap::new(),
         };
-        let mut sleeping: BTreeMap<&str, Vec<&(Template, bool)>> = BTreeMap::new();
-        for entry in &dormant.0 {
-            sleeping.entry(&entry.0.namespace.name).or_default().push(entry);
+        let mut sleeping: BTreeMap<&str, Vec<&Sleeping<'_>>> = BTreeMap::new();
+        for entry in dormant.iter() {
+            sleeping.entry(&entry.template.namespace.name).or_default().push(entry);
         }
         for surveyed in cluster.survey() {
-            let home = population.homes.len();
-            let first = population.classes.len();
-            population.add_pods(home, &surveyed.pods, &written);
-            for (template, host) in sleeping.remove(surveyed.name).unwrap_or_default() {
-                population.classes.push(Class {
-                    template,
-                    namespace: home,
-                    in_pod_network: !host,
-                    live: 0,
-                    pod: None,
-                    written: None,
-                });
-            }
-            population.by_name.insert(surveyed.name, home);
-            let classes = first..population.classes.len();
-            population.homes.push(Home {
-                name: surveyed.name,
-                labels: surveyed.labels,
-                text: surveyed.text,
-                classes,
-                known: OnceCell::new(),
+            let sleeping = sleeping.remove(surveyed.name).unwrap_or_default();
+            population.add_home((surveyed.name, surveyed.labels, surveyed.text), |population, home| {
+                population.add_pods(home, &surveyed.pods, &written);
+                population.classes.extend(sleeping.iter().map(|entry| Class::asleep(entry, home)));
             });
         }
+        // Namespaces of which nothing else is known.
+        for (name, sleeping) in sleeping {
+            let labels = Labels::NamespaceNamed(Fingerprint::of_pair(NAMESPACE_NAME_LABEL, name));
+            population.add_home((name, labels, None), |population, home| {
+                population.classes.extend(sleeping.iter().map(|entry| Class::asleep(entry, home)));
+            });
+        }
+        population.has_pods = population.classes.iter().any(|class| class.live > 0);
         population.index();
         population
     }
 
+    /// Adds a namespace with its classes.
+    fn add_home(
+        &mut self,
+        (name, labels, text): (&'a str, Labels<'a>, Option<&'a BTreeMap<String, String>>),
+        add_classes: impl FnOnce(&mut Self, usize),
+    ) {
+        let (home, first) = (self.homes.len(), self.classes.len());
+        add_classes(self, home);
+        self.by_name.insert(name, home);
+        let classes = first..self.classes.len();
+        if !classes.is_empty() {
+            self.inhabited.insert(Fingerprint::of_pair(NAMESPACE_NAME_LABEL, name));
+        }
+        self.homes.push(Home { name, labels, text, classes, known: OnceCell::new() });
+    }
+
     /// Pods of one template and one kind of network are one class.
-    fn add_pods(&mut self, home: usize, pods: &[&'a Pod], written: &HashMap<(String, String), &'a k8s::Pod>) {
+    fn add_pods(&mut self, home: usize, pods: &[&'a Pod], written: &HashMap<(String, String), &'a PodSpec>) {
         let mut known: HashMap<(*const Template, bool), usize> = HashMap::new();
         for pod in pods {
             let key = (std::ptr::from_ref::<Template>(&pod.template), pod.host_network);
@@ -168,14 +188,15 @@ impl<'a> Population<'a> {
                     in_pod_network: !pod.host_network,
                     live: 0,
                     pod: None,
-                    written: None,
+                    spec: None,
+                    workload: None,
                 });
                 self.classes.len() - 1
             });
             let class = &mut self.classes[at];
             if class.pod.is_none() || (class.live == 0 && !pod.finished) {
                 class.pod = Some(pod);
-                class.written = written.get(&(pod.namespace().to_owned(), pod.name.to_string())).copied();
+                class.spec = written.get(&(pod.namespace().to_owned(), pod.name.to_string())).copied();
             }
             class.live += usize::from(!pod.finished);
         }
@@ -189,9 +210,35 @@ impl<'a> Population<'a> {
         }
     }
 
-    /// Whether there is any living pod; without one nothing can be said about who is selected.
-    pub(super) fn has_pods(&self) -> bool {
-        self.classes.iter().any(|class| class.live > 0)
+    /// Whether there is any living pod or any workload; without one nothing can be said about who is
+    /// selected.
+    pub(super) fn has_people(&self) -> bool {
+        self.has_pods || self.classes.iter().any(|class| class.workload.is_some())
+    }
+
+    /// Whether a class counts as pods that are there: where none lives, all workloads do.
+    pub(super) const fn counts(&self, class: &Class<'_>) -> bool {
+        class.live > 0 || !self.has_pods
+    }
+
+    /// Whether all pods of a namespace are known: where none lives at all, those of its workloads.
+    pub(super) fn knows(&self, namespace: &str) -> bool {
+        self.has_pods || self.home(namespace).is_some_and(|home| !home.classes.is_empty())
+    }
+
+    /// Whether all pods of the namespaces are known: manifests without living pods tell nothing of
+    /// namespaces that are not in them.
+    pub(super) fn knows_all(&self, namespaces: &Selector) -> bool {
+        let is_by_name = |condition: Condition<'_>| match condition {
+            Condition::In { pairs, .. } => pairs.iter().all(|pair| self.inhabited.contains(pair)),
+            _ => false,
+        };
+        self.has_pods || conditions(namespaces).any(is_by_name)
+    }
+
+    /// What the labels of a namespace are looked for on.
+    pub(super) const fn word(&self) -> &'static str {
+        if self.has_pods { "pod" } else { "workload" }
     }
 
     /// The namespace of this name, where anything is known of it.
@@ -253,6 +300,12 @@ impl<'a> Population<'a> {
             template: class.template,
         };
         peer.matches(&Peer { ip: nowhere, pod: Some(pod) }, self.cluster)
+    }
+
+    /// Whether selectors match the pods of a class for certain.
+    pub(super) fn selects(&self, namespaces: &Selector, pods: &Selector, class: &Class<'_>) -> bool {
+        namespaces.admits(self.homes[class.namespace].labels) == Truth::Yes
+            && pods.admits(Labels::Known(class.template.labels.prints())) == Truth::Yes
     }
 
     /// The namespaces that a selector matches, also those of which that is not certain.

@@ -1,9 +1,10 @@
-//! Ports by name that nobody has, and ports whose protocol was perhaps forgotten.
+//! Ports by name that nobody has, ports whose protocol was perhaps forgotten, and ports of services.
 
 use super::{
     Code,
     findings::{At, Findings},
     population::{Class, Hint, Population},
+    services::{self, Services},
     view::{RuleView, rules},
 };
 use crate::{
@@ -19,21 +20,32 @@ use k8s_openapi::{
 };
 
 /// Checks one policy; only to be asked where pods are known.
-pub(super) fn check(findings: &mut Findings, population: &Population<'_>, policy: &NetworkPolicy) {
+pub(super) fn check(
+    findings: &mut Findings,
+    population: &Population<'_>,
+    services: &Services,
+    policy: &NetworkPolicy,
+) {
+    let is_questionable = |port: &NetworkPolicyPort| is_questionable(services, port);
     for rule in rules(policy).filter(|rule| rule.ports.iter().any(is_questionable)) {
         let Some(destinations) = destinations(population, policy, rule) else { continue };
         for (index, port) in rule.ports.iter().enumerate() {
             let at = || At::from(&policy.id).field(format!("{}.port", rule.port_field(index)));
             check_name(findings, at, &destinations, port);
             check_protocol(findings, at, &destinations, port);
+            services::check_port(findings, at, services, &destinations, (rule, port));
         }
     }
 }
 
-fn is_questionable(port: &NetworkPolicyPort) -> bool {
+fn is_questionable(services: &Services, port: &NetworkPolicyPort) -> bool {
+    let protocol = read_protocol(port.protocol.as_deref());
+    let translates = |number| protocol.is_some_and(|protocol| services.translates(number, protocol));
     match &port.port {
         Some(IntOrString::String(_)) => true,
-        Some(IntOrString::Int(_)) => port.protocol.is_none(),
+        Some(IntOrString::Int(number)) => {
+            port.protocol.is_none() || read_number(*number).is_some_and(translates)
+        }
         None => false,
     }
 }
@@ -48,7 +60,7 @@ fn destinations<'s, 'a>(
         Direction::Ingress => population.selected(policy).collect(),
         Direction::Egress => peers(population, policy, rule)?,
     };
-    classes.retain(|class| class.in_pod_network && class.written.is_some());
+    classes.retain(|class| class.in_pod_network && class.spec.is_some());
     (!classes.is_empty()).then_some(classes)
 }
 
@@ -62,7 +74,7 @@ fn peers<'s, 'a>(
     for (compiled, written) in compiled.iter().zip(rule.peers) {
         let namespace = match compiled {
             PeerMatch::PodsIn { .. } => policy.id.namespace.as_deref(),
-            PeerMatch::PodsOf { .. } => None,
+            PeerMatch::PodsOf { namespaces, .. } if population.knows_all(namespaces) => None,
             _ => return None,
         };
         classes.extend(population.matched(compiled, Hint::new(namespace, written.pod_selector.as_ref())));
@@ -126,6 +138,11 @@ fn protocols_of<'a>(class: &Class<'a>, number: u16) -> impl Iterator<Item = Prot
         .filter_map(|port| read_protocol(port.protocol.as_deref()))
 }
 
+/// Whether a container declares the port.
+pub(super) fn serves(class: &Class<'_>, number: u16, protocol: Protocol) -> bool {
+    protocols_of(class, number).any(|known| known == protocol)
+}
+
 /// The port numbers of the containers that have the protocol.
 pub(super) fn protocol_ports<'a>(
     class: &Class<'a>,
@@ -139,13 +156,14 @@ pub(super) fn protocol_ports<'a>(
 /// The ports of all containers, those of init containers included: what they mean is up to the
 /// network plugin.
 fn ports<'a>(class: &Class<'a>) -> impl Iterator<Item = &'a ContainerPort> + use<'a> {
-    let spec = class.written.and_then(|pod| pod.spec.as_ref());
-    let containers =
-        spec.into_iter().flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
+    let containers = class
+        .spec
+        .into_iter()
+        .flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
     containers.flat_map(|container| container.ports.iter().flatten())
 }
 
 fn example(destinations: &[&Class<'_>]) -> String {
-    let pod = destinations.first().and_then(|class| class.pod);
-    pod.map_or(String::new(), |pod| format!("; they are pods such as {}", pod.title()))
+    let example = destinations.first().and_then(|class| class.example());
+    example.map_or(String::new(), |example| format!("; they are pods such as {example}"))
 }

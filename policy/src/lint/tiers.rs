@@ -1,33 +1,55 @@
 //! The cluster-wide policies: whom they match, in which order they are asked, and whether that order
 //! says what becomes of a connection.
 
-mod order;
 mod people;
+mod reach;
+mod ties;
 
 use super::{
     Code,
     findings::{At, Findings},
     population::Population,
+    services::{Services, check_address},
 };
 use crate::{
     Cluster, PolicyKind, Tier,
+    address::parse_cidr,
     network_policy::Direction,
     tier_policy::{Action, TierPolicy},
+    validate::view::Tiered,
 };
 
 /// Checks all of them.
-pub(super) fn check(findings: &mut Findings, cluster: &Cluster, population: &Population<'_>) {
+pub(super) fn check(
+    findings: &mut Findings,
+    cluster: &Cluster,
+    population: &Population<'_>,
+    services: &Services,
+) {
     let mut policies: Vec<&TierPolicy> = cluster.tier_policies().collect();
     policies.sort_by(|one, other| (one.id.tier, one.order()).cmp(&(other.id.tier, other.order())));
-    if population.has_pods() {
-        for policy in &policies {
-            people::check(findings, population, policy);
-        }
+    for policy in &policies {
+        people::check(findings, population, policy);
+        check_addresses(findings, services, policy);
     }
     check_passes(findings, &policies);
     check_apis(findings, &policies);
-    order::check_reach(findings, &policies);
-    order::check_ties(findings, population, &policies);
+    reach::check(findings, &policies);
+    ties::check(findings, population, &policies);
+}
+
+/// Networks that are the address of a service.
+fn check_addresses(findings: &mut Findings, services: &Services, policy: &TierPolicy) {
+    for (index, rule) in Tiered::of_policy(policy).egress.iter().enumerate() {
+        for (peer, written) in rule.peers.iter().enumerate() {
+            for (at, network) in written.networks.iter().flatten().enumerate() {
+                let Some(network) = parse_cidr(network) else { continue };
+                let field = || format!("{}.to[{peer}].networks[{at}]", Direction::Egress.rule_field(index));
+                let at = || At::from(&policy.id).field(field());
+                check_address(findings, at, services, &network);
+            }
+        }
+    }
 }
 
 /// C4: behind Baseline there is only "allow".

@@ -1,9 +1,13 @@
-//! Ten thousand policies and a hundred thousand pods are looked at in seconds.
+//! Ten thousand policies and a hundred thousand pods are looked at in seconds, and so are shapes with
+//! thousands of parts that might each be held against all others: that would take minutes.
 
-use crate::world::select;
+use crate::world::{World, select, world};
 use portolan_policy::{Object, lint, parse_manifest};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 const NAMESPACES: usize = 500;
 const POLICIES: usize = 20;
@@ -54,4 +58,129 @@ fn a_big_cluster_takes_seconds() {
     println!("{} findings in {took:?}", findings.len());
     assert!(findings.len() > 10_000, "{}", findings.len());
     assert!(took < Duration::from_mins(2), "{took:?}");
+}
+
+/// How often each code is found.
+fn counts(world: &World) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for finding in world.findings() {
+        *counts.entry(finding.code.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+fn ingress(rules: Vec<Value>) -> Value {
+    json!({"podSelector": {}, "ingress": rules})
+}
+
+/// Policies with rules, each made from the number of its policy and its own.
+fn namespace(policies: usize, rules: usize, make: impl Fn(usize, usize) -> Value) -> World {
+    let spec = |policy| ingress((0..rules).map(|rule| make(policy, rule)).collect());
+    (0..policies).fold(world(), |world, policy| world.policy(&format!("shop/p{policy:03}"), spec(policy)))
+}
+
+#[test]
+fn ten_thousand_rules_of_one_namespace_with_peers_and_ports_of_their_own() {
+    let world = namespace(400, 25, |policy, rule| {
+        let from = json!([{"podSelector": select(&format!("app=app-{}", policy % 20))}]);
+        json!({"from": from, "ports": [{"port": 1 + policy * 25 + rule}]})
+    });
+    assert_eq!(counts(&world), BTreeMap::new());
+}
+
+#[test]
+fn ten_thousand_rules_of_one_namespace_that_are_nearly_alike() {
+    // The first policy says what all others say but one, which has a port more.
+    let world = namespace(400, 25, |policy, rule| {
+        let last = if policy == 200 { 81 } else { 80 };
+        json!({"from": [{"podSelector": select(&format!("app=app-{rule}"))}], "ports": [{"port": 80, "endPort": last}]})
+    });
+    assert_eq!(counts(&world), BTreeMap::from([("redundant-policy", 399)]));
+}
+
+#[test]
+fn ten_thousand_rules_for_subjects_of_their_own() {
+    let policies = 0..10_000;
+    let world = policies.fold(world(), |world, policy| {
+        let spec = json!({"podSelector": select(&format!("app=app-{policy},tier=web")), "ingress": [
+            {"from": [{"podSelector": {}}, {"namespaceSelector": select("team=ops")}], "ports": [{"port": 80}]}]});
+        world.policy(&format!("shop/p{policy}"), spec)
+    });
+    assert_eq!(counts(&world), BTreeMap::new());
+}
+
+#[test]
+fn ten_thousand_rules_whose_ranges_overlap() {
+    let world = namespace(400, 25, |policy, rule| {
+        let first = 1 + (policy * 25 + rule) * 3;
+        json!({"ports": [{"port": first, "endPort": first + 100}]})
+    });
+    let found = counts(&world);
+    assert!(found["redundant-rule"] + found["redundant-policy"] > 0, "{found:?}");
+}
+
+fn address(at: usize) -> String {
+    format!("10.{}.{}.{}", at / 65_536, at / 256 % 256, at % 256)
+}
+
+fn block(cidr: &str, except: Value) -> Value {
+    json!({"ipBlock": {"cidr": cidr, "except": except}})
+}
+
+/// One rule with these peers.
+fn one_rule(peers: Vec<Value>) -> World {
+    world().policy("shop/p", ingress(vec![json!({"from": peers})]))
+}
+
+const BLOCKS: usize = 20_000;
+
+#[test]
+fn twenty_thousand_blocks_of_one_rule() {
+    let single = (0..BLOCKS).map(|at| block(&format!("{}/32", address(at * 2)), json!([])));
+    assert_eq!(counts(&one_rule(single.collect())), BTreeMap::new());
+    let wide = block("10.0.0.0/8", json!([]));
+    let nested = (0..BLOCKS).map(|at| block(&format!("{}/32", address(at * 2)), json!([])));
+    let nested = one_rule(nested.chain([wide]).collect());
+    assert_eq!(counts(&nested), BTreeMap::from([("redundant-peer", BLOCKS)]));
+}
+
+#[test]
+fn twenty_thousand_blocks_with_an_exception_of_their_own() {
+    let holed = |at: usize| block("10.0.0.0/8", json!([format!("{}/32", address(at))]));
+    let world = one_rule((0..BLOCKS).map(holed).collect());
+    assert_eq!(counts(&world), BTreeMap::from([("except-without-effect", BLOCKS)]));
+}
+
+#[test]
+fn twenty_thousand_exceptions_of_one_block() {
+    let except = |count: usize| (0..count).map(|at| format!("{}/32", address(at * 2))).collect::<Vec<_>>();
+    let inner = (0..BLOCKS).map(|at| block(&format!("{}/32", address(at * 2 + 1)), json!([])));
+    let world = one_rule(inner.chain([block("10.0.0.0/8", json!(except(BLOCKS)))]).collect());
+    assert_eq!(counts(&world), BTreeMap::from([("redundant-peer", BLOCKS)]));
+    let mut twice = except(BLOCKS);
+    twice.push("10.0.0.0/9".to_owned());
+    let world = one_rule(vec![block("10.0.0.0/8", json!(twice))]);
+    assert_eq!(counts(&world), BTreeMap::from([("except-without-effect", BLOCKS)]));
+}
+
+#[test]
+fn twenty_thousand_ports_and_selectors_of_one_rule() {
+    let ports: Vec<_> = (1..=BLOCKS).map(|port| json!({"port": port * 3, "endPort": port * 3 + 1})).collect();
+    let peers = (0..BLOCKS).map(|at| json!({"podSelector": select(&format!("app=app-{at},tier=web"))}));
+    let rule = json!({"from": peers.collect::<Vec<_>>()});
+    let world = world().policy("shop/p", ingress(vec![rule, json!({"ports": ports})]));
+    assert_eq!(counts(&world), BTreeMap::new());
+}
+
+#[test]
+fn a_thousand_cluster_wide_policies() {
+    let spec = |at: usize| {
+        let rules = (0..25).map(|rule| {
+            let port = json!({"tcp": {"destinationPort": {"number": 1 + at * 25 + rule}}});
+            json!({"action": "Deny", "from": [{"namespaces": {}}], "protocols": [port]})
+        });
+        json!({"tier": "Admin", "priority": at, "subject": {"namespaces": {}}, "ingress": rules.collect::<Vec<_>>()})
+    };
+    let world = (0..1000).fold(world(), |world, at| world.cluster_policy(&format!("c{at}"), spec(at)));
+    assert_eq!(counts(&world), BTreeMap::new());
 }

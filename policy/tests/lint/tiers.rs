@@ -53,6 +53,53 @@ fn peers_that_match_nobody() {
         .has_no("peer-matches-nobody");
 }
 
+fn to_nodes(selector: Value) -> World {
+    let egress = json!([{"action": "Deny", "to": [{"nodes": selector}]}]);
+    world().cluster_policy(
+        "p",
+        json!({"tier": "Admin", "priority": 1, "subject": {"namespaces": {}}, "egress": egress}),
+    )
+}
+
+fn node(world: World, name: &str, with: &str) -> World {
+    let metadata = json!({"name": name, "labels": crate::world::labels(with)});
+    world.with(json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata}))
+}
+
+#[test]
+fn a_peer_of_nodes_that_no_node_is_like() {
+    let world = node(to_nodes(select("role=worker")), "n1", "role=workers");
+    world.has(
+        "rule-matches-nobody",
+        "ClusterNetworkPolicy p: spec.egress[0]: none of its peers matches anybody: matches nobody: \
+         no node has the label `role=worker`; nearest is `role=workers`",
+    );
+    node(to_nodes(select("role=worker")), "n1", "role=worker").has_no("rule-matches-nobody");
+    node(to_nodes(json!({})), "n1", "").has_no("rule-matches-nobody");
+    // Without Node objects nobody can say.
+    to_nodes(select("role=worker")).has_no("rule-matches-nobody");
+    to_nodes(select("role=worker")).pod("shop/web", "app=web").has_no("rule-matches-nobody");
+}
+
+#[test]
+fn too_many_of_one_priority_are_not_held_against_each_other_and_that_is_said() {
+    let of = |count: usize, accepting: usize| {
+        (0..count).fold(world(), |world, at| {
+            let action = if at % 2 < accepting { "Accept" } else { "Deny" };
+            let port = json!([{"tcp": {"destinationPort": {"number": at + 1}}}]);
+            let rule = json!([{"action": action, "from": [{"namespaces": {}}], "protocols": port}]);
+            world.cluster_policy(&format!("p{at:04}"), spec("Admin", 1, "", rule))
+        })
+    };
+    of(2000, 1).has(
+        "equal-priorities",
+        "ClusterNetworkPolicy p0367: spec.priority: 2000 policies have the same priority, too many to hold all of them \
+         against each other: 367 were, and this one and those behind it by kind and name were not",
+    );
+    of(200, 1).has_no("equal-priorities");
+    of(2000, 0).has_no("equal-priorities");
+}
+
 #[test]
 fn a_rule_behind_a_broader_one() {
     let world = world()

@@ -1,6 +1,6 @@
 //! Clusters that read like prose, and what lint says of them.
 
-use portolan_policy::{Finding, Object, lint, parse_manifest};
+use portolan_policy::{Finding, Manifest, Object, lint_with, parse_manifest};
 use serde_json::{Value, json};
 
 /// Objects, to be told more of.
@@ -81,15 +81,20 @@ impl World {
         self.tiered("BaselineAdminNetworkPolicy", "v1alpha1", "default", spec)
     }
 
-    pub(crate) fn objects(&self) -> Vec<Object> {
+    fn manifest(&self) -> Manifest {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": self.0});
         let manifest = parse_manifest(&list.to_string());
         assert_eq!(manifest.errors, []);
-        manifest.objects
+        manifest
+    }
+
+    pub(crate) fn objects(&self) -> Vec<Object> {
+        self.manifest().objects
     }
 
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        lint(&self.objects())
+        let Manifest { objects, workloads, .. } = self.manifest();
+        lint_with(&objects, &workloads)
     }
 
     /// The findings of a code, as text without code and severity.

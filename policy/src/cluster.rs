@@ -31,7 +31,7 @@ mod ways;
 mod workload;
 
 pub use addresses::Owner;
-pub(crate) use inspect::{Inspection, Laid, Route};
+pub(crate) use inspect::{Claim, Inspection, Laid, Route};
 
 use crate::{BaselineReading, Pod, node::Node};
 use addresses::AddressBook;

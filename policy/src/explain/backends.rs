@@ -96,7 +96,7 @@ fn why<'a>(
     asked: Asked<'_>,
 ) -> Why {
     let route = &inspection.routes[at];
-    let pod = match route.destination.as_slice() {
+    let pod = match route.destination.pods.as_slice() {
         [pod] => Some(*pod),
         _ => None,
     };

@@ -1,25 +1,27 @@
 //! Who the ends of a connection are.
 
 use super::{Endpoint, EndpointKind};
-use crate::{Cluster, Owner, Pod};
+use crate::{Cluster, Owner, cluster::Claim};
 use std::{fmt, net::IpAddr};
 
-/// Who holds an address; `pods` are those that claim it.
-pub(super) fn of(cluster: &Cluster, ip: IpAddr, pods: &[&Pod]) -> Endpoint {
+/// Who holds an address, of which pods claim it.
+pub(super) fn of(cluster: &Cluster, ip: IpAddr, claim: &Claim<'_>) -> Endpoint {
     let plain = |kind, name| Endpoint { kind, name, workload: None, pods: Vec::new(), ip };
-    match (pods, cluster.owner(ip)) {
+    let node =
+        |name: &str, pods| Endpoint { pods, ..plain(EndpointKind::Node, Some(name.to_owned())) };
+    if let Some((pod, name)) = claim.host.and_then(|pod| Some((pod, pod.node.as_deref()?))) {
+        return node(name, vec![pod.title()]);
+    }
+    match (claim.pods.as_slice(), cluster.owner(ip)) {
         ([pod], _) => {
             let workload = Some(cluster.workload(pod));
             Endpoint { workload, ..plain(EndpointKind::Pod, Some(pod.title())) }
         }
         ([_, ..], _) => {
-            let pods = pods.iter().map(|pod| pod.title()).collect();
+            let pods = claim.pods.iter().map(|pod| pod.title()).collect();
             Endpoint { pods, ..plain(EndpointKind::Contested, None) }
         }
-        ([], Owner::Node { name, pod }) => {
-            let pods = pod.iter().map(|pod| pod.title()).collect();
-            Endpoint { pods, ..plain(EndpointKind::Node, Some(name.to_owned())) }
-        }
+        ([], Owner::Node { name, pod }) => node(name, pod.iter().map(|pod| pod.title()).collect()),
         ([], Owner::Service(service)) => {
             plain(EndpointKind::Service, Some(format!("{}/{}", service.namespace, service.name)))
         }

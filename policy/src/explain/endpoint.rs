@@ -7,8 +7,7 @@ use std::{fmt, net::IpAddr};
 /// Who holds an address, of which pods claim it.
 pub(super) fn of(cluster: &Cluster, ip: IpAddr, claim: &Claim<'_>) -> Endpoint {
     let plain = |kind, name| Endpoint { kind, name, workload: None, pods: Vec::new(), ip };
-    let node =
-        |name: &str, pods| Endpoint { pods, ..plain(EndpointKind::Node, Some(name.to_owned())) };
+    let node = |name: &str, pods| Endpoint { pods, ..plain(EndpointKind::Node, Some(name.to_owned())) };
     if let Some((pod, name)) = claim.host.and_then(|pod| Some((pod, pod.node.as_deref()?))) {
         return node(name, vec![pod.title()]);
     }

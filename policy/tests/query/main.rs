@@ -6,6 +6,7 @@ mod host_network;
 mod lines;
 mod properties;
 mod resolving;
+mod services;
 
 use portolan_policy::{Cluster, answer_line, parse_manifest};
 

@@ -14,6 +14,7 @@ mod addresses;
 mod apply;
 mod decide;
 mod endpoints;
+mod headless;
 mod in_common;
 mod inspect;
 mod lookup;

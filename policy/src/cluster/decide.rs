@@ -12,6 +12,7 @@ use super::{
     endpoints::Backends,
     plans::Plan,
     pod_table::PodHolder,
+    ways::not_chosen,
 };
 use crate::{
     BaselineReading, Connection, Decision, Pod, SideVerdict,
@@ -132,10 +133,7 @@ impl Cluster {
             self.ask_side(Direction::Ingress, &translated, &parties, true, &mut ingress);
         }
         for side in [&mut egress, &mut ingress].into_iter().filter(|_| backends.endpoints.len() > 1) {
-            side.miss(Missing::Words(format!(
-                "backend not chosen: the endpoints of service {}/{} differ",
-                backends.service.namespace, backends.service.name
-            )));
+            side.miss(Missing::Words(not_chosen(backends.service)));
         }
         Evaluation { egress: egress.side(), ingress: ingress.side() }
     }

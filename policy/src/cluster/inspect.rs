@@ -28,9 +28,11 @@ pub(crate) struct Inspection<'a> {
     pub(crate) own_address: bool,
     pub(crate) source: Claim<'a>,
     pub(crate) destination: Claim<'a>,
-    /// The service that was dialled, where it has endpoints and is one.
+    /// The service that was asked for, where it has endpoints and is one.
     pub(crate) service: Option<&'a Service>,
-    /// The connection itself or, through a service, what it may be translated to; never empty.
+    /// It was asked for by name and has no address of its own.
+    pub(crate) headless: bool,
+    /// The connection itself or, through a service, those to its endpoints.
     pub(crate) routes: Vec<Route<'a>>,
 }
 
@@ -90,6 +92,7 @@ impl Cluster {
             source: self.claim(&parties.source),
             destination: self.claim(&parties.destination),
             service,
+            headless: false,
             routes,
         }
     }
@@ -170,7 +173,7 @@ impl Cluster {
         self.route(connection, &parties, true, evaluation)
     }
 
-    fn route<'a>(
+    pub(super) fn route<'a>(
         &'a self,
         connection: Connection,
         parties: &Parties<'a>,
@@ -212,7 +215,7 @@ impl Cluster {
         })
     }
 
-    fn claim<'a>(&'a self, party: &Party<'a>) -> Claim<'a> {
+    pub(super) fn claim<'a>(&'a self, party: &Party<'a>) -> Claim<'a> {
         let holders = match &party.claims.pods {
             Claimants::Nobody => &[][..],
             Claimants::One(holder) => std::slice::from_ref(holder),

@@ -100,7 +100,7 @@ fn why<'a>(
         [pod] => Some(*pod),
         _ => None,
     };
-    let asked = Asked { connection: &route.connection, destination: pod, ..asked };
+    let asked = Asked { connection: &route.connection, destination: pod, headless: None, ..asked };
     let told = Told { at, evaluation: &route.evaluation };
     let explain = |direction| side::explain(cluster, inspection, told, direction, asked);
     Why {
@@ -113,7 +113,8 @@ fn why<'a>(
 pub(super) fn unserved(cluster: &Cluster, inspection: &Inspection<'_>) -> Option<String> {
     let (dialled, protocol) = (inspection.connection, inspection.connection.protocol);
     let Owner::Service(service) = cluster.owner(dialled.destination) else { return None };
-    let is_served = inspection.routes.iter().any(|route| route.connection.destination != dialled.destination);
+    let is_served = inspection.headless
+        || inspection.routes.iter().any(|route| route.connection.destination != dialled.destination);
     if is_served || inspection.evaluation.admits().is_none() {
         return None;
     }

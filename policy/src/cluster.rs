@@ -14,6 +14,7 @@ mod addresses;
 mod apply;
 mod decide;
 mod endpoints;
+mod headless;
 mod in_common;
 mod inspect;
 mod lookup;
@@ -31,7 +32,7 @@ mod ways;
 mod workload;
 
 pub use addresses::Owner;
-pub(crate) use inspect::{Inspection, Laid, Route};
+pub(crate) use inspect::{Claim, Inspection, Laid, Route};
 
 use crate::{BaselineReading, Pod, node::Node};
 use addresses::AddressBook;

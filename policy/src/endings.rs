@@ -3,6 +3,7 @@
 use crate::{
     SideVerdict,
     evaluation::{Hit, Hits, Side},
+    peer::Surroundings,
     policy_id::PolicyId,
     rule::Question,
     template::Template,
@@ -28,7 +29,7 @@ pub(crate) struct Endings<'a> {
 /// What an answer hangs on.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Missing<'a> {
-    /// A fact that a policy asks for, and the namespaces of subject and peer.
+    /// A fact that a policy asks for, the subject's namespace, and the peer's namespace or node.
     Fact { fact: Fact, policy: &'a PolicyId, subject: &'a str, peer: &'a str },
     /// Two policies of one tier and priority that do different things (C5).
     Tie(&'a PolicyId, &'a PolicyId),
@@ -121,13 +122,17 @@ fn undecidable(missing: Vec<Missing<'_>>) -> Side<'_> {
 
 impl<'a> Missing<'a> {
     /// A fact that a policy asks for.
-    pub(crate) fn fact<S>(
+    pub(crate) fn fact<S: Surroundings>(
         fact: Fact,
         policy: &'a PolicyId,
         subject: &'a Template,
         question: &Question<'a, S>,
     ) -> Self {
-        let peer = question.peer.pod.map_or("", |pod| &pod.template.namespace.name);
+        let Question { peer, surroundings, .. } = question;
+        let peer = match fact {
+            Fact::NodeLabels => surroundings.unlabelled_node(peer.ip).unwrap_or_default(),
+            _ => peer.pod.map_or("", |pod| &pod.template.namespace.name),
+        };
         Self::Fact { fact, policy, subject: &subject.namespace.name, peer }
     }
 
@@ -152,7 +157,7 @@ fn words_of(fact: Fact, policy: &PolicyId, subject: &str, peer: &str) -> String 
     match fact {
         Fact::PeerNamespaceLabels => labels_of(peer),
         Fact::SubjectNamespaceLabels => labels_of(subject),
-        Fact::NodeLabels => "the labels of the peer's node are not known; add its Node object".to_owned(),
+        Fact::NodeLabels => format!("the labels of node {peer} are not known; add its Node object"),
         Fact::Port => "the destination port is not known".to_owned(),
         Fact::DnsAnswers => format!("the DNS answers that {policy} asks for are not known"),
         Fact::Subject if policy.namespace.is_some() => {

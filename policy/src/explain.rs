@@ -32,7 +32,11 @@ pub use model::{
 };
 pub use proposal::{Change, Outlook, Proposal};
 
-use crate::{Cluster, Connection, Family, Pod, cluster::Route, network_policy::Direction};
+use crate::{
+    Cluster, Connection, Family, Pod, Service,
+    cluster::{Inspection, Route},
+    network_policy::Direction,
+};
 use proposal::Asked;
 use side::Told;
 
@@ -97,21 +101,38 @@ pub fn explain_between(
     destination: Option<&Pod>,
 ) -> Explanation {
     let inspection = cluster.inspect(connection, source, destination);
+    tell(cluster, &inspection, Asked { connection, source, destination, headless: None })
+}
+
+/// Explains what the policies say about connections to the endpoints of a headless service.
+pub(crate) fn explain_headless(
+    cluster: &Cluster,
+    connection: &Connection,
+    source: Option<&Pod>,
+    service: &Service,
+) -> Explanation {
+    let inspection = cluster.inspect_headless(connection, source, service);
+    tell(cluster, &inspection, Asked { connection, source, destination: None, headless: Some(service) })
+}
+
+fn tell<'a>(cluster: &'a Cluster, inspection: &Inspection<'a>, asked: Asked<'_>) -> Explanation {
     let at = explained(&inspection.routes);
-    let asked = Asked { connection, source, destination };
     let told = Told { at, evaluation: &inspection.evaluation };
-    let side = |direction| side::explain(cluster, &inspection, told, direction, asked);
+    let side = |direction| side::explain(cluster, inspection, told, direction, asked);
     let (egress, ingress) = (side(Direction::Egress), side(Direction::Ingress));
     let mut explanation = Explanation {
         answer: String::new(),
         allowed: inspection.evaluation.admits(),
         source: endpoint::of(cluster, inspection.connection.source, &inspection.source),
-        destination: endpoint::of(cluster, inspection.connection.destination, &inspection.destination),
-        port: connection.port,
-        protocol: connection.protocol,
+        destination: asked.headless.map_or_else(
+            || endpoint::of(cluster, inspection.connection.destination, &inspection.destination),
+            endpoint::headless,
+        ),
+        port: asked.connection.port,
+        protocol: asked.connection.protocol,
         family: Family::of(inspection.connection.destination),
-        service: backends::translation(cluster, &inspection, at, [&egress, &ingress], asked),
-        unserved: backends::unserved(cluster, &inspection),
+        service: backends::translation(cluster, inspection, at, [&egress, &ingress], asked),
+        unserved: backends::unserved(cluster, inspection),
         egress,
         ingress,
     };

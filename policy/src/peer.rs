@@ -59,6 +59,9 @@ pub(crate) trait Surroundings {
     /// Whether the address is one of a node whose labels the selector matches.
     fn is_of_node(&self, ip: IpAddr, nodes: &Selector) -> Truth;
 
+    /// The first of its nodes whose labels are not known.
+    fn unlabelled_node(&self, ip: IpAddr) -> Option<&str>;
+
     /// Whether one of the names leads to the address.
     fn has_name(&self, ip: IpAddr, names: &[DomainName]) -> Truth;
 }

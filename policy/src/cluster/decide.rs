@@ -8,10 +8,11 @@
 
 use super::{
     Cluster,
-    addresses::{Belongs, Claimants, Claims},
+    addresses::{Belongs, Claimants, Claims, Holders},
     endpoints::Backends,
     plans::Plan,
     pod_table::PodHolder,
+    ways::not_chosen,
 };
 use crate::{
     BaselineReading, Connection, Decision, Pod, SideVerdict,
@@ -33,6 +34,8 @@ pub(super) struct Party<'a> {
     pub(super) claims: Claims<'a>,
     /// The pod that alone claims it.
     pub(super) claimant: Option<Claimant<'a>>,
+    /// The host-network pod that it was asked for by name.
+    pub(super) host: Option<&'a Pod>,
 }
 
 /// A pod that claims an address.
@@ -92,12 +95,12 @@ impl Cluster {
     }
 
     /// Both ends, where a pod is named with that pod as the one claimant.
-    pub(super) fn parties(
-        &self,
+    pub(super) fn parties<'a>(
+        &'a self,
         connection: &Connection,
-        source: Option<&Pod>,
-        destination: Option<&Pod>,
-    ) -> Parties<'_> {
+        source: Option<&'a Pod>,
+        destination: Option<&'a Pod>,
+    ) -> Parties<'a> {
         let are_two = source.zip(destination).is_some_and(|(source, destination)| !source.is(destination));
         Parties {
             source: self.narrowed(self.party(connection.source), source),
@@ -136,10 +139,7 @@ impl Cluster {
             self.ask_side(Direction::Ingress, &translated, &parties, true, &mut ingress);
         }
         for side in [&mut egress, &mut ingress].into_iter().filter(|_| backends.endpoints.len() > 1) {
-            side.miss(Missing::Words(format!(
-                "backend not chosen: the endpoints of service {}/{} differ",
-                backends.service.namespace, backends.service.name
-            )));
+            side.miss(Missing::Words(not_chosen(backends.service)));
         }
         Evaluation { egress: egress.side(), ingress: ingress.side() }
     }
@@ -202,11 +202,22 @@ impl Cluster {
             Claimants::One(holder) => self.claimant(holder),
             Claimants::Nobody | Claimants::Several(_) => None,
         };
-        Party { ip, claims, claimant }
+        Party { ip, claims, claimant, host: None }
     }
 
     pub(super) fn claimant(&self, holder: PodHolder) -> Option<Claimant<'_>> {
         Some(Claimant { holder, plan: self.plans.get(holder.plan)? })
+    }
+}
+
+impl Party<'_> {
+    /// Whether it is the node's: the node of a pod that was named is known, whoever shares its address.
+    fn belongs_to(&self, node: &str, holders: &Holders) -> Belongs {
+        match self.host.and_then(|pod| pod.node.as_deref()) {
+            Some(own) if own == node => Belongs::Yes,
+            Some(_) => Belongs::No,
+            None => holders.belongs_to(node),
+        }
     }
 }
 
@@ -250,7 +261,7 @@ impl<'a> Asked<'a, '_> {
             return self.ask_tiers(subject, None, endings);
         };
         let Some(pod) = self.cluster.addresses.pod(subject.holder) else { return endings.not_applicable() };
-        let reason = match pod.node.as_deref().map(|node| holders.belongs_to(node)) {
+        let reason = match pod.node.as_deref().map(|node| self.peer.belongs_to(node, holders)) {
             Some(Belongs::Yes) => return endings.not_applicable(),
             Some(Belongs::No) => return self.ask_tiers(subject, None, endings),
             Some(Belongs::Contested) => format!("several nodes claim the address {}", self.peer.ip),
@@ -322,7 +333,8 @@ impl<'a> Asked<'a, '_> {
 
 impl Cluster {
     /// The same party with one claimant only, where it is one.
-    fn narrowed<'a>(&'a self, mut party: Party<'a>, pod: Option<&Pod>) -> Party<'a> {
+    fn narrowed<'a>(&'a self, mut party: Party<'a>, pod: Option<&'a Pod>) -> Party<'a> {
+        party.host = pod.filter(|pod| pod.host_network);
         let is_it = |holder: &&PodHolder| {
             self.addresses.pod(**holder).zip(pod).is_some_and(|(held, pod)| held.is(pod))
         };

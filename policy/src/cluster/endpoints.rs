@@ -102,6 +102,13 @@ impl Cluster {
         there.flat_map(|service| service.ports_of(*protocol)).collect()
     }
 
+    /// What is known of the endpoints of a service; nothing where no slice is.
+    pub(super) fn slices_of(&self, service: &Service) -> impl Iterator<Item = &Endpoints> {
+        let scope = self.scopes.get(service.namespace.as_str());
+        let slices = scope.and_then(|scope| scope.endpoints.of(&service.name));
+        slices.into_iter().flat_map(OrdMap::values).map(AsRef::as_ref)
+    }
+
     /// What stands behind the address and port that a connection dials.
     fn behind(&self, connection: &Connection) -> Behind<'_> {
         self.dialled(connection).map_or(Behind::Address, |(service, port)| {

@@ -24,21 +24,30 @@ pub(crate) struct Inspection<'a> {
     /// As it was asked, its addresses in canonical form.
     pub(crate) connection: Connection,
     pub(crate) evaluation: Evaluation<'a>,
-    /// The pods that claim the source address.
-    pub(crate) source: Vec<&'a Pod>,
-    /// The pods that claim the destination address.
-    pub(crate) destination: Vec<&'a Pod>,
-    /// The service that was dialled, where it has endpoints and is one.
+    /// It is one end that speaks to itself.
+    pub(crate) own_address: bool,
+    pub(crate) source: Claim<'a>,
+    pub(crate) destination: Claim<'a>,
+    /// The service that was asked for, where it has endpoints and is one.
     pub(crate) service: Option<&'a Service>,
-    /// The connection itself or, through a service, what it may be translated to; never empty.
+    /// It was asked for by name and has no address of its own.
+    pub(crate) headless: bool,
+    /// The connection itself or, through a service, those to its endpoints.
     pub(crate) routes: Vec<Route<'a>>,
+}
+
+/// Whose an address is, as far as pods go.
+pub(crate) struct Claim<'a> {
+    /// The pods of the pod network that claim it.
+    pub(crate) pods: Vec<&'a Pod>,
+    /// The host-network pod that was asked for by name.
+    pub(crate) host: Option<&'a Pod>,
 }
 
 /// One tuple that policies may see.
 pub(crate) struct Route<'a> {
     pub(crate) connection: Connection,
-    /// The pods that claim its destination.
-    pub(crate) destination: Vec<&'a Pod>,
+    pub(crate) destination: Claim<'a>,
     pub(crate) evaluation: Evaluation<'a>,
     /// What the side of the source is asked, where it has one subject.
     pub(crate) egress: Option<Laid<'a>>,
@@ -67,21 +76,23 @@ impl<'a> Route<'a> {
 
 impl Cluster {
     /// Decides as [`Cluster::decide_between`] does and lays open from what.
-    pub(crate) fn inspect(
-        &self,
+    pub(crate) fn inspect<'a>(
+        &'a self,
         connection: &Connection,
-        source: Option<&Pod>,
-        destination: Option<&Pod>,
-    ) -> Inspection<'_> {
+        source: Option<&'a Pod>,
+        destination: Option<&'a Pod>,
+    ) -> Inspection<'a> {
         let connection = connection.canonical();
         let parties = self.parties(&connection, source, destination);
         let (service, routes) = self.routes(connection, &parties);
         Inspection {
             connection,
             evaluation: self.evaluate_parties(&connection, &parties),
-            source: self.claimants(&parties.source),
-            destination: self.claimants(&parties.destination),
+            own_address: parties.own_address,
+            source: self.claim(&parties.source),
+            destination: self.claim(&parties.destination),
             service,
+            headless: false,
             routes,
         }
     }
@@ -162,7 +173,7 @@ impl Cluster {
         self.route(connection, &parties, true, evaluation)
     }
 
-    fn route<'a>(
+    pub(super) fn route<'a>(
         &'a self,
         connection: Connection,
         parties: &Parties<'a>,
@@ -173,7 +184,7 @@ impl Cluster {
             evaluation,
             egress: self.lay_open(Direction::Egress, &connection, parties, through_service),
             ingress: self.lay_open(Direction::Ingress, &connection, parties, through_service),
-            destination: self.claimants(&parties.destination),
+            destination: self.claim(&parties.destination),
             connection,
         }
     }
@@ -204,14 +215,14 @@ impl Cluster {
         })
     }
 
-    /// The pods that claim an address.
-    fn claimants(&self, party: &Party<'_>) -> Vec<&Pod> {
+    pub(super) fn claim<'a>(&'a self, party: &Party<'a>) -> Claim<'a> {
         let holders = match &party.claims.pods {
             Claimants::Nobody => &[][..],
             Claimants::One(holder) => std::slice::from_ref(holder),
             Claimants::Several(holders) => holders,
         };
-        holders.iter().filter_map(|holder| self.addresses.pod(*holder)).map(AsRef::as_ref).collect()
+        let pods = holders.iter().filter_map(|holder| self.addresses.pod(*holder)).map(AsRef::as_ref);
+        Claim { pods: pods.collect(), host: party.host }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::Cluster;
 use crate::{
     domain_name::{DomainName, canonical},
-    labels::Labels,
+    labels::{LabelSet, Labels},
     peer::Surroundings,
     selector::Selector,
     truth::{Fact, Truth},
@@ -26,16 +26,28 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// The labels of a node; absent while its object is not known.
+    fn labels_of_node(&self, node: &str) -> Option<&LabelSet> {
+        self.nodes.get(node)?.labels.as_deref()
+    }
+}
+
 impl Surroundings for Cluster {
     /// C9: the addresses of `status.addresses`, and those of host-network pods.
     fn is_of_node(&self, ip: IpAddr, nodes: &Selector) -> Truth {
         let Some(holders) = self.addresses.claims(ip).others else { return Truth::No };
         Truth::any(holders.own_nodes().into_iter().map(|node| {
-            let labels = self.nodes.get(node).and_then(|node| node.labels.as_deref());
             nodes.admits(
-                labels.map_or(Labels::Unknown(Fact::NodeLabels), |labels| Labels::Known(labels.prints())),
+                self.labels_of_node(node)
+                    .map_or(Labels::Unknown(Fact::NodeLabels), |labels| Labels::Known(labels.prints())),
             )
         }))
+    }
+
+    fn unlabelled_node(&self, ip: IpAddr) -> Option<&str> {
+        let nodes = self.addresses.claims(ip).others?.own_nodes();
+        nodes.into_iter().find(|node| self.labels_of_node(node).is_none())
     }
 
     fn has_name(&self, ip: IpAddr, names: &[DomainName]) -> Truth {

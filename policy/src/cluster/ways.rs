@@ -23,10 +23,8 @@ impl Cluster {
         match self.ways(connection).as_slice() {
             [way] => self.evaluate_way(way, parties),
             ways => {
-                let evaluations: Vec<_> = ways.iter().map(|way| self.evaluate_way(way, parties)).collect();
-                let (egress, ingress) =
-                    evaluations.into_iter().map(|Evaluation { egress, ingress }| (egress, ingress)).unzip();
-                Evaluation { egress: whatever_the_port(egress), ingress: whatever_the_port(ingress) }
+                let evaluations = ways.iter().map(|way| self.evaluate_way(way, parties));
+                whatever(evaluations, || "the destination port is not known".to_owned())
             }
         }
     }
@@ -88,15 +86,29 @@ fn leave_open(endings: &mut Endings<'_>, service: &Service) {
     )));
 }
 
-/// The answer that all ports have; where it hangs on the port, that is what is missing.
-fn whatever_the_port(sides: Vec<Side<'_>>) -> Side<'_> {
+/// The answer that all have; where they differ, what is missing to choose between them.
+pub(super) fn whatever<'a>(
+    evaluations: impl Iterator<Item = Evaluation<'a>>,
+    missing: impl Fn() -> String,
+) -> Evaluation<'a> {
+    let sides = evaluations.map(|Evaluation { egress, ingress }| (egress, ingress));
+    let (egress, ingress): (Vec<_>, Vec<_>) = sides.unzip();
+    Evaluation { egress: in_any_case(egress, &missing), ingress: in_any_case(ingress, &missing) }
+}
+
+/// Which endpoint is chosen is what an answer hangs on.
+pub(super) fn not_chosen(service: &Service) -> String {
+    format!("backend not chosen: the endpoints of service {}/{} differ", service.namespace, service.name)
+}
+
+fn in_any_case(sides: Vec<Side<'_>>, missing: impl Fn() -> String) -> Side<'_> {
     let differ = sides.windows(2).any(|pair| pair[0].verdict != pair[1].verdict);
     let mut endings = Endings::default();
     for side in sides {
         endings.or(endings_of(side));
     }
     if differ {
-        endings.miss(Missing::Words("the destination port is not known".to_owned()));
+        endings.miss(Missing::Words(missing()));
     }
     endings.side()
 }

@@ -96,11 +96,11 @@ fn why<'a>(
     asked: Asked<'_>,
 ) -> Why {
     let route = &inspection.routes[at];
-    let pod = match route.destination.as_slice() {
+    let pod = match route.destination.pods.as_slice() {
         [pod] => Some(*pod),
         _ => None,
     };
-    let asked = Asked { connection: &route.connection, destination: pod, ..asked };
+    let asked = Asked { connection: &route.connection, destination: pod, headless: None, ..asked };
     let told = Told { at, evaluation: &route.evaluation };
     let explain = |direction| side::explain(cluster, inspection, told, direction, asked);
     Why {
@@ -113,17 +113,21 @@ fn why<'a>(
 pub(super) fn unserved(cluster: &Cluster, inspection: &Inspection<'_>) -> Option<String> {
     let (dialled, protocol) = (inspection.connection, inspection.connection.protocol);
     let Owner::Service(service) = cluster.owner(dialled.destination) else { return None };
-    if inspection.service.is_some() || inspection.evaluation.admits().is_none() {
+    let is_served = inspection.headless
+        || inspection.routes.iter().any(|route| route.connection.destination != dialled.destination);
+    if is_served || inspection.evaluation.admits().is_none() {
         return None;
     }
     let title = format!("service {}/{}", service.namespace, service.name);
     let asked = protocol.with_port(dialled.port);
+    let has_port = match dialled.port {
+        None => service.ports_of(protocol).next().is_some(),
+        Some(port) => service.port(port, protocol).is_some(),
+    };
     Some(match dialled.port {
-        None if protocol.has_ports() => format!("no endpoint of {title} is known for {asked} without a port"),
-        None => format!("{asked} leads to no endpoint of {title}"),
-        Some(port) if service.port(port, protocol).is_some() => {
-            format!("no ready endpoint of {title} is known for {asked}")
-        }
+        _ if has_port => format!("no ready endpoint of {title} is known for {asked}"),
+        None if !protocol.has_ports() => format!("{asked} leads to no endpoint of {title}"),
+        None => format!("{title} has no {asked} port{}", ports_of(service)),
         Some(_) => format!("{title} has no port {asked}{}", ports_of(service)),
     })
 }

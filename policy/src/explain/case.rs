@@ -28,7 +28,8 @@ pub(super) struct Case<'c, 'a> {
 pub(super) struct DialledService {
     /// `shop/web`.
     pub(super) name: String,
-    pub(super) ip: IpAddr,
+    /// Its address that was dialled; a headless one has none.
+    pub(super) ip: Option<IpAddr>,
     pub(super) port: Option<u16>,
     /// How many endpoints stand behind it.
     pub(super) endpoints: usize,
@@ -50,7 +51,7 @@ impl<'c, 'a> Case<'c, 'a> {
         let dialled = inspection.connection;
         let service = inspection.service.map(|service| DialledService {
             name: format!("{}/{}", service.namespace, service.name),
-            ip: dialled.destination,
+            ip: (!inspection.headless).then_some(dialled.destination),
             port: dialled.port,
             endpoints: inspection.routes.len(),
         });
@@ -82,7 +83,8 @@ impl<'c, 'a> Case<'c, 'a> {
 
     /// What the peer is, where it is no pod: `198.51.100.7 is external`.
     pub(super) fn no_pod(&self) -> String {
-        let Endpoint { kind, name, pods, ip, .. } = &self.peer;
+        let Endpoint { kind, name, pods, .. } = &self.peer;
+        let ip = self.laid.question.peer.ip;
         let name = name.as_deref().unwrap_or_default();
         match (kind, pods.first()) {
             (EndpointKind::Node, Some(pod)) => format!("{pod} is on the host network of node {name}"),

@@ -1,25 +1,26 @@
 //! Who the ends of a connection are.
 
 use super::{Endpoint, EndpointKind};
-use crate::{Cluster, Owner, Pod};
+use crate::{Cluster, Owner, Service, cluster::Claim};
 use std::{fmt, net::IpAddr};
 
-/// Who holds an address; `pods` are those that claim it.
-pub(super) fn of(cluster: &Cluster, ip: IpAddr, pods: &[&Pod]) -> Endpoint {
-    let plain = |kind, name| Endpoint { kind, name, workload: None, pods: Vec::new(), ip };
-    match (pods, cluster.owner(ip)) {
+/// Who holds an address, of which pods claim it.
+pub(super) fn of(cluster: &Cluster, ip: IpAddr, claim: &Claim<'_>) -> Endpoint {
+    let plain = |kind, name| Endpoint { kind, name, workload: None, pods: Vec::new(), ip: Some(ip) };
+    let node = |name: &str, pods| Endpoint { pods, ..plain(EndpointKind::Node, Some(name.to_owned())) };
+    if let Some((pod, name)) = claim.host.and_then(|pod| Some((pod, pod.node.as_deref()?))) {
+        return node(name, vec![pod.title()]);
+    }
+    match (claim.pods.as_slice(), cluster.owner(ip)) {
         ([pod], _) => {
             let workload = Some(cluster.workload(pod));
             Endpoint { workload, ..plain(EndpointKind::Pod, Some(pod.title())) }
         }
         ([_, ..], _) => {
-            let pods = pods.iter().map(|pod| pod.title()).collect();
+            let pods = claim.pods.iter().map(|pod| pod.title()).collect();
             Endpoint { pods, ..plain(EndpointKind::Contested, None) }
         }
-        ([], Owner::Node { name, pod }) => {
-            let pods = pod.iter().map(|pod| pod.title()).collect();
-            Endpoint { pods, ..plain(EndpointKind::Node, Some(name.to_owned())) }
-        }
+        ([], Owner::Node { name, pod }) => node(name, pod.iter().map(|pod| pod.title()).collect()),
         ([], Owner::Service(service)) => {
             plain(EndpointKind::Service, Some(format!("{}/{}", service.namespace, service.name)))
         }
@@ -28,19 +29,26 @@ pub(super) fn of(cluster: &Cluster, ip: IpAddr, pods: &[&Pod]) -> Endpoint {
     }
 }
 
+/// A service without an address of its own.
+pub(super) fn headless(service: &Service) -> Endpoint {
+    let name = Some(format!("{}/{}", service.namespace, service.name));
+    Endpoint { kind: EndpointKind::Service, name, workload: None, pods: Vec::new(), ip: None }
+}
+
 /// `shop/web-1`, `node n1`, `198.51.100.7 (external)`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().unwrap_or_default();
+        let Some(ip) = self.ip else { return write!(f, "headless service {name}") };
         match (self.kind, self.pods.as_slice()) {
             (EndpointKind::Pod, _) => f.write_str(name),
-            (EndpointKind::Contested, pods) => write!(f, "{} (claimed by {})", self.ip, claimants(pods)),
-            (EndpointKind::Node, []) => write!(f, "node {name} ({})", self.ip),
+            (EndpointKind::Contested, pods) => write!(f, "{ip} (claimed by {})", claimants(pods)),
+            (EndpointKind::Node, []) => write!(f, "node {name} ({ip})"),
             (EndpointKind::Node, pods) => {
-                write!(f, "{} (host network of node {name}, {})", pods.join(", "), self.ip)
+                write!(f, "{} (host network of node {name}, {ip})", pods.join(", "))
             }
-            (EndpointKind::Service, _) => write!(f, "service {name} ({})", self.ip),
-            (EndpointKind::External, _) => write!(f, "{} (external)", self.ip),
+            (EndpointKind::Service, _) => write!(f, "service {name} ({ip})"),
+            (EndpointKind::External, _) => write!(f, "{ip} (external)"),
         }
     }
 }

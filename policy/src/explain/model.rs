@@ -66,8 +66,9 @@ pub struct Endpoint {
     /// The pod that shares the network of its node, or the pods that claim the address.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pods: Vec<String>,
-    /// The address in use.
-    pub ip: IpAddr,
+    /// The address in use; absent for a headless service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpAddr>,
 }
 
 /// What a service leads to.

@@ -187,9 +187,10 @@ fn block_hint(case: &Case<'_, '_>, blocks: &[&str]) -> Option<String> {
     let service = case.service.as_ref().filter(|_| case.direction == Direction::Egress);
     let holds =
         |ip: IpAddr| blocks.iter().any(|block| parse_cidr(block).is_some_and(|net| net.contains(&ip)));
-    match (service, case.laid.peer) {
-        (Some(service), _) if holds(service.ip) => {
-            Some(format!("{} is service {}; policies see its endpoint", service.ip, service.name))
+    let dialled = service.and_then(|service| Some((&service.name, service.ip?)));
+    match (dialled, case.laid.peer) {
+        (Some((name, ip)), _) if holds(ip) => {
+            Some(format!("{ip} is service {name}; policies see its endpoint"))
         }
         (_, Some(pod)) => Some(format!("the address is that of pod {}: prefer a selector", pod.title())),
         _ => None,

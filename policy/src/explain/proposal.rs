@@ -16,8 +16,8 @@ use super::{
     case::{Case, DialledService},
 };
 use crate::{
-    Cluster, Connection, Object, Pod, PolicyKind, SideVerdict, network_policy::Direction, parse_manifest,
-    shown::listed, tier_policy::Written,
+    Cluster, Connection, Decision, Object, Pod, PolicyKind, Service, SideVerdict, network_policy::Direction,
+    parse_manifest, shown::listed, tier_policy::Written,
 };
 use json_patch::Patch;
 use serde::Serialize;
@@ -82,6 +82,17 @@ pub(super) struct Asked<'q> {
     pub(super) connection: &'q Connection,
     pub(super) source: Option<&'q Pod>,
     pub(super) destination: Option<&'q Pod>,
+    /// The headless service whose endpoints are all asked.
+    pub(super) headless: Option<&'q Service>,
+}
+
+impl Asked<'_> {
+    fn decide(&self, cluster: &Cluster) -> Decision {
+        match self.headless {
+            Some(service) => cluster.decide_headless(self.connection, self.source, service),
+            None => cluster.decide_between(self.connection, self.source, self.destination),
+        }
+    }
 }
 
 /// The first candidate after which the side admits the connection.
@@ -107,9 +118,9 @@ pub(super) fn obstacle(case: &Case<'_, '_>, side: &SideExplanation, asked: Asked
             "no ingress rule of a cluster-wide policy can name what is no pod: mend the rule that denies";
         return Some(words.to_owned());
     }
-    let asks_all = |service: &DialledService| {
-        service.endpoints > 1 && asked.connection.destination.to_canonical() == service.ip
-    };
+    // For a headless service there is no address on either side.
+    let dialled = asked.headless.is_none().then(|| asked.connection.destination.to_canonical());
+    let asks_all = |service: &DialledService| service.endpoints > 1 && dialled == service.ip;
     if case.service.as_ref().is_some_and(asks_all) {
         return Some("no one change admits all endpoints: each is told by itself".to_owned());
     }
@@ -130,7 +141,8 @@ fn missing(case: &Case<'_, '_>, side: &SideExplanation) -> BTreeSet<String> {
     let selecting = network.chain(tiers.map(|selecting| (selecting.unless, &selecting.policy.id)));
     let of_policies = selecting.filter_map(|(unless, policy)| Some(case.missing(unless?, policy)));
     let claimants = (case.peer.kind == EndpointKind::Contested).then(|| {
-        format!("several live pods claim the address {}: {}", case.peer.ip, listed(case.peer.pods.iter()))
+        let ip = case.laid.question.peer.ip;
+        format!("several live pods claim the address {ip}: {}", listed(case.peer.pods.iter()))
     });
     of_rules.chain(of_policies).chain(claimants).collect()
 }
@@ -139,7 +151,7 @@ fn missing(case: &Case<'_, '_>, side: &SideExplanation) -> BTreeSet<String> {
 fn try_out(case: &Case<'_, '_>, candidate: Candidate, asked: Asked<'_>) -> Option<Proposal> {
     let mut cluster = case.cluster.clone();
     candidate.change.make(&mut cluster)?;
-    let decision = cluster.decide_between(asked.connection, asked.source, asked.destination);
+    let decision = asked.decide(&cluster);
     let then = Outlook {
         allowed: decision.admits(),
         egress: decision.egress.verdict,

@@ -141,7 +141,7 @@ fn certain(cause: Cause, tiers: &[TierExplanation]) -> Cause {
 fn outside(inspection: &Inspection<'_>, explained: usize, direction: Direction) -> Cause {
     let laid = inspection.routes.get(explained).and_then(|route| route.laid(direction));
     match laid {
-        _ if inspection.connection.is_own_address() => Cause::OwnAddress,
+        _ if inspection.own_address => Cause::OwnAddress,
         None => Cause::NoSubject,
         Some(laid) if laid.peer.is_some() => Cause::SamePod,
         Some(_) => Cause::OwnNode,

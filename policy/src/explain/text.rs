@@ -5,9 +5,13 @@ mod service;
 mod tiers;
 
 use super::{Cause, Endpoint, EndpointKind, Explanation, Proposal, SideExplanation, Translation};
-use crate::{SideVerdict, network_policy::Direction, shown::fit};
+use crate::{
+    SideVerdict,
+    network_policy::Direction,
+    shown::{fit, listed},
+};
 use page::Page;
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 /// The answer in one sentence.
 pub(super) fn answer(explanation: &Explanation) -> String {
@@ -52,7 +56,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut page = Page::default();
         page.say(0, &self.answer);
-        page.say(0, &format!("{} -> {} ({})", self.source.ip, self.destination.ip, self.family));
+        page.say(0, &addresses(self));
         if let Some(service) = &self.service {
             service::tell(&mut page, self, service);
         }
@@ -74,6 +78,17 @@ impl fmt::Display for Explanation {
         }
         page.fmt(f)
     }
+}
+
+/// `10.0.0.1 -> 10.0.0.2 (IPv4)`, to a headless service with the addresses of all endpoints.
+fn addresses(explanation: &Explanation) -> String {
+    let Explanation { source, destination, service, family, .. } = explanation;
+    let endpoints = service.iter().flat_map(|service| &service.endpoints);
+    let to: Vec<IpAddr> = match destination.ip {
+        Some(ip) => vec![ip],
+        None => endpoints.filter_map(|backend| backend.endpoint.ip).collect(),
+    };
+    format!("{} -> {} ({family})", listed(source.ip.iter()), listed(to.iter()))
 }
 
 impl Explanation {

@@ -77,8 +77,11 @@ pub enum QueryError {
         /// The service that comes nearest.
         near: Option<String>,
     },
-    /// The service is headless, or a name for something outside.
-    #[error("{0} has no address of its own; ask about one of its pods")]
+    /// The service is headless and without endpoints, or a name for something outside.
+    #[error(
+        "{0} has no address of its own, and no ready endpoint of it is known; add its EndpointSlice, or ask about one \
+         of its pods"
+    )]
     NoServiceAddress(String),
     /// The pod's phase is Succeeded or Failed (M6).
     #[error("pod {0} has finished and holds no address any more; ask about a pod that runs")]

@@ -4,24 +4,31 @@ use super::{
     Family, Place, Query, QueryError,
     meant::{nearest_pod, nearest_service},
 };
-use crate::{Cluster, Connection, Decision, Explanation, Pod, explain::explain_between};
-use std::{net::IpAddr, slice};
+use crate::{
+    Cluster, Connection, Decision, Explanation, Pod, Service,
+    explain::{explain_between, explain_headless},
+};
+use std::{borrow::Cow, net::IpAddr, slice};
 
 /// A question whose ends are found.
 #[derive(Clone, Copy, Debug)]
 pub struct Resolved<'a> {
-    /// The connection.
+    /// The connection; to a headless service, that to the first of its endpoints.
     pub connection: Connection,
     /// The source, where it was asked for by name.
     pub source: Option<&'a Pod>,
     /// The destination, where it was asked for by name.
     pub destination: Option<&'a Pod>,
+    /// The headless service that was asked for by name: the question is about each of its ready
+    /// endpoints.
+    pub headless: Option<&'a Service>,
 }
 
 /// One end: the addresses that it may use, in order of preference.
 struct End<'a> {
     pod: Option<&'a Pod>,
-    ips: &'a [IpAddr],
+    headless: Option<&'a Service>,
+    ips: Cow<'a, [IpAddr]>,
 }
 
 impl Query {
@@ -38,6 +45,7 @@ impl Query {
             connection: Connection { source, destination, port, protocol: self.protocol },
             source: from.pod,
             destination: to.pod,
+            headless: to.headless,
         })
     }
 
@@ -61,18 +69,30 @@ impl Resolved<'_> {
     /// What the policies say; a pod that was asked for by name is that pod, even where another one
     /// claims its address.
     pub fn decide(&self, cluster: &Cluster) -> Decision {
-        cluster.decide_between(&self.connection, self.source, self.destination)
+        match self.headless {
+            Some(service) => cluster.decide_headless(&self.connection, self.source, service),
+            None => cluster.decide_between(&self.connection, self.source, self.destination),
+        }
     }
 
     /// Why they say it, about the same pods.
     pub fn explain(&self, cluster: &Cluster) -> Explanation {
-        explain_between(cluster, &self.connection, self.source, self.destination)
+        match self.headless {
+            Some(service) => explain_headless(cluster, &self.connection, self.source, service),
+            None => explain_between(cluster, &self.connection, self.source, self.destination),
+        }
+    }
+}
+
+impl<'a> End<'a> {
+    fn of(pod: Option<&'a Pod>, ips: &'a [IpAddr]) -> Self {
+        Self { pod, headless: None, ips: Cow::Borrowed(ips) }
     }
 }
 
 fn find<'a>(place: &'a Place, cluster: &'a Cluster) -> Result<End<'a>, QueryError> {
     match place {
-        Place::Ip(ip) => Ok(End { pod: None, ips: slice::from_ref(ip) }),
+        Place::Ip(ip) => Ok(End::of(None, slice::from_ref(ip))),
         Place::Service { namespace, name } => find_service(cluster, (namespace, name), place),
         Place::Pod { namespace, name } => {
             let pod = cluster.pod(namespace, name).ok_or_else(|| QueryError::UnknownPod {
@@ -83,7 +103,7 @@ fn find<'a>(place: &'a Place, cluster: &'a Cluster) -> Result<End<'a>, QueryErro
             match ips {
                 _ if pod.finished => Err(QueryError::FinishedPod(place.to_string())),
                 [] => Err(QueryError::NoAddress(place.to_string())),
-                ips => Ok(End { pod: Some(pod), ips }),
+                ips => Ok(End::of(Some(pod), ips)),
             }
         }
     }
@@ -96,7 +116,7 @@ fn find_source<'a>(place: &'a Place, cluster: &'a Cluster) -> Result<End<'a>, Qu
     }
 }
 
-/// Its ClusterIPs come first.
+/// Its ClusterIPs come first; a headless one has the addresses of its endpoints.
 fn find_service<'a>(
     cluster: &'a Cluster,
     (namespace, name): (&str, &str),
@@ -106,9 +126,13 @@ fn find_service<'a>(
         service: place.to_string(),
         near: nearest_service(cluster, namespace, name),
     })?;
-    match service.ips.as_slice() {
+    if !service.ips.is_empty() {
+        return Ok(End::of(None, &service.ips));
+    }
+    let ips: Vec<IpAddr> = cluster.ready_endpoints(service).into_iter().collect();
+    match ips.as_slice() {
         [] => Err(QueryError::NoServiceAddress(place.to_string())),
-        ips => Ok(End { pod: None, ips }),
+        _ => Ok(End { pod: None, headless: Some(service), ips: Cow::Owned(ips) }),
     }
 }
 

@@ -139,7 +139,7 @@ fn proposals_admit(cluster: &Cluster, connection: &Connection, explanation: &Exp
 fn denials_of_endpoints_admit(cluster: &Cluster, connection: &Connection, explanation: &Explanation) {
     for backend in explanation.service.iter().flat_map(|service| &service.endpoints) {
         let Some(why) = &backend.why else { continue };
-        let destination = backend.endpoint.ip;
+        let destination = backend.endpoint.ip.unwrap();
         let direct = Connection { destination, port: backend.port, ..*connection };
         for (at, side) in [&why.egress, &why.ingress].into_iter().enumerate() {
             let Some(side) = side else { continue };

@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod answers;
+mod headless;
+mod host_network;
 mod lines;
 mod properties;
 mod resolving;
+mod services;
 
 use portolan_policy::{Cluster, answer_line, parse_manifest};
 
@@ -12,7 +15,11 @@ use portolan_policy::{Cluster, answer_line, parse_manifest};
 const MANIFESTS: &str = include_str!("cluster.yaml");
 
 fn cluster() -> Cluster {
-    let manifest = parse_manifest(MANIFESTS);
+    cluster_of(MANIFESTS)
+}
+
+fn cluster_of(manifests: &str) -> Cluster {
+    let manifest = parse_manifest(manifests);
     assert!(manifest.errors.is_empty(), "{:?}", manifest.errors);
     let mut cluster = Cluster::default();
     for object in manifest.objects {

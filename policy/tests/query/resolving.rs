@@ -121,7 +121,8 @@ fn a_service_is_its_address_of_the_family() {
     );
     assert_eq!(
         told("dev/curl -> svc:shop/headless"),
-        "to: service shop/headless has no address of its own; ask about one of its pods"
+        "to: service shop/headless has no address of its own, and no ready endpoint of it is known; add its \
+         EndpointSlice, or ask about one of its pods"
     );
     assert_eq!(
         told("svc:shop/db -> dev/curl"),

@@ -102,3 +102,22 @@ fn a_masqueraded_client_counts_as_the_node_it_comes_from() {
     assert_eq!(nodes().ingress("192.0.2.1 -> shop/web on 8080/tcp"), "not-applicable");
     assert_eq!(nodes().ingress("192.0.2.2 -> shop/web on 8080/tcp"), "denied by shop/deny");
 }
+
+#[test]
+fn a_node_whose_labels_are_not_known_is_named() {
+    let world = world()
+        .namespace("shop", "")
+        .pod(pod("shop/web").ip("10.0.1.1"))
+        .pod(pod("kube-system/proxy").ip("192.0.2.9").on("n9").host_network())
+        .cluster_policy(
+            "edge",
+            json!({
+                "tier": "Admin", "priority": 1, "subject": {"namespaces": {}},
+                "egress": [{"action": "Deny", "to": [{"nodes": {"matchLabels": {"zone": "edge"}}}]}],
+            }),
+        );
+    assert_eq!(
+        world.egress("shop/web -> 192.0.2.9 on 80/tcp"),
+        "undecidable: the labels of node n9 are not known; add its Node object"
+    );
+}

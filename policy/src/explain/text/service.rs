@@ -38,9 +38,11 @@ pub(super) fn mixed(explanation: &Explanation, service: &Translation) -> Option<
 
 /// The endpoint, with its port where none was asked for.
 fn name(explanation: &Explanation, backend: &Backend) -> String {
-    match explanation.port {
-        Some(_) => backend.endpoint.to_string(),
-        None => format!("{} on {}", backend.endpoint, explanation.protocol.with_port(backend.port)),
+    match (explanation.port, backend.port) {
+        (None, Some(_)) => {
+            format!("{} on {}", backend.endpoint, explanation.protocol.with_port(backend.port))
+        }
+        _ => backend.endpoint.to_string(),
     }
 }
 
@@ -53,9 +55,8 @@ fn reasons(open: &[&Backend]) -> String {
 /// What the service leads to: the endpoint that is told, or each where they differ.
 pub(super) fn tell(page: &mut Page, explanation: &Explanation, service: &Translation) {
     let Some(told) = service.told() else { return };
-    let (protocol, ip) = (explanation.protocol, explanation.destination.ip);
-    let dialled = explanation.port.map_or_else(String::new, |port| format!(":{port}"));
-    let title = format!("{ip}{dialled} is service {}/{}", service.namespace, service.name);
+    let protocol = explanation.protocol;
+    let title = title(explanation, service);
     let answers = answers(service);
     let is_each_told = service.endpoints.iter().any(|backend| backend.why.is_some());
     if let ([(_, endpoints)], false) = (answers.as_slice(), is_each_told) {
@@ -77,6 +78,16 @@ pub(super) fn tell(page: &mut Page, explanation: &Explanation, service: &Transla
         let name =
             |backend: &&Backend| format!("{} ({})", backend.endpoint, protocol.with_port(backend.port));
         page.say(1, &format!("{answer}: {}", listed(endpoints.iter().map(name))));
+    }
+}
+
+/// `10.96.0.7:80 is service shop/db`.
+fn title(explanation: &Explanation, service: &Translation) -> String {
+    let name = format!("service {}/{}", service.namespace, service.name);
+    match (explanation.destination.ip, explanation.port) {
+        (None, _) => format!("{name} has no address of its own"),
+        (Some(ip), None) => format!("{ip} is {name}"),
+        (Some(ip), Some(port)) => format!("{ip}:{port} is {name}"),
     }
 }
 

@@ -40,12 +40,12 @@ use imbl::{OrdMap, OrdSet};
 use names::Answers;
 use plans::Plan;
 use scope::Scope;
-use slots::Slots;
+use slots::{SlotId, Slots};
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 use tier_lists::TierLists;
 
-/// Addresses with the pods that hold them.
-type PodAddresses = OrdSet<(IpAddr, Arc<str>, Arc<str>)>;
+/// Addresses with the pods that hold them, by their numbers.
+type PodAddresses = OrdSet<(IpAddr, SlotId)>;
 
 /// The state of a cluster at one moment.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +84,7 @@ impl Cluster {
     /// The addresses of the live pods of the pod network on a node, in order, each once.
     pub fn pods_on(&self, node: &str) -> impl Iterator<Item = IpAddr> + use<> {
         let pods = self.pods_by_node.get(node).into_iter().flatten();
-        let ips: BTreeSet<IpAddr> = pods.map(|(ip, _, _)| *ip).collect();
+        let ips: BTreeSet<IpAddr> = pods.map(|(ip, _)| *ip).collect();
         ips.into_iter()
     }
 

@@ -151,7 +151,7 @@ pub(crate) struct Place {
 }
 
 /// Whom a cluster-wide policy is about (C6).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// Pods by their namespace and their labels.
     Pods { namespaces: Selector, pods: Selector },

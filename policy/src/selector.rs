@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use std::collections::BTreeSet;
 
 /// A compiled label selector.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Selector {
     /// Without requirements it matches everything (N7).
     #[default]
@@ -22,7 +22,7 @@ pub(crate) enum Selector {
 }
 
 /// One condition on one label.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Requirement {
     /// The key has one of these values.
     In { key: Fingerprint, pairs: Box<[Fingerprint]> },

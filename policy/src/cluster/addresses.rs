@@ -197,9 +197,11 @@ impl AddressBook {
     }
 
     /// A live pod of the pod network, with the plan of its template.
-    pub(super) fn add_pod(&mut self, pod: &Arc<Pod>, plan: SlotId) {
+    ///
+    /// Gives its number, unless it has no address.
+    pub(super) fn add_pod(&mut self, pod: &Arc<Pod>, plan: SlotId) -> Option<SlotId> {
         if pod.ips.is_empty() {
-            return;
+            return None;
         }
         let holder = PodHolder { pod: self.pods.insert(Arc::clone(pod)), plan };
         for ip in pod.ips.iter().copied() {
@@ -208,6 +210,7 @@ impl AddressBook {
                 _ => self.add_claim(ip, holder),
             }
         }
+        Some(holder.pod)
     }
 
     /// Adds a pod to the other claimants of an address, by name.
@@ -220,8 +223,9 @@ impl AddressBook {
         });
     }
 
-    pub(super) fn remove_pod(&mut self, pod: &Arc<Pod>) {
-        let Some(holder) = pod.ips.first().and_then(|ip| self.holder_of(*ip, pod)) else { return };
+    /// Gives the number that it had, if it held any address.
+    pub(super) fn remove_pod(&mut self, pod: &Arc<Pod>) -> Option<SlotId> {
+        let holder = pod.ips.first().and_then(|ip| self.holder_of(*ip, pod))?;
         for ip in pod.ips.iter().copied() {
             if self.single.get(ip) == Some(holder) {
                 self.single.remove(ip);
@@ -230,6 +234,7 @@ impl AddressBook {
             }
         }
         self.pods.remove(holder.pod);
+        Some(holder.pod)
     }
 
     /// How a pod holds one of its addresses.

@@ -180,7 +180,9 @@ impl Cluster {
         let ids: Vec<SlotId> = scope.templates.values().map(|made| made.plan).collect();
         for id in ids {
             if let Some(plan) = self.plans.get_mut(id) {
-                *plan = plan.with_namespace(&labels, &mut self.tiers);
+                let tiers = self.tiers.take(plan.template(), labels.ask());
+                self.tiers.give(plan.tiers());
+                *plan = plan.with_namespace(&labels, tiers);
             }
         }
         true
@@ -240,11 +242,11 @@ impl Cluster {
         if known == policy.as_ref().map(|policy| &policy.written) {
             return false;
         }
-        let new = policy.map(Arc::new);
-        let old = self.tiers.set(kind, name, new.as_ref());
-        let (old, new) = (old.as_ref(), new.as_ref());
-        let mut changed = Changed::default();
-        self.plans.update(|plan| plan.with_tier_policy(old, new, &mut changed));
+        match policy.map(|policy| self.tiers.set(kind, name, policy)) {
+            Some(Some(joining)) => self.plans.update(|plan| plan.joined_by(&joining, &mut self.tiers)),
+            Some(None) => {}
+            None => self.tiers.forget(kind, name),
+        }
         true
     }
 

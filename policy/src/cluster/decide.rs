@@ -12,6 +12,7 @@ use super::{
     endpoints::Backends,
     plans::Plan,
     pod_table::PodHolder,
+    tier_lists::Tiers,
     ways::not_chosen,
 };
 use crate::{
@@ -43,6 +44,7 @@ pub(super) struct Party<'a> {
 pub(super) struct Claimant<'a> {
     pub(super) holder: PodHolder,
     pub(super) plan: &'a Plan,
+    pub(super) tiers: &'a Tiers,
 }
 
 /// Both ends of a connection.
@@ -206,7 +208,8 @@ impl Cluster {
     }
 
     pub(super) fn claimant(&self, holder: PodHolder) -> Option<Claimant<'_>> {
-        Some(Claimant { holder, plan: self.plans.get(holder.plan)? })
+        let plan = self.plans.get(holder.plan)?;
+        Some(Claimant { holder, plan, tiers: self.tiers.list(plan.tiers()) })
     }
 }
 
@@ -291,9 +294,9 @@ impl<'a> Asked<'a, '_> {
         SideOf {
             direction,
             subject: plan.template(),
-            admin: plan.admin(direction),
+            admin: subject.tiers.admin.of(direction),
             network: plan.network(direction),
-            baseline: plan.baseline(direction),
+            baseline: subject.tiers.baseline.of(direction),
             elsewhere: match self.cluster.baseline_reading {
                 BaselineReading::PerDirection => &[],
                 BaselineReading::AnyDirection => plan.network(other).policies(),

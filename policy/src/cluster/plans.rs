@@ -9,7 +9,8 @@
 use super::{
     in_common::Changed,
     networks::Network,
-    tier_lists::{TierLists, Tiers},
+    slots::SlotId,
+    tier_lists::{Joining, TierLists},
 };
 use crate::{
     fingerprint::Fingerprint,
@@ -18,8 +19,7 @@ use crate::{
     network_policy::{Direction, NetworkPolicy},
     peer::PeerPod,
     template::Template,
-    tier_policy::TierPolicy,
-    tiers::{NetworkSide, TierSide},
+    tiers::NetworkSide,
     truth::Truth,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -60,7 +60,7 @@ pub(super) struct Plan {
     marks: Marks,
     local: Arc<Local>,
     network: Arc<Network>,
-    tiers: Arc<Tiers>,
+    tiers: SlotId,
 }
 
 /// What comes from the pods themselves and from their namespace, close together.
@@ -98,9 +98,8 @@ impl Plan {
         template: Arc<Template>,
         namespace: Arc<NamespaceLabels>,
         network: Arc<Network>,
-        lists: &mut TierLists,
+        tiers: SlotId,
     ) -> Self {
-        let tiers = lists.of(&template, namespace.ask());
         let local = Local::new(template, namespace);
         Self { marks: local.marks(), local: Arc::new(local), network, tiers }
     }
@@ -131,20 +130,15 @@ impl Plan {
         self.network.of_direction(direction)
     }
 
-    /// The cluster-wide policies before NetworkPolicy.
-    pub(super) fn admin(&self, direction: Direction) -> &TierSide {
-        self.tiers.admin.of(direction)
+    /// Its list of cluster-wide policies.
+    pub(super) const fn tiers(&self) -> SlotId {
+        self.tiers
     }
 
-    /// The cluster-wide policies after NetworkPolicy.
-    pub(super) fn baseline(&self, direction: Direction) -> &TierSide {
-        self.tiers.baseline.of(direction)
-    }
-
-    /// The plan with new labels of the namespace.
-    pub(super) fn with_namespace(&self, namespace: &Arc<NamespaceLabels>, lists: &mut TierLists) -> Self {
+    /// The plan with new labels of the namespace, and the list of cluster-wide policies that they make.
+    pub(super) fn with_namespace(&self, namespace: &Arc<NamespaceLabels>, tiers: SlotId) -> Self {
         let template = Arc::clone(&self.local.template);
-        Self::new(template, Arc::clone(namespace), Arc::clone(&self.network), lists)
+        Self::new(template, Arc::clone(namespace), Arc::clone(&self.network), tiers)
     }
 
     /// The plan with a NetworkPolicy of the namespace in place of the one of that name, or without
@@ -160,17 +154,11 @@ impl Plan {
         Some(Self { network, ..self.clone() })
     }
 
-    /// The plan with a cluster-wide policy in place of `old`, or without `old`; `None` where neither
-    /// speaks about the template.
-    pub(super) fn with_tier_policy(
-        &self,
-        old: Option<&Arc<TierPolicy>>,
-        new: Option<&Arc<TierPolicy>>,
-        changed: &mut Changed<Tiers>,
-    ) -> Option<Self> {
-        let selects =
-            new.map_or(Truth::No, |new| new.selects(&self.local.template, self.local.of_namespace.ask()));
-        let tiers = changed.of(&self.tiers, selects, |tiers| tiers.with(old, new, selects))?;
+    /// The plan with a cluster-wide policy that is new; `None` where it does not speak about the
+    /// template.
+    pub(super) fn joined_by(&self, joining: &Joining, lists: &mut TierLists) -> Option<Self> {
+        let Local { template, of_namespace, .. } = self.local.as_ref();
+        let tiers = joining.join(lists, self.tiers, template, of_namespace.ask())?;
         Some(Self { tiers, ..self.clone() })
     }
 }

@@ -1,8 +1,8 @@
 //! Pods come and go, and with the first and the last of a template its plan.
 
-use super::{Cluster, PodAddresses, networks::Network, plans::Plan, scope::Made, slots::SlotId};
+use super::{Cluster, networks::Network, plans::Plan, scope::Made, slots::SlotId};
 use crate::{Pod, labels::LabelSet, template::Template};
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// With how many templates of its namespace a new one is compared: most have what few others have.
 const MOST_COMPARED: usize = 32;
@@ -21,11 +21,10 @@ impl Cluster {
         }
         let pod = Arc::new(pod);
         match (pod.in_pod_network(), pod.finished) {
-            (true, _) => self.addresses.add_pod(&pod, plan),
+            (true, _) => self.add_to_node(&pod, plan),
             (false, false) => self.addresses.add_host_pod(&pod),
             (false, true) => {}
         }
-        self.change_pods_by_node(&pod, |pods, address| drop(pods.insert(address)));
         self.scope_mut(pod.namespace()).pods.insert(Arc::clone(&pod.name), pod);
     }
 
@@ -46,7 +45,8 @@ impl Cluster {
         }
         let labels = Arc::clone(&scope.labels);
         let network = self.network_of(&pod.template);
-        let plan = Plan::new(Arc::clone(&pod.template), labels, network, &mut self.tiers);
+        let tiers = self.tiers.take(&pod.template, labels.ask());
+        let plan = Plan::new(Arc::clone(&pod.template), labels, network, tiers);
         let plan = self.plans.insert(plan);
         let scope = self.scope_mut(pod.namespace());
         scope.templates.insert(Arc::clone(&pod.template), Made { plan, pods: 1 });
@@ -69,9 +69,12 @@ impl Cluster {
         match scope.templates.get_mut(&pod.template) {
             Some(made) if made.pods > 1 => made.pods -= 1,
             Some(made) => {
-                let plan = made.plan;
+                let id = made.plan;
                 scope.templates.remove(&pod.template);
-                self.plans.remove(plan);
+                if let Some(plan) = self.plans.get(id) {
+                    self.tiers.give(plan.tiers());
+                }
+                self.plans.remove(id);
             }
             None => {}
         }
@@ -81,25 +84,31 @@ impl Cluster {
         if pod.host_network {
             self.addresses.remove_host_pod(pod);
         } else {
-            self.addresses.remove_pod(pod);
+            self.remove_from_node(pod);
         }
-        self.change_pods_by_node(pod, |pods, address| drop(pods.remove(&address)));
         self.give_template(pod);
         self.change_scope(pod.namespace(), |scope| drop(scope.pods.remove(&*pod.name)));
     }
 
-    fn change_pods_by_node(
-        &mut self,
-        pod: &Pod,
-        change: impl Fn(&mut PodAddresses, (IpAddr, Arc<str>, Arc<str>)),
-    ) {
-        let Some(node) = pod.node.as_ref().filter(|_| pod.in_pod_network()) else { return };
-        let mut pods = self.pods_by_node.remove(node).unwrap_or_default();
-        for ip in &pod.ips {
-            change(&mut pods, (*ip, Arc::clone(&pod.template.namespace.name), Arc::clone(&pod.name)));
+    /// A live pod of the pod network takes its addresses.
+    fn add_to_node(&mut self, pod: &Arc<Pod>, plan: SlotId) {
+        let Some(id) = self.addresses.add_pod(pod, plan) else { return };
+        if let Some(node) = &pod.node {
+            let pods = self.pods_by_node.entry(Arc::clone(node)).or_default();
+            pods.extend(pod.ips.iter().map(|ip| (*ip, id)));
         }
-        if !pods.is_empty() {
-            self.pods_by_node.insert(Arc::clone(node), pods);
+    }
+
+    /// It leaves them.
+    fn remove_from_node(&mut self, pod: &Arc<Pod>) {
+        let Some(id) = self.addresses.remove_pod(pod) else { return };
+        let Some(node) = &pod.node else { return };
+        let Some(pods) = self.pods_by_node.get_mut(node) else { return };
+        for ip in &pod.ips {
+            pods.remove(&(*ip, id));
+        }
+        if pods.is_empty() {
+            self.pods_by_node.remove(node);
         }
     }
 }

@@ -56,6 +56,12 @@ impl<T: Clone> Slots<T> {
         }
     }
 
+    /// All of them with their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SlotId, &T)> {
+        let ids = (1..).map_while(|number| NonZeroU32::new(number).map(SlotId));
+        ids.zip(self.things.iter()).filter_map(|(id, thing)| Some((id, thing.as_ref()?)))
+    }
+
     /// Changes what `change` gives another value for.
     pub(super) fn update(&mut self, mut change: impl FnMut(&T) -> Option<T>) {
         self.things.update(|slot| slot.as_ref().and_then(&mut change).map(Some));

@@ -53,9 +53,10 @@ impl Cluster {
     /// The cluster-wide policies of a tier that speak about a pod of the cluster, in their order.
     pub(crate) fn selecting(&self, pod: &Pod, tier: Tier, direction: Direction) -> &[Selecting] {
         let Some(plan) = self.plan_of(pod) else { return &[] };
+        let tiers = self.tiers.list(plan.tiers());
         match tier {
-            Tier::Admin => &plan.admin(direction).policies,
-            Tier::Baseline => &plan.baseline(direction).policies,
+            Tier::Admin => &tiers.admin.of(direction).policies,
+            Tier::Baseline => &tiers.baseline.of(direction).policies,
             Tier::NetworkPolicy => &[],
         }
     }

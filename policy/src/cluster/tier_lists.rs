@@ -1,6 +1,11 @@
 //! Which cluster-wide policies select the pods of a template: lists that most templates have in
 //! common.
+//!
+//! ```text
+//! template -> which policies select it -> [ Tiers ], one for all templates that the same select
+//! ```
 
+use super::slots::{SlotId, Slots};
 use crate::{
     PolicyKind,
     labels::Labels,
@@ -14,55 +19,140 @@ use crate::{
 use imbl::{HashMap, OrdMap};
 use std::sync::Arc;
 
-/// How many lists are remembered: templates come and go, and few lists are in use at a time.
-const MOST_LISTS: usize = 1024;
+/// A cluster-wide policy by kind and name.
+type Key = (PolicyKind, Arc<str>);
+
+type Policies = OrdMap<Key, Arc<TierPolicy>>;
+
+/// The policies that select the pods of a template, or may, by kind and name.
+type Selection = Box<[(Key, Truth)]>;
 
 /// The cluster-wide policies, and the lists that templates have of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TierLists {
-    pub(super) policies: OrdMap<(PolicyKind, Arc<str>), Arc<TierPolicy>>,
-    /// By which of the policies select.
-    lists: HashMap<Box<[Truth]>, Arc<Tiers>>,
+    pub(super) policies: Policies,
+    lists: Slots<Listed>,
+    known: HashMap<Selection, SlotId>,
+    /// What a template has whose list is not known.
+    none: Arc<Tiers>,
+}
+
+/// A list, and how many templates have it.
+#[derive(Clone, Debug)]
+struct Listed {
+    tiers: Arc<Tiers>,
+    users: usize,
 }
 
 impl TierLists {
-    /// Takes a policy in or forgets it; gives the one that it replaces.
-    pub(super) fn set(
-        &mut self,
-        kind: PolicyKind,
-        name: &str,
-        policy: Option<&Arc<TierPolicy>>,
-    ) -> Option<Arc<TierPolicy>> {
-        self.lists = HashMap::new();
-        let key = (kind, Arc::from(name));
-        match policy {
-            Some(policy) => self.policies.insert(key, Arc::clone(policy)),
-            None => self.policies.remove(&key),
-        }
-    }
-
     /// The policy of this kind and name, where it says anything.
     pub(super) fn get(&self, kind: PolicyKind, name: &str) -> Option<&TierPolicy> {
         self.policies.get(&(kind, Arc::from(name))).map(AsRef::as_ref)
     }
 
-    /// The list of a template, the same for all that the same policies select.
-    pub(super) fn of(&mut self, template: &Template, namespace: Labels<'_>) -> Arc<Tiers> {
-        let selects: Box<[Truth]> =
-            self.policies.values().map(|policy| policy.selects(template, namespace)).collect();
-        if let Some(known) = self.lists.get(&selects) {
-            return Arc::clone(known);
+    /// The list of this number.
+    pub(super) fn list(&self, id: SlotId) -> &Tiers {
+        self.lists.get(id).map_or(&self.none, |listed| &listed.tiers)
+    }
+
+    /// Takes the list of a template, to be given back with [`TierLists::give`].
+    pub(super) fn take(&mut self, template: &Template, namespace: Labels<'_>) -> SlotId {
+        let selects =
+            self.policies.iter().map(|(key, policy)| (key.clone(), policy.selects(template, namespace)));
+        let selection = selects.filter(|(_, selects)| *selects != Truth::No).collect();
+        self.take_selection(selection)
+    }
+
+    fn take_selection(&mut self, selection: Selection) -> SlotId {
+        if let Some(id) = self.known.get(&selection).copied()
+            && let Some(listed) = self.lists.get_mut(id)
+        {
+            listed.users += 1;
+            return id;
         }
-        let mut tiers = Tiers::default();
-        for (policy, selects) in self.policies.values().zip(&selects) {
-            tiers.insert(policy, *selects);
+        let tiers = Arc::new(Tiers::new(&self.policies, selection.clone()));
+        let id = self.lists.insert(Listed { tiers, users: 1 });
+        self.known.insert(selection, id);
+        id
+    }
+
+    /// Gives a list back; nobody has it any more after the last.
+    pub(super) fn give(&mut self, id: SlotId) {
+        let Some(listed) = self.lists.get_mut(id) else { return };
+        listed.users -= 1;
+        if listed.users > 0 {
+            return;
         }
-        let tiers = Arc::new(tiers);
-        if self.lists.len() >= MOST_LISTS {
-            self.lists = HashMap::new();
+        if self.known.get(&listed.tiers.selection) == Some(&id) {
+            self.known.remove(&listed.tiers.selection);
         }
-        self.lists.insert(selects, Arc::clone(&tiers));
-        tiers
+        self.lists.remove(id);
+    }
+
+    /// Forgets a policy: all lists follow at once, whoever has them.
+    pub(super) fn forget(&mut self, kind: PolicyKind, name: &str) {
+        let key = (kind, Arc::from(name));
+        if self.policies.remove(&key).is_some() {
+            self.remake(&key);
+        }
+    }
+
+    /// Takes a policy in; what remains to be asked of each template, unless it selects as the one of
+    /// that name did.
+    pub(super) fn set(&mut self, kind: PolicyKind, name: &str, policy: TierPolicy) -> Option<Joining> {
+        let key = (kind, Arc::from(name));
+        let policy = Arc::new(policy);
+        let old = self.policies.insert(key.clone(), Arc::clone(&policy));
+        let selects_alike = old.as_ref().is_some_and(|old| old.subject == policy.subject);
+        if old.is_some() && !selects_alike {
+            self.policies.remove(&key);
+            self.remake(&key);
+            self.policies.insert(key.clone(), Arc::clone(&policy));
+        } else {
+            self.remake(&key);
+        }
+        (!selects_alike).then_some(Joining { key, policy })
+    }
+
+    /// Makes the lists anew that have a policy, which has changed or is gone.
+    fn remake(&mut self, key: &Key) {
+        let policies = &self.policies;
+        self.lists.update(|Listed { tiers, users }| {
+            let has = tiers.selection.iter().any(|(other, _)| other == key);
+            let is_left = |(key, _): &&(Key, Truth)| policies.contains_key(key);
+            let selection = || tiers.selection.iter().filter(is_left).cloned().collect();
+            has.then(|| Listed { tiers: Arc::new(Tiers::new(policies, selection())), users: *users })
+        });
+        self.known = self.lists.iter().map(|(id, listed)| (listed.tiers.selection.clone(), id)).collect();
+    }
+}
+
+/// A policy that is to join the lists of the templates that it selects.
+pub(super) struct Joining {
+    key: Key,
+    policy: Arc<TierPolicy>,
+}
+
+impl Joining {
+    /// Takes the list of a template that the policy joins, in place of the one that it has; `None`
+    /// where it does not select the template.
+    pub(super) fn join(
+        &self,
+        lists: &mut TierLists,
+        before: SlotId,
+        template: &Template,
+        namespace: Labels<'_>,
+    ) -> Option<SlotId> {
+        let selects = self.policy.selects(template, namespace);
+        if selects == Truth::No {
+            return None;
+        }
+        let mut selection = lists.list(before).selection.to_vec();
+        let at = selection.partition_point(|(other, _)| *other < self.key);
+        selection.insert(at, (self.key.clone(), selects));
+        let id = lists.take_selection(selection.into());
+        lists.give(before);
+        Some(id)
     }
 }
 
@@ -71,12 +161,24 @@ impl TierLists {
 pub(super) struct Tiers {
     pub(super) admin: Sides,
     pub(super) baseline: Sides,
+    /// All that the two are made from.
+    selection: Selection,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sides {
     egress: TierSide,
     ingress: TierSide,
+}
+
+impl Tiers {
+    fn new(policies: &Policies, selection: Selection) -> Self {
+        let sides = |tier| Sides {
+            egress: side(policies, &selection, tier, Direction::Egress),
+            ingress: side(policies, &selection, tier, Direction::Ingress),
+        };
+        Self { admin: sides(Tier::Admin), baseline: sides(Tier::Baseline), selection }
+    }
 }
 
 impl Sides {
@@ -86,73 +188,24 @@ impl Sides {
             Direction::Ingress => &self.ingress,
         }
     }
-
-    fn change(&mut self, direction: Direction, change: impl FnOnce(&mut Vec<Selecting>)) {
-        let side = match direction {
-            Direction::Egress => &mut self.egress,
-            Direction::Ingress => &mut self.ingress,
-        };
-        let mut policies = std::mem::take(&mut side.policies);
-        change(&mut policies);
-        *side = TierSide::new(policies, direction);
-    }
 }
 
-impl Tiers {
-    /// The list with a policy in place of another; `None` where it has neither.
-    pub(super) fn with(
-        &self,
-        old: Option<&Arc<TierPolicy>>,
-        new: Option<&Arc<TierPolicy>>,
-        selects: Truth,
-    ) -> Option<Self> {
-        if selects == Truth::No && !old.is_some_and(|old| self.has(old)) {
-            return None;
-        }
-        let mut tiers = self.clone();
-        if let Some(old) = old {
-            tiers.remove(old);
-        }
-        if let Some(new) = new {
-            tiers.insert(new, selects);
-        }
-        Some(tiers)
-    }
+/// Those of a tier with rules of a direction, in the order in which they are asked (C3).
+fn side(policies: &Policies, selection: &Selection, tier: Tier, direction: Direction) -> TierSide {
+    let selected = selection.iter().filter_map(|(key, selects)| Some((policies.get(key)?, *selects)));
+    let speaking =
+        selected.filter(|(policy, _)| policy.id.tier == tier && !policy.rules(direction).is_empty());
+    let mut list: Vec<Selecting> =
+        speaking.filter_map(|(policy, selects)| selecting(policy, selects)).collect();
+    list.sort_by(|one, other| one.policy.order().cmp(&other.policy.order()));
+    TierSide::new(list, direction)
+}
 
-    fn sides_mut(&mut self, tier: Tier) -> Option<&mut Sides> {
-        match tier {
-            Tier::Admin => Some(&mut self.admin),
-            Tier::Baseline => Some(&mut self.baseline),
-            Tier::NetworkPolicy => None,
-        }
-    }
-
-    fn insert(&mut self, policy: &Arc<TierPolicy>, selects: Truth) {
-        let unless = match selects {
-            Truth::No => return,
-            Truth::Yes => None,
-            Truth::Unknown(fact) => Some(fact),
-        };
-        let Some(sides) = self.sides_mut(policy.id.tier) else { return };
-        for direction in Direction::BOTH.into_iter().filter(|direction| !policy.rules(*direction).is_empty())
-        {
-            sides.change(direction, |list| {
-                let at = list.partition_point(|other| other.policy.order() < policy.order());
-                list.insert(at, Selecting { policy: Arc::clone(policy), unless });
-            });
-        }
-    }
-
-    fn remove(&mut self, policy: &Arc<TierPolicy>) {
-        let Some(sides) = self.sides_mut(policy.id.tier) else { return };
-        for direction in Direction::BOTH {
-            sides.change(direction, |list| list.retain(|other| !Arc::ptr_eq(&other.policy, policy)));
-        }
-    }
-
-    fn has(&self, policy: &Arc<TierPolicy>) -> bool {
-        let sides = [&self.admin, &self.baseline];
-        let mut lists = sides.into_iter().flat_map(|sides| [&sides.egress, &sides.ingress]);
-        lists.any(|side| side.policies.iter().any(|other| Arc::ptr_eq(&other.policy, policy)))
-    }
+fn selecting(policy: &Arc<TierPolicy>, selects: Truth) -> Option<Selecting> {
+    let unless = match selects {
+        Truth::No => return None,
+        Truth::Yes => None,
+        Truth::Unknown(fact) => Some(fact),
+    };
+    Some(Selecting { policy: Arc::clone(policy), unless })
 }

@@ -118,3 +118,6 @@ impl Sought {
         Self { marks: question.marks, low, high, protocol: bit(question.dialled.protocol) }
     }
 }
+
+#[cfg(test)]
+mod tests;

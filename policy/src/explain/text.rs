@@ -178,7 +178,7 @@ fn outside(cause: Cause, subject: &Endpoint) -> Option<&'static str> {
         }
         (Cause::NoSubject, EndpointKind::Node) => "a node is no pod: policies do not select it",
         (Cause::NoSubject, EndpointKind::Service) => {
-            "no ready endpoint stands behind what is dialled, so there is no pod to select"
+            "no pod that a policy selects stands behind what is dialled"
         }
         (Cause::NoSubject, _) => "it is no pod of the cluster: policies do not select it",
         _ => return None,

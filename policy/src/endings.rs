@@ -6,10 +6,11 @@ use crate::{
     peer::Surroundings,
     policy_id::PolicyId,
     rule::Question,
+    service::Service,
     template::Template,
     truth::Fact,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 /// How an evaluation may end, as far as the facts at hand tell.
 #[derive(Debug, Default)]
@@ -129,11 +130,24 @@ impl<'a> Missing<'a> {
         question: &Question<'a, S>,
     ) -> Self {
         let Question { peer, surroundings, .. } = question;
+        if let (Fact::Backend, Some(service)) = (fact, surroundings.hidden_behind()) {
+            return Self::backend(service, peer.ip);
+        }
         let peer = match fact {
             Fact::NodeLabels => surroundings.unlabelled_node(peer.ip).unwrap_or_default(),
             _ => peer.pod.map_or("", |pod| &pod.template.namespace.name),
         };
         Self::Fact { fact, policy, subject: &subject.namespace.name, peer }
+    }
+
+    /// What stands behind a service, in the family that is dialled.
+    pub(crate) fn backend(service: &Service, dialled: IpAddr) -> Self {
+        let of_family = if dialled.is_ipv4() { "" } else { " of addressType IPv6" };
+        Self::Words(format!(
+            "what stands behind service {0}/{1} is not known; add the EndpointSlice{of_family} with the label \
+             kubernetes.io/service-name={1} in namespace {0}",
+            service.namespace, service.name
+        ))
     }
 
     /// Names the fact and, where one can, the mend.
@@ -159,6 +173,7 @@ fn words_of(fact: Fact, policy: &PolicyId, subject: &str, peer: &str) -> String 
         Fact::SubjectNamespaceLabels => labels_of(subject),
         Fact::NodeLabels => format!("the labels of node {peer} are not known; add its Node object"),
         Fact::Port => "the destination port is not known".to_owned(),
+        Fact::Backend => "what stands behind the service is not known".to_owned(),
         Fact::DnsAnswers => format!("the DNS answers that {policy} asks for are not known"),
         Fact::Subject if policy.namespace.is_some() => {
             format!("spec.podSelector of {policy} is not valid; mend it")

@@ -9,6 +9,7 @@ use crate::{
     labels::{Labels, Prints},
     marks::Marks,
     selector::Selector,
+    service::Service,
     template::{Namespace, Template},
     truth::{Fact, Truth},
 };
@@ -64,6 +65,11 @@ pub(crate) trait Surroundings {
 
     /// Whether one of the names leads to the address.
     fn has_name(&self, ip: IpAddr, names: &[DomainName]) -> Truth;
+
+    /// The service that hides who the peer is: what stands behind it is not known.
+    fn hidden_behind(&self) -> Option<&Service> {
+        None
+    }
 }
 
 impl PeerMatch {
@@ -138,6 +144,38 @@ impl PeerMatch {
             (Self::Names(names), _) => surroundings.has_name(peer.ip, names),
             (Self::PodsIn { .. } | Self::PodsOf { .. } | Self::Nodes(_) | Self::Nothing, _) => Truth::No,
         }
+    }
+}
+
+/// Whoever stands behind a service, in the family that is dialled.
+impl PeerMatch {
+    /// Whether it matches whoever that may be: certain is what matches everybody or nobody.
+    pub(crate) fn matches_hidden(&self, dialled: IpAddr) -> Truth {
+        let unless_nobody =
+            |selector: &Selector| HIDDEN.and(|| selector.admits(Labels::Unknown(Fact::Backend)));
+        match self {
+            Self::PodsIn { pods, .. } => unless_nobody(pods),
+            Self::PodsOf { namespaces, pods } => unless_nobody(namespaces).and(|| unless_nobody(pods)),
+            Self::Nodes(nodes) => unless_nobody(nodes),
+            Self::Block(block) if block.except.is_empty() => holds_hidden(&block.cidr, dialled),
+            Self::Block(block) => holds_hidden(&block.cidr, dialled).and(|| HIDDEN),
+            Self::Networks(networks) => {
+                Truth::any(networks.iter().map(|network| holds_hidden(network, dialled)))
+            }
+            Self::Names(names) if !names.is_empty() => HIDDEN,
+            Self::Names(_) | Self::Nothing => Truth::No,
+        }
+    }
+}
+
+const HIDDEN: Truth = Truth::Unknown(Fact::Backend);
+
+/// Whether the block holds an address of which only the family is known.
+fn holds_hidden(block: &IpNet, dialled: IpAddr) -> Truth {
+    match block.prefix_len() {
+        _ if block.addr().is_ipv4() != dialled.is_ipv4() => Truth::No,
+        0 => Truth::Yes,
+        _ => HIDDEN,
     }
 }
 

@@ -118,6 +118,19 @@ impl PortMatch {
     }
 }
 
+impl PortMatch {
+    /// Whether it matches whichever port stands behind a service: certain is every port or none.
+    pub(crate) fn matches_hidden(&self, dialled: Protocol) -> Truth {
+        match self {
+            Self::All(protocol) => (*protocol == dialled).into(),
+            Self::Range(protocol, _) | Self::Named(Some(protocol), _) if *protocol != dialled => Truth::No,
+            Self::Range(_, range) if *range.start() <= 1 && *range.end() == u16::MAX => Truth::Yes,
+            Self::Range(..) | Self::Named(..) => Truth::Unknown(Fact::Backend),
+            Self::Nothing => Truth::No,
+        }
+    }
+}
+
 /// The number of a port; `None` where the API would reject it.
 pub(crate) fn read_number(number: i32) -> Option<u16> {
     u16::try_from(number).ok().filter(|port| *port != 0)

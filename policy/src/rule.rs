@@ -70,11 +70,28 @@ pub(crate) struct Question<'a, S> {
 
 impl Rule {
     pub(crate) fn matches<S: Surroundings>(&self, question: &Question<'_, S>) -> Truth {
+        if question.surroundings.hidden_behind().is_some() {
+            return self.matches_hidden(question);
+        }
         match self.matches_port(&question.dialled) {
             Truth::No => Truth::No,
             Truth::Yes => self.matches_peer(question),
             unknown @ Truth::Unknown(_) => self.matches_peer(question).and(|| unknown),
         }
+    }
+
+    /// Of whoever stands behind a service, only the family and the protocol are known.
+    fn matches_hidden<S>(&self, question: &Question<'_, S>) -> Truth {
+        let ip = question.peer.ip;
+        let peers = match &self.peers {
+            Peers::Any => Truth::Yes,
+            peers => Truth::any(peers.as_slice().iter().map(|peer| peer.matches_hidden(ip))),
+        };
+        let protocol = question.dialled.protocol;
+        peers.and(|| match self.ports.as_slice() {
+            [] => Truth::Yes,
+            ports => Truth::any(ports.iter().map(|port| port.matches_hidden(protocol))),
+        })
     }
 
     /// N12.

@@ -1,7 +1,7 @@
 //! Services and the endpoints behind them: which address and port leads to which backends.
 
 use crate::{
-    InvalidObject, ObjectKey, Protocol,
+    Family, InvalidObject, ObjectKey, Protocol,
     address::parse_ip,
     port::{read_number, read_protocol},
 };
@@ -42,6 +42,8 @@ pub(crate) struct ServicePort {
 pub(crate) struct Endpoints {
     /// The service they stand behind.
     pub(crate) service: String,
+    /// The family of its addresses; absent where it does not say.
+    pub(crate) family: Option<Family>,
     /// The addresses that are ready.
     pub(crate) ips: Vec<IpAddr>,
     /// The ports that every one of them serves.
@@ -114,15 +116,18 @@ impl Endpoints {
         let Some(service) = labels.and_then(|labels| labels.get(SERVICE_NAME_LABEL)) else {
             return Ok(None);
         };
-        if object.address_type == "FQDN" {
-            return Ok(None);
-        }
+        let family = match object.address_type.as_str() {
+            "IPv4" => Some(Family::Ipv4),
+            "IPv6" => Some(Family::Ipv6),
+            "FQDN" => return Ok(None),
+            _ => None,
+        };
         let mut ips = Vec::new();
         for text in object.endpoints.iter().filter(|endpoint| is_ready(endpoint)).flat_map(|e| &e.addresses) {
             ips.push(parse_ip(text).ok_or_else(|| InvalidObject::ip(key, "endpoints[].addresses", text))?);
         }
         let ports = object.ports.iter().flatten().filter_map(EndpointPort::read).collect();
-        Ok(Some(Self { service: service.clone(), ips, ports }))
+        Ok(Some(Self { service: service.clone(), family, ips, ports }))
     }
 
     /// The addresses and ports behind a port of the service, in the family of `dialled`.

@@ -11,6 +11,8 @@ pub(crate) enum Fact {
     NodeLabels,
     /// The destination port.
     Port,
+    /// Who the peer is: what stands behind the service that is dialled.
+    Backend,
     /// Which names lead to the address: no DNS answers were told (C11).
     DnsAnswers,
     /// Whom the policy is about: its subject is not valid (§8).

@@ -2,7 +2,7 @@
 
 use super::Cluster;
 use crate::{
-    Connection, Owner,
+    Connection, Family, Owner,
     service::{Endpoints, Service, ServicePort},
 };
 use imbl::OrdMap;
@@ -63,7 +63,8 @@ pub(super) enum Behind<'a> {
     /// The address itself: no service is dialled, or one without ready endpoints.
     Address,
     Backends(Backends<'a>),
-    /// What stands behind this service is not known: no EndpointSlice of it is.
+    /// What stands behind this service is not known: no EndpointSlice of it in the family that is
+    /// dialled is.
     Unknown(&'a Service),
 }
 
@@ -113,7 +114,8 @@ impl Cluster {
     fn behind(&self, connection: &Connection) -> Behind<'_> {
         self.dialled(connection).map_or(Behind::Address, |(service, port)| {
             let endpoints = self.scopes.get(service.namespace.as_str()).map(|scope| &scope.endpoints);
-            let Some(slices) = endpoints.and_then(|endpoints| endpoints.of(&service.name)) else {
+            let slices = endpoints.and_then(|endpoints| endpoints.of(&service.name));
+            let Some(slices) = slices.filter(|slices| has_family(slices, connection.destination)) else {
                 return Behind::Unknown(service);
             };
             let endpoints: BTreeSet<_> =
@@ -133,4 +135,10 @@ impl Cluster {
         let known = service.port(port, protocol).or_else(|| service.node_port(port, protocol))?;
         Some((service, known))
     }
+}
+
+/// Whether one of the slices may hold addresses of the family that is dialled.
+fn has_family(slices: &OrdMap<Arc<str>, Arc<Endpoints>>, dialled: IpAddr) -> bool {
+    let family = Family::of(dialled);
+    slices.values().any(|slice| slice.family.is_none_or(|known| known == family))
 }

@@ -146,7 +146,7 @@ impl Cluster {
         (service_of(&ways), routes)
     }
 
-    fn routes_of<'a>(&'a self, way: &Way<'_>, parties: &Parties<'a>) -> Vec<Route<'a>> {
+    fn routes_of<'a>(&'a self, way: &Way<'a>, parties: &Parties<'a>) -> Vec<Route<'a>> {
         let direct = || self.route(way.connection, parties, false, self.evaluate_way(way, parties));
         match &way.behind {
             Behind::Address => vec![direct()],

@@ -2,16 +2,26 @@
 
 use super::{
     Cluster,
-    decide::{Asked, Parties},
+    decide::{Asked, Claimant, Parties},
     endpoints::{Behind, Way},
+    slots::SlotId,
 };
 use crate::{
-    Connection, SideVerdict,
+    Connection, Pod, SideVerdict,
+    domain_name::DomainName,
     endings::{Endings, Missing},
     evaluation::{Evaluation, Side},
+    marks::Marks,
     network_policy::Direction,
+    peer::{Peer, Surroundings},
+    port::Dialled,
+    rule::Question,
+    selector::Selector,
     service::Service,
+    template::Template,
+    truth::{Fact, Truth},
 };
+use std::{net::IpAddr, sync::Arc};
 
 impl Cluster {
     /// Over every way in which an address that no pod holds may be dialled (U2).
@@ -30,7 +40,7 @@ impl Cluster {
     }
 
     /// Over one of them.
-    pub(super) fn evaluate_way<'a>(&'a self, way: &Way<'_>, parties: &Parties<'a>) -> Evaluation<'a> {
+    pub(super) fn evaluate_way<'a>(&'a self, way: &Way<'a>, parties: &Parties<'a>) -> Evaluation<'a> {
         match &way.behind {
             Behind::Address => self.evaluate_direct(&way.connection, parties),
             Behind::Backends(backends) => self.evaluate_service(&way.connection, &parties.source, backends),
@@ -38,52 +48,85 @@ impl Cluster {
         }
     }
 
-    /// Over a service of which nobody knows what stands behind it: anything, so any policy that
-    /// speaks about a side may have the word.
+    /// Over a service of which nobody knows what stands behind it: any pod or address but the source.
     fn evaluate_unknown<'a>(
         &'a self,
         connection: &Connection,
         parties: &Parties<'a>,
-        service: &Service,
+        service: &'a Service,
     ) -> Evaluation<'a> {
         let mut egress = Endings::default();
-        self.ask_side(Direction::Egress, connection, parties, false, &mut egress);
-        if self.is_spoken_about(connection, parties) {
-            leave_open(&mut egress, service);
+        match parties.source.claimant {
+            Some(subject) => self.ask_about_hidden(subject, connection, parties, service, &mut egress),
+            None => self.ask_side(Direction::Egress, connection, parties, false, &mut egress),
         }
         let mut ingress = Endings::default();
-        ingress.open();
-        if self.has_policies() {
-            leave_open(&mut ingress, service);
+        ingress.not_applicable();
+        if self.has_subject(Direction::Ingress) {
+            ingress.open();
+            ingress.deny([]);
+            ingress.miss(Missing::backend(service, connection.destination));
         }
         Evaluation { egress: egress.side(), ingress: ingress.side() }
     }
 
-    /// Whether any policy speaks about what the source sends.
-    fn is_spoken_about(&self, connection: &Connection, parties: &Parties<'_>) -> bool {
-        let Some(subject) = parties.source.claimant else { return false };
+    /// What the source may send to whoever stands behind the service.
+    fn ask_about_hidden<'a>(
+        &'a self,
+        subject: Claimant<'a>,
+        connection: &Connection,
+        parties: &Parties<'a>,
+        service: &'a Service,
+        endings: &mut Endings<'a>,
+    ) {
         let (direction, peer) = (Direction::Egress, &parties.destination);
-        let asked = Asked { cluster: self, direction, connection, peer, through_service: false };
-        let side = asked.side_of(subject, None);
-        !(side.admin.policies.is_empty()
-            && side.network.policies().is_empty()
-            && side.baseline.policies.is_empty())
+        let asked = Asked { cluster: self, direction, connection, peer, through_service: true };
+        let question = Question {
+            peer: Peer { ip: connection.destination, pod: None },
+            marks: Marks::ANY,
+            dialled: Dialled { port: None, protocol: connection.protocol, destination: None },
+            surroundings: service,
+        };
+        asked.side_of(subject, None).ask(&question, endings);
     }
 
-    fn has_policies(&self) -> bool {
-        !self.tiers.policies.is_empty() || self.scopes.values().any(|scope| !scope.policies.is_empty())
+    /// Whether any policy speaks, or may speak, about a live pod in this direction.
+    fn has_subject(&self, direction: Direction) -> bool {
+        self.scopes.values().any(|scope| {
+            let made = scope.templates.iter().filter(|(_, made)| self.is_spoken_about(made.plan, direction));
+            let spoken_about: Vec<&Arc<Template>> = made.map(|(template, _)| template).collect();
+            let is_one = |pod: &Pod| spoken_about.iter().any(|one| Arc::ptr_eq(one, &pod.template));
+            !spoken_about.is_empty() && scope.pods.values().any(|pod| pod.in_pod_network() && is_one(pod))
+        })
+    }
+
+    fn is_spoken_about(&self, plan: SlotId, direction: Direction) -> bool {
+        self.plans.get(plan).is_some_and(|plan| {
+            let tiers = self.tiers.list(plan.tiers());
+            !(tiers.admin.of(direction).policies.is_empty()
+                && plan.network(direction).policies().is_empty()
+                && tiers.baseline.of(direction).policies.is_empty())
+        })
     }
 }
 
-/// It may be allowed and it may be denied.
-fn leave_open(endings: &mut Endings<'_>, service: &Service) {
-    endings.open();
-    endings.deny([]);
-    endings.miss(Missing::Words(format!(
-        "what stands behind service {0}/{1} is not known; add the EndpointSlice with the label \
-         kubernetes.io/service-name={1} in namespace {0}",
-        service.namespace, service.name
-    )));
+/// A service hides who the peer is while nobody knows what stands behind it.
+impl Surroundings for Service {
+    fn is_of_node(&self, _: IpAddr, _: &Selector) -> Truth {
+        Truth::Unknown(Fact::Backend)
+    }
+
+    fn unlabelled_node(&self, _: IpAddr) -> Option<&str> {
+        None
+    }
+
+    fn has_name(&self, _: IpAddr, _: &[DomainName]) -> Truth {
+        Truth::Unknown(Fact::Backend)
+    }
+
+    fn hidden_behind(&self) -> Option<&Service> {
+        Some(self)
+    }
 }
 
 /// The answer that all have; where they differ, what is missing to choose between them.

@@ -100,6 +100,7 @@ pub(crate) fn pod() -> impl Strategy<Value = Object> {
     let network = prop_oneof![
         6 => (Just(false), vec(select(&POD_IPS[..]), 0..3)),
         1 => (Just(true), vec(select(&NODE_IPS[..]), 1..3)),
+        1 => (Just(true), vec(select(&STRANGERS[..3]), 1..2)),
     ];
     let node = prop_oneof![4 => select(&NODES[..]).prop_map(Some), 1 => Just(None)];
     (name, labels(), node, network, phase, vec(container_port(), 0..4)).prop_map(
@@ -143,7 +144,8 @@ pub(crate) fn slice() -> impl Strategy<Value = Object> {
     let endpoint = (vec(ips, 1..3), select(vec![None, Some(true), Some(true), Some(false)]));
     let port = (select(vec!["", "web", "other"]), select(vec![80, 8080]), select(vec!["TCP", "TCP", "UDP"]));
     let name = (select(&NAMESPACES[..3]), select(vec!["one", "two"]));
-    (name, vec(endpoint, 0..3), vec(port, 1..4)).prop_map(|((namespace, name), endpoints, ports)| {
+    let name = (name, select(vec!["IPv4", "IPv4", "IPv6", "FQDN", ""]));
+    (name, vec(endpoint, 0..3), vec(port, 1..4)).prop_map(|(((namespace, name), family), endpoints, ports)| {
         let endpoints =
             endpoints.iter().map(|(ips, ready)| json!({"addresses": ips, "conditions": {"ready": ready}}));
         let ports = ports
@@ -151,7 +153,7 @@ pub(crate) fn slice() -> impl Strategy<Value = Object> {
             .map(|(name, port, protocol)| json!({"name": name, "port": port, "protocol": protocol}));
         object::<EndpointSlice>(json!({
             "metadata": {"namespace": namespace, "name": name, "labels": {"kubernetes.io/service-name": "s"}},
-            "addressType": "IPv4",
+            "addressType": family,
             "endpoints": endpoints.collect::<Vec<_>>(),
             "ports": ports.collect::<Vec<_>>(),
         }))

@@ -1,5 +1,6 @@
 //! Addresses and blocks as texts and as numbers (M4, N22–N25).
 
+use crate::naive::truth::Truth;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// An address: zones are stripped, leading zeros are decimal, IPv4-mapped IPv6 is IPv4.
@@ -41,6 +42,14 @@ pub(crate) fn parse_block(text: &str) -> Option<Block> {
 impl Block {
     pub(crate) fn contains(&self, ip: IpAddr) -> bool {
         ip.is_ipv4() == self.ip.is_ipv4() && self.prefix(ip) == self.prefix(self.ip)
+    }
+
+    /// Whether it holds an address of which the family of another is all that is known.
+    pub(crate) fn contains_hidden(&self, of_family: IpAddr, fact: &str) -> Truth {
+        if of_family.is_ipv4() != self.ip.is_ipv4() {
+            return Truth::No;
+        }
+        if self.length == 0 { Truth::Yes } else { Truth::missing(fact) }
     }
 
     /// The leading bits that count.

@@ -11,6 +11,11 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
+    /// Those of nobody knows whom.
+    pub(crate) fn hidden(fact: &str) -> Self {
+        Self { known: BTreeMap::new(), missing: Some(fact.to_owned()) }
+    }
+
     /// The value of a label, `None` where it is absent; the missing fact where that is not known.
     fn get(&self, key: &str) -> Result<Option<&str>, Truth> {
         match (self.known.get(key), &self.missing) {

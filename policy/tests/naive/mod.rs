@@ -16,11 +16,12 @@ mod truth;
 mod view;
 
 use ending::{Ending, Endings};
+use k8s_openapi::api::core::v1::Pod;
 use portolan_policy::{BaselineReading, Connection, Decision, Object};
 use services::Behind;
 use side::Direction;
 use std::{collections::BTreeMap, net::IpAddr};
-use view::{Question, View};
+use view::{End, Question, View};
 
 /// What is known beside the objects.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +36,29 @@ pub(crate) struct Facts {
 
 /// What the policies among the objects say about a connection. Of one key there is one object.
 pub(crate) fn decide(objects: &[Object], facts: &Facts, connection: &Connection) -> Decision {
+    decide_from(View { objects, facts }, connection, None)
+}
+
+/// The same from each live host-network pod, by its namespace and name, at each of its addresses.
+#[allow(dead_code, reason = "not everybody who compares names pods")]
+pub(crate) fn decide_from_hosts(
+    objects: &[Object],
+    facts: &Facts,
+    connection: &Connection,
+) -> Vec<(String, String, Connection, Decision)> {
     let view = View { objects, facts };
+    let ask = |host| {
+        view::ips_of(host).into_iter().map(move |source| {
+            let (namespace, name) = view::pod_name(host);
+            let connection = Connection { source, ..*connection };
+            (namespace, name, connection, decide_from(view, &connection, Some(host)))
+        })
+    };
+    view.host_pods().flat_map(ask).collect()
+}
+
+/// From whoever holds the source's address, or from the host-network pod that is named.
+fn decide_from(view: View<'_>, connection: &Connection, host: Option<&Pod>) -> Decision {
     let connection = Connection {
         source: connection.source.to_canonical(),
         destination: connection.destination.to_canonical(),
@@ -45,14 +68,18 @@ pub(crate) fn decide(objects: &[Object], facts: &Facts, connection: &Connection)
         let side = Endings::only(Ending::NotApplicable).conclude();
         return Decision { egress: side.clone(), ingress: side };
     }
-    let asked = asked(view, &connection);
+    let source = match host {
+        Some(_) => End { ip: connection.source, pods: Vec::new(), host, hidden: None },
+        None => view.end(connection.source),
+    };
+    let asked = asked(view, &connection, &source);
     let ports = services::ports(view, &connection).len();
     let side = |direction| {
         let mut endings = Endings::default();
-        for one in &asked {
-            endings.join(match one {
-                Asked::Known(question) => side::ask(view, direction, question),
-                Asked::Unknown(question, fact) => services::ask_unknown(view, direction, question, fact),
+        for question in &asked {
+            endings.join(match (&question.destination.hidden, direction) {
+                (Some(fact), Direction::Ingress) => services::ask_hidden(view, question, fact),
+                _ => side::ask(view, direction, question),
             });
         }
         if ports > 1 {
@@ -66,30 +93,24 @@ pub(crate) fn decide(objects: &[Object], facts: &Facts, connection: &Connection)
     Decision { egress: side(Direction::Egress), ingress: side(Direction::Ingress) }
 }
 
-/// A question that policies may be asked.
-enum Asked<'a> {
-    Known(Question<'a>),
-    /// What stands behind its destination is not known: the missing fact.
-    Unknown(Question<'a>, String),
-}
-
 /// The connection as it may be after destination NAT (N36), for each port that may be dialled.
-fn asked<'a>(view: View<'a>, connection: &Connection) -> Vec<Asked<'a>> {
+fn asked<'a>(view: View<'a>, connection: &Connection, source: &End<'a>) -> Vec<Question<'a>> {
     let to = |destination, port, through_service| Question {
-        source: view.end(connection.source),
-        destination: view.end(destination),
+        source: source.clone(),
+        destination,
         port,
         protocol: connection.protocol,
         through_service,
     };
     let mut asked = Vec::new();
     for port in services::ports(view, connection) {
-        let address = to(connection.destination, port, false);
+        let address = view.end(connection.destination);
         match services::behind(view, &Connection { port, ..*connection }) {
-            Behind::Address => asked.push(Asked::Known(address)),
-            Behind::NotKnown(fact) => asked.push(Asked::Unknown(address, fact)),
+            Behind::Address => asked.push(to(address, port, false)),
+            Behind::NotKnown(fact) => asked.push(to(End { hidden: Some(fact), ..address }, None, true)),
             Behind::Endpoints(endpoints) => {
-                asked.extend(endpoints.into_iter().map(|(ip, port)| Asked::Known(to(ip, Some(port), true))));
+                let questions = endpoints.into_iter().map(|(ip, port)| to(view.end(ip), Some(port), true));
+                asked.extend(questions);
             }
         }
     }

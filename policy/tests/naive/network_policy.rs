@@ -3,7 +3,7 @@
 use crate::naive::{
     address::{Block, parse_block},
     ending::{Ending, Endings},
-    labels::{peer_matches, subject_matches},
+    labels::{Labels, peer_matches, subject_matches},
     ports,
     side::{Direction, Side},
     truth::{Truth, all, any},
@@ -12,6 +12,7 @@ use crate::naive::{
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use portolan_policy::{Object, PolicyKind, PolicyRef};
 use std::collections::BTreeSet;
 
@@ -51,11 +52,6 @@ pub(crate) fn ask(side: &Side<'_>) -> Outcome {
     }
     let goes_on = !isolates.certain();
     Outcome { endings, goes_on, picked: any(said.iter().map(Said::picks_without_isolating)) }
-}
-
-/// Whether there is any policy of the tier.
-pub(crate) fn is_there(view: View<'_>) -> bool {
-    view.objects.iter().any(|object| matches!(object, Object::NetworkPolicy(_)))
 }
 
 /// Whether a policy may isolate the subject in the side's direction.
@@ -200,6 +196,9 @@ fn any_peer(peers: &[NetworkPolicyPeer], namespace: &str, side: &Side<'_>) -> Tr
 
 /// One entry of the list (N11); what the API would reject is nobody.
 fn is_peer(peer: &NetworkPolicyPeer, namespace: &str, end: &End<'_>, view: View<'_>) -> Truth {
+    if let Some(fact) = &end.hidden {
+        return is_hidden_peer(peer, end, fact);
+    }
     let claimants = match (&peer.ip_block, &peer.namespace_selector, &peer.pod_selector) {
         (Some(block), None, None) => return Truth::from(in_block(block, end)),
         (None, None, None) | (Some(_), _, _) => return Truth::No,
@@ -214,6 +213,31 @@ fn is_peer(peer: &NetworkPolicyPeer, namespace: &str, end: &End<'_>, view: View<
         let of_pod = peer.pod_selector.as_ref().map_or(Truth::Yes, |it| peer_matches(it, &pod_labels(pod)));
         all([of_namespace, of_pod])
     }))
+}
+
+/// The same where nobody knows who is at the other end.
+fn is_hidden_peer(peer: &NetworkPolicyPeer, end: &End<'_>, fact: &str) -> Truth {
+    let selected = |selector: Option<&LabelSelector>| {
+        selector.map_or(Truth::Yes, |selector| peer_matches(selector, &Labels::hidden(fact)))
+    };
+    match (&peer.ip_block, &peer.namespace_selector, &peer.pod_selector) {
+        (Some(block), None, None) => in_hidden_block(block, end, fact),
+        (None, None, None) | (Some(_), _, _) => Truth::No,
+        (None, namespaces, pods) => {
+            all([Truth::missing(fact), selected(namespaces.as_ref()), selected(pods.as_ref())])
+        }
+    }
+}
+
+fn in_hidden_block(block: &IPBlock, end: &End<'_>, fact: &str) -> Truth {
+    let exceptions: Vec<_> = block.except.iter().flatten().map(|text| parse_block(text)).collect();
+    match parse_block(&block.cidr) {
+        Some(block) if exceptions.is_empty() => block.contains_hidden(end.ip, fact),
+        Some(block) if exceptions.iter().all(Option::is_some) => {
+            all([block.contains_hidden(end.ip, fact), Truth::missing(fact)])
+        }
+        _ => Truth::No,
+    }
 }
 
 /// In the block and in none of its exceptions (N22); with one that cannot be read, nobody is.

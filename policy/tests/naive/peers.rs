@@ -3,7 +3,7 @@
 use crate::naive::{
     Facts,
     address::parse_block,
-    labels::{peer_matches, subject_matches},
+    labels::{Labels, peer_matches, subject_matches},
     side::Side,
     truth::{Truth, all, any},
     view::{View, pod_labels, pod_name},
@@ -71,6 +71,9 @@ pub(crate) fn is_understood(peer: &Peer, place: Place) -> bool {
 /// Whether an understood peer is the other end.
 pub(crate) fn is_peer(peer: &Peer, side: &Side<'_>) -> Truth {
     let view = side.view;
+    if let Some(fact) = &side.peer.hidden {
+        return is_hidden_peer(peer, side.peer.ip, fact);
+    }
     let labels = |pod: &Pod| view.namespace_labels(&pod_name(pod).0);
     let claimants = side.peer.pods.iter();
     if let Some(selector) = &peer.namespaces {
@@ -87,6 +90,22 @@ pub(crate) fn is_peer(peer: &Peer, side: &Side<'_>) -> Truth {
         return any(blocks.map(|block| Truth::from(block.contains(side.peer.ip))));
     }
     peer.domain_names.as_ref().map_or(Truth::No, |names| has_name(names, side.peer.ip, view.facts))
+}
+
+/// The same where nobody knows who is at the other end.
+fn is_hidden_peer(peer: &Peer, of_family: IpAddr, fact: &str) -> Truth {
+    let selected = |selector: &LabelSelector| peer_matches(&selector.known(), &Labels::hidden(fact));
+    let pods = peer.pods.iter().flat_map(|pods| [&pods.namespace_selector, &pods.pod_selector]).flatten();
+    let selectors = peer.namespaces.iter().chain(&peer.nodes).chain(pods);
+    let names = |names: &Vec<String>| if names.is_empty() { Truth::No } else { Truth::missing(fact) };
+    match (&peer.networks, &peer.domain_names) {
+        (Some(networks), _) => {
+            let blocks = networks.iter().filter_map(|text| parse_block(text));
+            any(blocks.map(|block| block.contains_hidden(of_family, fact)))
+        }
+        (None, Some(some)) => names(some),
+        (None, None) => all(selectors.map(selected).chain([Truth::missing(fact)])),
+    }
 }
 
 fn is_one_of(pods: &NamespacedPods, pod: &Pod, view: View<'_>) -> Truth {

@@ -29,6 +29,9 @@ pub(crate) fn admitted(entries: &[Entry], question: &Question<'_>) -> Truth {
 
 impl Entry {
     fn admits(&self, question: &Question<'_>) -> Truth {
+        if let Some(fact) = &question.destination.hidden {
+            return self.admits_hidden(question.protocol.as_str(), fact);
+        }
         let same = |protocol: &str| protocol == question.protocol.as_str();
         match self {
             Self::Nothing => Truth::No,
@@ -42,6 +45,19 @@ impl Entry {
             Self::Named(name, _) => {
                 any(question.destination.pods.iter().map(|pod| serves(pod, name, question)))
             }
+        }
+    }
+}
+
+impl Entry {
+    /// Whether it lets through a port that nobody knows.
+    fn admits_hidden(&self, protocol: &str, fact: &str) -> Truth {
+        match self {
+            Self::Nothing => Truth::No,
+            Self::Whole(word) | Self::Range(word, 1, LAST) => Truth::from(word == protocol),
+            Self::Range(word, ..) | Self::Named(_, Some(word)) if word != protocol => Truth::No,
+            Self::Named(name, _) if name.is_empty() => Truth::No,
+            Self::Range(..) | Self::Named(..) => Truth::missing(fact),
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn behind(view: View<'_>, connection: &Connection) -> Behind {
     let found = find(view, connection.protocol, own).or_else(|| find(view, connection.protocol, of_node));
     let Some((namespace, service, port)) = found else { return Behind::Address };
     let slices = slices(view, &namespace, service);
-    if slices.is_empty() {
+    if !slices.iter().any(|slice| may_hold(slice, connection.destination)) {
         return Behind::NotKnown(format!("the endpoints of service {namespace}/{:?}", service.metadata.name));
     }
     match endpoints(&slices, port, connection) {
@@ -65,24 +65,15 @@ pub(crate) fn behind(view: View<'_>, connection: &Connection) -> Behind {
     }
 }
 
-/// The side of a connection to a service of which nobody knows what stands behind it.
-pub(crate) fn ask_unknown<'a>(
-    view: View<'a>,
-    direction: Direction,
-    question: &Question<'a>,
-    fact: &str,
-) -> Endings {
-    let may_matter = match (direction, question.source.pods.as_slice()) {
-        (Direction::Ingress, _) => network_policy::is_there(view) || tier::is_there(view),
-        (Direction::Egress, []) => return Endings::only(Ending::NotApplicable),
-        (Direction::Egress, [subject]) => {
-            let peer = question.destination.clone();
-            let side = Side { view, direction, subject, peer, question: question.clone(), hairpin: false };
-            network_policy::may_isolate(&side) || tier::may_speak(&side)
-        }
-        (Direction::Egress, _) => true,
-    };
-    if may_matter { Endings::undefined(fact) } else { Endings::only(Ending::NotIsolated) }
+/// The side of the destination where nobody knows what stands behind a service: it may be any live
+/// pod, so that it matters whether a policy speaks about one of them; else it is as an address.
+pub(crate) fn ask_hidden<'a>(view: View<'a>, question: &Question<'a>, fact: &str) -> Endings {
+    let may_matter = view.network_pods().any(|subject| {
+        let (direction, peer) = (Direction::Ingress, question.source.clone());
+        let side = Side { view, direction, subject, peer, question: question.clone(), hairpin: false };
+        network_policy::may_isolate(&side) || tier::may_speak(&side)
+    });
+    if may_matter { Endings::undefined(fact) } else { Endings::only(Ending::NotApplicable) }
 }
 
 fn is_node(view: View<'_>, ip: IpAddr) -> bool {
@@ -141,6 +132,15 @@ fn endpoints(slices: &[&EndpointSlice], port: &ServicePort, connection: &Connect
         }
     }
     endpoints
+}
+
+/// Whether the slice may hold addresses of the family.
+fn may_hold(slice: &EndpointSlice, of_family: IpAddr) -> bool {
+    match slice.address_type.as_str() {
+        "IPv4" => of_family.is_ipv4(),
+        "IPv6" => of_family.is_ipv6(),
+        _ => true,
+    }
 }
 
 fn stands_behind(slice: &EndpointSlice, service: &Service) -> bool {

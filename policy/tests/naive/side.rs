@@ -47,7 +47,7 @@ pub(crate) fn ask<'a>(view: View<'a>, direction: Direction, question: &Question<
     }
     let mut endings = Endings::default();
     for claimant in &peer.pods {
-        endings.join(from_pod(&side(End { ip: peer.ip, pods: vec![claimant] })));
+        endings.join(from_pod(&side(End { pods: vec![claimant], ..peer.clone() })));
     }
     if peer.pods.len() > 1 {
         endings.hang_on([format!("several live pods claim {}", peer.ip)]);
@@ -95,6 +95,16 @@ fn from_address(side: &Side<'_>) -> Endings {
 fn is_own_node(side: &Side<'_>) -> Truth {
     let reporting = side.view.nodes_reporting(side.peer.ip);
     let told = side.view.nodes_told(side.peer.ip);
+    if let Some(host) = side.peer.host {
+        match (node_of(host), node_of(side.subject)) {
+            (Some(home), Some(node)) => return Truth::from(home == node),
+            (Some(_), None) => return Truth::missing("the node of the subject"),
+            (None, _) if reporting.is_empty() && told.is_empty() => {
+                return Truth::missing("the node of a host-network pod");
+            }
+            (None, _) => {}
+        }
+    }
     if reporting.is_empty() && told.is_empty() {
         return Truth::No;
     }

@@ -6,7 +6,6 @@ use crate::naive::{
     ports::{self, Entry},
     side::{Direction, Side},
     truth::{Truth, all, any},
-    view::View,
 };
 use portolan_policy::{
     Object, PolicyKind, PolicyRef,
@@ -73,11 +72,6 @@ pub(crate) fn ask(tier: Tier, side: &Side<'_>) -> Outcome {
         }
     }
     Outcome { endings, goes_on: true }
-}
-
-/// Whether there is any policy of a tier that says anything.
-pub(crate) fn is_there(view: View<'_>) -> bool {
-    view.objects.iter().any(|object| read(object, Direction::Egress).is_some())
 }
 
 /// Whether a policy with rules of the side's direction may be about the subject.

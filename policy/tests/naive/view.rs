@@ -17,6 +17,10 @@ pub(crate) struct View<'a> {
 pub(crate) struct End<'a> {
     pub(crate) ip: IpAddr,
     pub(crate) pods: Vec<&'a Pod>,
+    /// The host-network pod that was asked for by name.
+    pub(crate) host: Option<&'a Pod>,
+    /// Nobody knows who it is, nor its port, only its family: the missing fact.
+    pub(crate) hidden: Option<String>,
 }
 
 /// A new connection after destination NAT.
@@ -61,9 +65,14 @@ fn is_host_network(pod: &Pod) -> bool {
 }
 
 fn has_ip(pod: &Pod, ip: IpAddr) -> bool {
-    let Some(status) = &pod.status else { return false };
+    ips_of(pod).contains(&ip)
+}
+
+/// The addresses that a pod reports.
+pub(crate) fn ips_of(pod: &Pod) -> Vec<IpAddr> {
+    let Some(status) = &pod.status else { return Vec::new() };
     let ips = status.pod_ips.iter().flatten().map(|pod_ip| pod_ip.ip.as_str());
-    ips.chain(status.pod_ip.as_deref()).any(|text| parse_ip(text) == Some(ip))
+    ips.chain(status.pod_ip.as_deref()).filter_map(parse_ip).collect()
 }
 
 /// Whether a Node object lists the address as one of its own.
@@ -90,9 +99,19 @@ impl<'a> View<'a> {
         pods.filter(|pod| is_live(pod))
     }
 
+    /// The live pods of the pod network.
+    pub(crate) fn network_pods(self) -> impl Iterator<Item = &'a Pod> {
+        self.live_pods().filter(|pod| !is_host_network(pod))
+    }
+
+    /// The live host-network pods.
+    pub(crate) fn host_pods(self) -> impl Iterator<Item = &'a Pod> {
+        self.live_pods().filter(|pod| is_host_network(pod))
+    }
+
     pub(crate) fn end(self, ip: IpAddr) -> End<'a> {
-        let pods = self.live_pods().filter(|pod| !is_host_network(pod) && has_ip(pod, ip));
-        End { ip, pods: pods.collect() }
+        let pods = self.network_pods().filter(|pod| has_ip(pod, ip)).collect();
+        End { ip, pods, host: None, hidden: None }
     }
 
     /// The nodes that report the address, by their objects or by a host-network pod.

@@ -9,6 +9,7 @@ mod combination;
 mod defaults;
 mod domain_names;
 mod fail_closed;
+mod hidden;
 mod history;
 mod invalid;
 mod missing;

@@ -2,7 +2,7 @@
 
 use crate::world::{World, labelled, object, pod, world};
 use k8s_openapi::api::core::v1::Service;
-use portolan_policy::{Object, Protocol, api::v1alpha2::ClusterNetworkPolicy};
+use portolan_policy::Protocol;
 use serde_json::json;
 
 const DIAL: &str = "dev/curl -> 10.96.0.1 on 80/tcp";
@@ -258,50 +258,4 @@ fn without_a_port_all_services_at_an_address_come_into_question() {
 fn without_a_port_an_address_that_a_node_holds_is_the_nodes() {
     let world = shop().node("n1", &["192.0.2.1"]).policy("shop/deny", json!({}));
     assert_eq!(world.ingress("dev/curl -> 192.0.2.1 on tcp"), "not-applicable");
-}
-
-/// Denies the pods of dev what they send to pods, or receive from them.
-fn about_dev(tier: &str, peers: &str) -> Object {
-    let mut spec = json!({"tier": tier, "priority": 1, "subject": {"namespaces": labelled("team=dev")}});
-    let direction = if peers == "to" { "egress" } else { "ingress" };
-    spec[direction] = json!([{"action": "Deny", peers: [{"namespaces": {}}]}]);
-    object::<ClusterNetworkPolicy>(json!({"metadata": {"name": "wide"}, "spec": spec}))
-}
-
-#[test]
-fn a_service_without_any_slice_is_a_missing_fact() {
-    let bare = || {
-        let spec = json!({"clusterIP": "10.96.0.3", "selector": {"app": "web"},
-            "ports": [{"port": 80, "nodePort": 30083}]});
-        shop().node("n1", &["192.0.2.1"]).service("shop/bare", spec)
-    };
-    let missing = "undecidable: what stands behind service shop/bare is not known; add the EndpointSlice \
-                   with the label kubernetes.io/service-name=bare in namespace shop";
-    let egress = json!({"policyTypes": ["Egress"], "egress": [{"to": [{"podSelector": {}}]}]});
-    for dial in [
-        "dev/curl -> 10.96.0.3 on 80/tcp",
-        "dev/curl -> 10.96.0.3 on tcp",
-        "dev/curl -> 192.0.2.1 on 30083/tcp",
-    ] {
-        // Where there is no policy, none can deny.
-        assert_eq!(bare().ingress(dial), "not-isolated");
-        assert_eq!(bare().egress(dial), "not-isolated");
-        let elsewhere = bare().policy("shop/deny", json!({}));
-        assert_eq!(elsewhere.ingress(dial), missing);
-        assert_eq!(elsewhere.egress(dial), "not-isolated");
-        assert_eq!(bare().policy("dev/p", egress.clone()).egress(dial), missing);
-        for (tier, to, expected) in
-            [("Admin", "to", missing), ("Baseline", "to", missing), ("Admin", "from", "not-isolated")]
-        {
-            assert_eq!(bare().with(about_dev(tier, to)).egress(dial), expected, "{tier} {to}");
-        }
-        assert_eq!(
-            bare().endpoints("shop/bare", 8080, &[]).policy("shop/deny", json!({})).ingress(dial),
-            "not-applicable"
-        );
-    }
-    let outside = bare().policy("shop/deny", json!({}));
-    assert_eq!(outside.egress("198.51.100.1 -> 10.96.0.3 on 80/tcp"), "not-applicable");
-    assert_eq!(outside.ingress("dev/curl -> 10.96.0.3 on 81/tcp"), "not-applicable");
-    assert_eq!(outside.ingress("dev/curl -> 192.0.2.1 on 80/tcp"), "not-applicable");
 }

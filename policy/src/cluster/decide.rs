@@ -66,7 +66,8 @@ impl Cluster {
     ///
     /// A destination that is a service address stands for its ready endpoints: what holds for all
     /// of them is decided, what differs is undecidable. Without a port it stands for those of all
-    /// ports; without endpoints it is a plain address.
+    /// ports; without ready endpoints it is a plain address; without any slice it is not known what
+    /// stands behind it.
     pub fn evaluate(&self, connection: &Connection) -> Evaluation<'_> {
         let (connection, parties) = self.open(connection);
         self.evaluate_parties(&connection, &parties)
@@ -214,12 +215,26 @@ impl Cluster {
 }
 
 impl Party<'_> {
-    /// Whether it is the node's: the node of a pod that was named is known, whoever shares its address.
-    fn belongs_to(&self, node: &str, holders: &Holders) -> Belongs {
-        match self.host.and_then(|pod| pod.node.as_deref()) {
-            Some(own) if own == node => Belongs::Yes,
-            Some(_) => Belongs::No,
-            None => holders.belongs_to(node),
+    /// Whether it is neither a node nor a pod that shares the network of one.
+    fn is_stranger(&self) -> bool {
+        self.host.is_none() && !self.claims.others.is_some_and(Holders::has_node)
+    }
+
+    /// Whether it is the node of a pod, or on it; what is missing where nobody can say.
+    ///
+    /// The node of a pod that was named is known by its name, whoever shares its address.
+    fn is_node_of(&self, pod: &Pod) -> Result<bool, String> {
+        let not_known = |pod: &Pod| format!("the node of pod {} is not known", pod.title());
+        let home = self.host.and_then(|host| host.node.as_deref());
+        let holders = self.claims.others.filter(|holders| holders.has_node());
+        if let (Some(host), None, None) = (self.host, home, holders) {
+            return Err(not_known(host));
+        }
+        let node = pod.node.as_deref().ok_or_else(|| not_known(pod))?;
+        match (home, holders.map(|holders| holders.belongs_to(node))) {
+            (Some(home), _) => Ok(home == node),
+            (None, Some(Belongs::Contested)) => Err(format!("several nodes claim the address {}", self.ip)),
+            (None, belongs) => Ok(belongs == Some(Belongs::Yes)),
         }
     }
 }
@@ -259,16 +274,14 @@ impl<'a> Asked<'a, '_> {
 
     /// The peer is a plain address; what comes from the subject's own node is exempt (N32).
     fn beside_address(&self, subject: Claimant<'a>, endings: &mut Endings<'a>) {
-        let is_ingress = self.direction == Direction::Ingress;
-        let Some(holders) = self.peer.claims.others.filter(|holders| is_ingress && holders.has_node()) else {
+        if self.direction == Direction::Egress || self.peer.is_stranger() {
             return self.ask_tiers(subject, None, endings);
-        };
+        }
         let Some(pod) = self.cluster.addresses.pod(subject.holder) else { return endings.not_applicable() };
-        let reason = match pod.node.as_deref().map(|node| self.peer.belongs_to(node, holders)) {
-            Some(Belongs::Yes) => return endings.not_applicable(),
-            Some(Belongs::No) => return self.ask_tiers(subject, None, endings),
-            Some(Belongs::Contested) => format!("several nodes claim the address {}", self.peer.ip),
-            None => format!("the node of pod {} is not known", pod.title()),
+        let reason = match self.peer.is_node_of(pod) {
+            Ok(true) => return endings.not_applicable(),
+            Ok(false) => return self.ask_tiers(subject, None, endings),
+            Err(reason) => reason,
         };
         let mut unless_exempt = Endings::default();
         self.ask_tiers(subject, None, &mut unless_exempt);

@@ -87,6 +87,7 @@ impl<'c, 'a> Case<'c, 'a> {
         let ip = self.laid.question.peer.ip;
         let name = name.as_deref().unwrap_or_default();
         match (kind, pods.first()) {
+            (EndpointKind::Node, Some(pod)) if name.is_empty() => format!("{pod} is on the host network"),
             (EndpointKind::Node, Some(pod)) => format!("{pod} is on the host network of node {name}"),
             (EndpointKind::Node, None) => format!("{ip} is an address of node {name}"),
             (EndpointKind::Service, _) => format!("{ip} is the address of service {name}"),

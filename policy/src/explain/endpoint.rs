@@ -8,10 +8,12 @@ use std::{fmt, net::IpAddr};
 pub(super) fn of(cluster: &Cluster, ip: IpAddr, claim: &Claim<'_>) -> Endpoint {
     let plain = |kind, name| Endpoint { kind, name, workload: None, pods: Vec::new(), ip: Some(ip) };
     let node = |name: &str, pods| Endpoint { pods, ..plain(EndpointKind::Node, Some(name.to_owned())) };
-    if let Some((pod, name)) = claim.host.and_then(|pod| Some((pod, pod.node.as_deref()?))) {
-        return node(name, vec![pod.title()]);
+    let owner = cluster.owner(ip);
+    if let Some(pod) = claim.host {
+        let name = pod.node.as_deref().or(node_of(&owner)).map(str::to_owned);
+        return Endpoint { pods: vec![pod.title()], ..plain(EndpointKind::Node, name) };
     }
-    match (claim.pods.as_slice(), cluster.owner(ip)) {
+    match (claim.pods.as_slice(), owner) {
         ([pod], _) => {
             let workload = Some(cluster.workload(pod));
             Endpoint { workload, ..plain(EndpointKind::Pod, Some(pod.title())) }
@@ -26,6 +28,14 @@ pub(super) fn of(cluster: &Cluster, ip: IpAddr, claim: &Claim<'_>) -> Endpoint {
         }
         ([], Owner::Contested) => plain(EndpointKind::Contested, None),
         ([], Owner::Pod(_) | Owner::External) => plain(EndpointKind::External, None),
+    }
+}
+
+/// The node, where it is one.
+fn node_of<'a>(owner: &Owner<'a>) -> Option<&'a str> {
+    match owner {
+        Owner::Node { name, .. } => Some(name),
+        _ => None,
     }
 }
 
@@ -44,6 +54,9 @@ impl fmt::Display for Endpoint {
             (EndpointKind::Pod, _) => f.write_str(name),
             (EndpointKind::Contested, pods) => write!(f, "{ip} (claimed by {})", claimants(pods)),
             (EndpointKind::Node, []) => write!(f, "node {name} ({ip})"),
+            (EndpointKind::Node, pods) if self.name.is_none() => {
+                write!(f, "{} (host network of a node that is not known, {ip})", pods.join(", "))
+            }
             (EndpointKind::Node, pods) => {
                 write!(f, "{} (host network of node {name}, {ip})", pods.join(", "))
             }

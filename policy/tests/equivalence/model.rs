@@ -82,7 +82,21 @@ impl Model {
     pub(crate) fn difference(&self, question: &Connection) -> Option<String> {
         let engine = self.answer(question);
         let naive = naive::decide(&self.objects, &self.facts, question);
-        (comparable(&engine) != comparable(&naive)).then(|| self.report(question, &engine, &naive))
+        if comparable(&engine) != comparable(&naive) {
+            return Some(self.report(question, &engine, &naive));
+        }
+        self.difference_from_hosts(question)
+    }
+
+    /// The same from each host-network pod by its name, instead of from the source of the question.
+    fn difference_from_hosts(&self, question: &Connection) -> Option<String> {
+        let answers = naive::decide_from_hosts(&self.objects, &self.facts, question);
+        answers.into_iter().find_map(|(namespace, name, question, naive)| {
+            let host = self.cluster.pod(&namespace, &name);
+            let engine = self.cluster.decide_between(&question, host, None);
+            let differ = comparable(&engine) != comparable(&naive);
+            differ.then(|| format!("{namespace}/{name} {}", self.report(&question, &engine, &naive)))
+        })
     }
 
     fn report(&self, question: &Connection, engine: &Decision, naive: &Decision) -> String {

@@ -1,6 +1,7 @@
 //! Nodes and host-network pods (N24, N32–N35).
 
-use crate::world::{World, pod, world};
+use crate::world::{World, pod, say, world};
+use portolan_policy::{Connection, Protocol, explain_between};
 use serde_json::json;
 
 /// Web on n1, isolated both ways; two nodes, host-network pods on both.
@@ -120,4 +121,43 @@ fn a_node_whose_labels_are_not_known_is_named() {
         world.egress("shop/web -> 192.0.2.9 on 80/tcp"),
         "undecidable: the labels of node n9 are not known; add its Node object"
     );
+}
+
+/// What stands on the ingress side of `shop/web` from a host-network pod that is asked for by name,
+/// and how the question is told.
+fn from_named(world: &World, namespace: &str, name: &str) -> (String, String) {
+    let source = world.cluster.pod(namespace, name).unwrap();
+    let connection = Connection {
+        source: source.ips[0],
+        destination: "10.0.1.1".parse().unwrap(),
+        port: Some(80),
+        protocol: Protocol::Tcp,
+    };
+    let decision = world.cluster.decide_between(&connection, Some(source), None);
+    let told = explain_between(&world.cluster, &connection, Some(source), None);
+    assert_eq!(told.ingress.verdict, decision.ingress.verdict);
+    (say(&decision.ingress), told.source.to_string())
+}
+
+#[test]
+fn a_named_host_network_pod_whose_node_is_not_known_may_be_on_any() {
+    let homeless = || pod("kube-system/lost").ip("192.0.2.9").host_network();
+    let (side, told) = from_named(&nodes().pod(homeless()), "kube-system", "lost");
+    assert_eq!(side, "undecidable: the node of pod kube-system/lost is not known");
+    assert_eq!(told, "kube-system/lost (host network of a node that is not known, 192.0.2.9)");
+
+    // It does not matter where the pod is not isolated, or admits it from wherever it comes.
+    let open = nodes().policy("shop/deny", json!({"policyTypes": ["Egress"]}));
+    assert_eq!(from_named(&open.pod(homeless()), "kube-system", "lost").0, "not-isolated");
+    let admitting = nodes().pod(homeless()).policy("shop/any", json!({"ingress": [{}]}));
+    assert_eq!(from_named(&admitting, "kube-system", "lost").0, "admitted by shop/any[0]");
+}
+
+#[test]
+fn the_node_that_holds_its_address_is_its_node() {
+    let at = |ip| nodes().pod(pod("kube-system/lost").ip(ip).host_network());
+    let (side, told) = from_named(&at("2001:db8::1"), "kube-system", "lost");
+    assert_eq!(told, "kube-system/lost (host network of node n1, 2001:db8::1)");
+    assert_eq!(side, "not-applicable");
+    assert_eq!(from_named(&at("192.0.2.2"), "kube-system", "lost").0, "denied by shop/deny");
 }

@@ -116,7 +116,7 @@ impl Cluster {
             let endpoints = self.scopes.get(service.namespace.as_str()).map(|scope| &scope.endpoints);
             let slices = endpoints.and_then(|endpoints| endpoints.of(&service.name));
             let Some(slices) = slices.filter(|slices| has_family(slices, connection.destination)) else {
-                return Behind::Unknown(service);
+                return unless_of_other_family(service, connection.destination);
             };
             let endpoints: BTreeSet<_> =
                 slices.values().flat_map(|slice| slice.behind(port, connection.destination)).collect();
@@ -134,6 +134,17 @@ impl Cluster {
         let service = self.addresses.service_at(connection.destination, port, protocol)?;
         let known = service.port(port, protocol).or_else(|| service.node_port(port, protocol))?;
         Some((service, known))
+    }
+}
+
+/// A service whose own addresses are all of the other family has no endpoints in that of a node
+/// address that is dialled, so no slice is missing.
+fn unless_of_other_family(service: &Service, dialled: IpAddr) -> Behind<'_> {
+    let is_other = |ip: &IpAddr| Family::of(*ip) != Family::of(dialled);
+    if !service.ips.is_empty() && service.ips.iter().all(is_other) {
+        Behind::Address
+    } else {
+        Behind::Unknown(service)
     }
 }
 

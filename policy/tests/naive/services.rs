@@ -57,6 +57,12 @@ pub(crate) fn behind(view: View<'_>, connection: &Connection) -> Behind {
     let Some((namespace, service, port)) = found else { return Behind::Address };
     let slices = slices(view, &namespace, service);
     if !slices.iter().any(|slice| may_hold(slice, connection.destination)) {
+        let ips = ips(service);
+        if ips.iter().any(Option::is_some)
+            && !ips.iter().flatten().any(|ip| ip.is_ipv4() == connection.destination.is_ipv4())
+        {
+            return Behind::Address;
+        }
         return Behind::NotKnown(format!("the endpoints of service {namespace}/{:?}", service.metadata.name));
     }
     match endpoints(&slices, port, connection) {
@@ -103,6 +109,11 @@ fn speaks(word: Option<&str>, protocol: Protocol) -> bool {
 }
 
 fn has_ip(service: &Service, ip: IpAddr) -> bool {
+    ips(service).contains(&Some(ip))
+}
+
+/// The addresses of a service; `None` for a word that is none.
+fn ips(service: &Service) -> Vec<Option<IpAddr>> {
     let mut texts: Vec<&str> = Vec::new();
     if let Some(spec) = &service.spec {
         texts.extend(spec.cluster_ip.as_deref());
@@ -112,7 +123,7 @@ fn has_ip(service: &Service, ip: IpAddr) -> bool {
     let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     let balanced = balancer.into_iter().flat_map(|balancer| balancer.ingress.iter().flatten());
     texts.extend(balanced.filter_map(|ingress| ingress.ip.as_deref()));
-    texts.into_iter().any(|text| parse_ip(text) == Some(ip))
+    texts.into_iter().map(parse_ip).collect()
 }
 
 fn slices<'a>(view: View<'a>, namespace: &str, service: &Service) -> Vec<&'a EndpointSlice> {

@@ -162,6 +162,13 @@ fn a_slice_of_one_family_says_nothing_about_the_other() {
     assert_eq!(both.ingress(IPV6), "denied by shop/deny");
     // A slice that holds nobody does say so.
     assert_eq!(world.with(slice("IPv6", &[])).ingress(IPV6), "not-applicable");
+    // A service of one family has no endpoints of the other, whichever node address is dialled.
+    let spec = json!({"clusterIP": "10.96.0.4", "ports": [{"port": 80, "nodePort": 30084}]});
+    let single =
+        bare().policy("shop/deny", json!({})).service("shop/single", spec).node("n2", &["2001:db8::2"]);
+    assert_eq!(single.ingress("fd00::2 -> 2001:db8::2 on 30084/tcp"), "not-applicable");
+    assert_eq!(single.ingress("fd00::2 -> 2001:db8::2 on 30083/tcp"), MISSING_IPV6);
+
     let only_ipv6 = bare().policy("shop/deny", json!({})).with(slice("IPv6", &["fd00::1"]));
     assert_eq!(only_ipv6.ingress(DIAL), MISSING);
 }

@@ -124,7 +124,8 @@ fn report(manifests: &Manifests) -> Vec<Entry> {
         file: problem.file.clone(),
     });
     let files = files(manifests);
-    let found = lint_with(&manifests.objects, &manifests.workloads).into_iter().map(|finding| {
+    let file = |object| Some(manifests.file(object));
+    let found = lint_with(&manifests.objects, &manifests.workloads, &file).into_iter().map(|finding| {
         let file = files.get(&finding.object).map(|object| manifests.file(*object));
         Entry::Found { finding, file }
     });

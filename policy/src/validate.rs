@@ -22,7 +22,7 @@ mod workload;
 
 pub(crate) use path::Path;
 pub(crate) use tiered::view;
-pub(crate) use unknown::unknown_keys;
+pub(crate) use unknown::{metadata_slips, unknown_keys};
 
 use crate::{Object, ObjectKey};
 use report::Report;

@@ -32,6 +32,46 @@ pub(crate) fn unknown_keys(kind: ObjectKind, policy: &Value) -> Vec<UnknownKey> 
     keys
 }
 
+/// Kinds that are no policies and have metadata that decisions ask for, or templates of pods.
+const PLAIN_KINDS: [&str; 11] = [
+    "Namespace",
+    "Node",
+    "Pod",
+    "Service",
+    "EndpointSlice",
+    "ReplicaSet",
+    "Job",
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "CronJob",
+];
+
+/// The same for objects that are no policies, of which only the metadata, that of their pod templates
+/// and the addresses of a pod are looked through.
+pub(crate) fn metadata_slips(object: &Map<String, Value>) -> Vec<UnknownKey> {
+    let mut keys = Vec::new();
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    if PLAIN_KINDS.contains(&kind) {
+        Level { around: None, of: &fields::PLAIN, at: None }.look_through(object, &mut keys);
+    }
+    if let ("Pod", Some(Value::Object(status))) = (kind, object.get("status")) {
+        keys.extend(status.keys().filter_map(|key| address_slip(key)));
+    }
+    keys
+}
+
+/// `podIps` for `podIPs`; other keys of a status are the API server's own.
+fn address_slip(key: &str) -> Option<UnknownKey> {
+    let is_slip = !matches!(key, "podIP" | "podIPs")
+        && key.len() <= 64
+        && strsim::osa_distance(&key.to_lowercase(), "podips") <= 1;
+    is_slip.then(|| UnknownKey {
+        field: Path::root("status").field(key).to_string(),
+        mend: "write `podIPs`".to_owned(),
+    })
+}
+
 impl Level<'_> {
     fn look_through(&self, object: &Map<String, Value>, keys: &mut Vec<UnknownKey>) {
         for (key, value) in object {

@@ -6,7 +6,7 @@
 //! ```
 
 use super::{
-    Path,
+    Path, consequence,
     fields::{self, Holds, Type},
 };
 use crate::{ObjectKind, nearest::nearest, object::UnknownKey};
@@ -69,6 +69,7 @@ fn address_slip(key: &str) -> Option<UnknownKey> {
     is_slip.then(|| UnknownKey {
         field: Path::root("status").field(key).to_string(),
         mend: "write `podIPs`".to_owned(),
+        consequence: None,
     })
 }
 
@@ -85,7 +86,11 @@ impl Level<'_> {
                     }
                 }
                 None if self.of.keeps_unknown => {}
-                None => keys.push(UnknownKey { field: at.to_string(), mend: self.mend(key) }),
+                None => keys.push(UnknownKey {
+                    field: at.to_string(),
+                    mend: self.mend(key),
+                    consequence: consequence::without(self.of, object, wanted(self.of, key)),
+                }),
             }
         }
     }
@@ -115,10 +120,10 @@ impl Level<'_> {
 
 /// What was meant with a key, as far as the object that it stands in can tell.
 pub(super) fn meant(of: &Type, key: &str) -> Option<String> {
-    if let Some(field) = nearest(key, of.names().map(|name| (name, name))) {
+    if let Some(field) = nearest_field(of, key) {
         return Some(format!("write `{field}`"));
     }
-    if let Some((_, field)) = ELSEWHERE.iter().find(|(word, field)| *word == key && of.get(field).is_some()) {
+    if let Some(field) = elsewhere(of, key) {
         return Some(format!("write `{field}`, in the form of this version"));
     }
     let holders = of.holders_of(key);
@@ -126,4 +131,19 @@ pub(super) fn meant(of: &Type, key: &str) -> Option<String> {
         return Some(format!("it is a field of what `{}` holds; move it there", holders.join("` or `")));
     }
     of.is_selector().then(|| "write labels under `matchLabels`".to_owned())
+}
+
+/// The field that a key stands for, or the key itself.
+fn wanted<'a>(of: &Type, key: &'a str) -> &'a str {
+    let labels = || of.is_selector().then_some("matchLabels");
+    nearest_field(of, key).or_else(|| elsewhere(of, key)).or_else(labels).unwrap_or(key)
+}
+
+fn nearest_field(of: &Type, key: &str) -> Option<&'static str> {
+    nearest(key, of.names().map(|name| (name, name)))
+}
+
+fn elsewhere(of: &Type, key: &str) -> Option<&'static str> {
+    let mut known = ELSEWHERE.iter().filter(|(word, field)| *word == key && of.get(field).is_some());
+    known.next().map(|(_, field)| *field)
 }

@@ -552,6 +552,9 @@ fn a_kind_that_is_not_read_and_has_pods_is_marked_so() {
         manifest.ignored[0].has_pods
     };
     assert!(has_pods("{template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c}]}}}"));
-    assert!(!has_pods("{template: {metadata: {labels: {a: b}}}}"));
+    assert!(has_pods("{template: {metadata: {labels: {a: b}}}}"));
+    assert!(!has_pods("{template: {metadata: {labels: {a: b}}, spec: {providerID: x}}}"));
+    assert!(!has_pods("{template: {metadata: {labels: {a: b}}, type: Opaque}}"));
+    assert!(!has_pods("{template: {spec: {containers: []}}}"));
     assert!(!has_pods("{}"));
 }

@@ -35,10 +35,20 @@ pub(super) fn is_whole(kind: &str, object: &Map<String, Value>) -> bool {
         && template(kind, object).is_some_and(|template| template.pointer("/metadata/labels").is_some())
 }
 
-/// Whether an object of a kind that is not read has pods: a name, and a template with containers.
+/// Whether an object of a kind that is not read has pods: its template is labelled, has no name, and
+/// holds containers if it holds anything. A template of a Secret, or of a machine, is none.
 pub(super) fn has_pods(object: &Map<String, Value>) -> bool {
-    let containers = template("", object).and_then(|template| template.pointer("/spec/containers"));
-    name(object).is_some() && containers.is_some_and(Value::is_array)
+    let Some(template) = template("", object).and_then(Value::as_object) else { return false };
+    let metadata = template.get("metadata");
+    let is_labelled = metadata.is_some_and(|metadata| {
+        metadata.get("labels").is_some_and(Value::is_object) && metadata.get("name").is_none()
+    });
+    let is_of_pods = template.iter().all(|(field, value)| match field.as_str() {
+        "metadata" => true,
+        "spec" => value.get("containers").is_some_and(Value::is_array),
+        _ => false,
+    });
+    name(object).is_some() && is_labelled && is_of_pods
 }
 
 /// Reads a workload that is whole.

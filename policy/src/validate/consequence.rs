@@ -13,6 +13,9 @@ pub(super) fn without(of: &Type, object: &Map<String, Value>, field: &str) -> Op
         return None;
     }
     match field {
+        "spec" if of.holders_of("policyTypes") == ["spec"] => {
+            Some("the policy selects every pod of the namespace")
+        }
         "from" | "to" if !knows("action") => Some("the rule admits anybody"),
         "from" | "to" => Some("the rule matches nobody"),
         "ports" | "protocols" => Some("the rule is for every port"),

@@ -350,3 +350,15 @@ fn what_a_policy_says_without_a_key_is_told_where_that_is_not_what_was_meant() {
         );
     }
 }
+
+#[test]
+fn a_policy_without_its_spec_selects_everybody() {
+    let told = |api_version: &str, kind: &str| {
+        let text = format!("{{apiVersion: {api_version}, kind: {kind}, metadata: {{name: p}}, specs: {{}}}}");
+        let manifest = parse_manifest(&text);
+        problems(&manifest.objects[0]).into_iter().find(|problem| problem.contains("specs: ")).unwrap()
+    };
+    let everybody = "so the policy selects every pod of the namespace)";
+    assert!(told(POLICY.0, POLICY.1).ends_with(everybody), "{}", told(POLICY.0, POLICY.1));
+    assert!(!told(CLUSTER.0, CLUSTER.1).ends_with(everybody));
+}

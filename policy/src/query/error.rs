@@ -77,12 +77,39 @@ pub enum QueryError {
         /// The service that comes nearest.
         near: Option<String>,
     },
-    /// The service is headless and without endpoints, or a name for something outside.
+    /// The service is headless and without endpoints.
     #[error(
         "{0} has no address of its own, and no ready endpoint of it is known; add its EndpointSlice, or ask about one \
          of its pods"
     )]
     NoServiceAddress(String),
+    /// The service is another name for something.
+    #[error(
+        "{service} is another name for {name} and has no endpoints; ask for the address that {name} leads to"
+    )]
+    ExternalName {
+        /// The service.
+        service: String,
+        /// Its `externalName`.
+        name: String,
+    },
+    /// The service has no address that is known, and not the port that was asked for.
+    #[error("{problem}; ask for a port that it has, or about one of its pods")]
+    NoServicePort {
+        /// What it lacks, in words.
+        problem: String,
+    },
+    /// The service has no address that is known, and no endpoints for the port.
+    #[error(
+        "{service} has a ClusterIP that is not known, and no ready endpoint of it is known for {asked}; add its \
+         EndpointSlice and spec.clusterIP, or ask about one of its pods"
+    )]
+    NoClusterIp {
+        /// The service.
+        service: String,
+        /// Port and protocol.
+        asked: String,
+    },
     /// The pod's phase is Succeeded or Failed (M6).
     #[error("pod {0} has finished and holds no address any more; ask about a pod that runs")]
     FinishedPod(String),

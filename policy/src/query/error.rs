@@ -40,6 +40,17 @@ pub enum QueryError {
     /// No pod, no service and no address.
     #[error("`{0}` is no pod, service or address; write NAMESPACE/POD, svc:NAMESPACE/SERVICE or an address")]
     Place(String),
+    /// No pod and no address, in the place of a source.
+    #[error("`{0}` is no pod or address; write NAMESPACE/POD or an address")]
+    SourcePlace(String),
+    /// What is nearly an end.
+    #[error("`{text}` is no pod, service or address; {mend}")]
+    Slip {
+        /// What was written.
+        text: String,
+        /// What to write.
+        mend: String,
+    },
     /// No pod's name.
     #[error("`{0}` is no pod's name; write NAMESPACE/POD")]
     PodName(String),
@@ -69,6 +80,12 @@ pub enum QueryError {
         /// The pod, or the namespace, that comes nearest.
         near: Option<String>,
     },
+    /// No pod of that name, but a service.
+    #[error(
+        "pod {0} is not known, but a service of that name is: ask for svc:{0}, in a line of JSON for \
+         {{\"service\":\"{0}\"}}"
+    )]
+    PodIsService(String),
     /// No service of that name.
     #[error("{service} is not known; {}", mend_service(.near.as_deref()))]
     UnknownService {
@@ -153,6 +170,15 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// The pod that is not known, where that is what is wrong.
+    pub fn unknown_pod(&self) -> Option<&str> {
+        match self {
+            Self::UnknownPod { pod, .. } => Some(pod),
+            Self::At { error, .. } | Self::AtLine { error, .. } => error.unknown_pod(),
+            _ => None,
+        }
+    }
+
     /// The same, said of `from` or `to`.
     pub(super) fn at(self, end: &'static str) -> Self {
         Self::At { end, error: Box::new(self) }

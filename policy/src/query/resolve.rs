@@ -39,7 +39,7 @@ impl Query {
     /// given address, else of the first of the destination's that the source has too.
     pub fn resolve<'a>(&'a self, cluster: &'a Cluster) -> Result<Resolved<'a>, QueryError> {
         let from = self.find_source(cluster).map_err(|error| error.at("from"))?;
-        let to = self.find(&self.to, cluster).map_err(|error| error.at("to"))?;
+        let to = self.find_destination(cluster).map_err(|error| error.at("to"))?;
         let (source, destination) =
             common(&from, &to, self.family).ok_or_else(|| self.no_family(&from, &to))?;
         // ICMP has no port, whatever the question says.
@@ -57,6 +57,17 @@ impl Query {
             Place::Ip(ip) => Ok(End::of(None, slice::from_ref(ip))),
             Place::Service { namespace, name } => self.find_service(cluster, (namespace, name)),
             Place::Pod { namespace, name } => find_pod(cluster, (namespace, name), place),
+        }
+    }
+
+    fn find_destination<'a>(&'a self, cluster: &'a Cluster) -> Result<End<'a>, QueryError> {
+        match &self.to {
+            Place::Pod { namespace, name }
+                if cluster.pod(namespace, name).is_none() && cluster.service(namespace, name).is_some() =>
+            {
+                Err(QueryError::PodIsService(self.to.to_string()))
+            }
+            place => self.find(place, cluster),
         }
     }
 

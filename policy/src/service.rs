@@ -75,13 +75,18 @@ pub(crate) struct EndpointPort {
 impl Service {
     /// Reads the parts that matter; fails on an address that is none.
     pub(crate) fn read(key: ObjectKey, object: &k8s::Service) -> Result<Self, InvalidObject> {
-        let ips = read_ips(&key, object)?;
+        let name_leads_to = object.spec.as_ref().map_or(NameLeadsTo::ClusterIp, NameLeadsTo::read);
+        let mut ips = read_ips(&key, object)?;
+        if name_leads_to != NameLeadsTo::ClusterIp {
+            // No proxy serves any address of such a service.
+            ips.clear();
+        }
         let ports = object.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
         Ok(Self {
             namespace: key.namespace_or_default().to_owned(),
             name: key.name,
             ips,
-            name_leads_to: object.spec.as_ref().map_or(NameLeadsTo::ClusterIp, NameLeadsTo::read),
+            name_leads_to,
             ports: ports.filter_map(ServicePort::read).collect(),
         })
     }

@@ -1,8 +1,10 @@
 //! `portolan lint`: what is wrong in manifests, or probably not meant.
 
+mod unread;
+
 use crate::{
     failure::{Failure, printable, say},
-    manifests::{self, Manifests},
+    manifests::{self, Manifests, Problem},
     output::Output,
 };
 use anyhow::{Context as _, anyhow};
@@ -67,8 +69,14 @@ impl FailOn {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Entry {
-    /// A document, or a whole file, that could not be read.
-    Unreadable { code: &'static str, severity: Severity, message: String, file: String },
+    /// What there is to say of the files themselves; of one of them, or of all.
+    Text {
+        code: &'static str,
+        severity: Severity,
+        message: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+    },
     /// What the objects that were read show.
     Found {
         #[serde(flatten)]
@@ -81,7 +89,7 @@ enum Entry {
 impl Entry {
     const fn severity(&self) -> Severity {
         match self {
-            Self::Unreadable { severity, .. } => *severity,
+            Self::Text { severity, .. } => *severity,
             Self::Found { finding, .. } => finding.severity,
         }
     }
@@ -90,8 +98,11 @@ impl Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable { code, severity, message, file } => {
-                write!(f, "{file}: {severity} {code}: {message}")
+            Self::Text { code, severity, message, file } => {
+                if let Some(file) = file {
+                    write!(f, "{file}: ")?;
+                }
+                write!(f, "{severity} {code}: {message}")
             }
             Self::Found { finding, file: Some(file) } => write!(f, "{file}: {finding}"),
             Self::Found { finding, file: None } => write!(f, "{finding}"),
@@ -115,20 +126,25 @@ pub(crate) fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
     Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What could not be read, in the order of the files, then what the rest shows.
+/// What could not be read, or not all of it, in the order of the files, then what the rest shows.
 fn report(manifests: &Manifests) -> Vec<Entry> {
-    let unreadable = manifests.problems.iter().map(|problem| Entry::Unreadable {
-        code: "unreadable-document",
-        severity: Severity::Error,
-        message: problem.text.clone(),
-        file: problem.file.clone(),
-    });
+    let text = |code, severity| {
+        move |Problem { file, text }: &Problem| Entry::Text {
+            code,
+            severity,
+            message: text.clone(),
+            file: Some(file.clone()),
+        }
+    };
+    let unreadable = manifests.problems.iter().map(text("unreadable-document", Severity::Error));
+    let slips = manifests.slips.iter().map(text("unknown-key", Severity::Warning));
     let files = files(manifests);
-    let found = lint_with(&manifests.objects, &manifests.workloads).into_iter().map(|finding| {
+    let file = |object| Some(manifests.file(object));
+    let found = lint_with(&manifests.objects, &manifests.workloads, &file).into_iter().map(|finding| {
         let file = files.get(&finding.object).map(|object| manifests.file(*object));
         Entry::Found { finding, file }
     });
-    unreadable.chain(found).collect()
+    unreadable.chain(slips).chain(unread::entries(&manifests.unread)).chain(found).collect()
 }
 
 /// The last object of each key, which is the one that counts.

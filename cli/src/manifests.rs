@@ -2,7 +2,9 @@
 
 use crate::failure::{Failure, say};
 use anyhow::{Context as _, anyhow};
-use portolan_policy::{Cluster, Manifest, ManifestError, Object, WorkloadTemplate, parse_manifest};
+use portolan_policy::{
+    Cluster, IgnoredKind, Manifest, ManifestError, Object, WorkloadTemplate, parse_manifest,
+};
 use std::{
     collections::BTreeSet,
     fmt,
@@ -24,6 +26,10 @@ pub(crate) struct Manifests {
     pub(crate) problems: Vec<Problem>,
     /// Kinds that Portolan has no use for.
     pub(crate) ignored: Vec<String>,
+    /// The same kinds, as each file has them.
+    pub(crate) unread: Vec<IgnoredKind>,
+    /// Keys that are no fields of the objects that were understood.
+    pub(crate) slips: Vec<Problem>,
     /// Each file, and the number of objects before its first.
     files: Vec<(usize, PathBuf)>,
 }
@@ -78,7 +84,9 @@ impl Manifests {
         self.workloads.extend(manifest.workloads);
         let problem = |text: String| Problem { file: named(file), text };
         self.problems.extend(manifest.errors.iter().map(|error| problem(error.to_string())));
+        self.slips.extend(manifest.slips.iter().map(|slip| problem(slip.to_string())));
         self.ignored.extend(manifest.ignored.iter().map(|kind| kind.kind.clone()));
+        self.unread.extend(manifest.ignored);
     }
 }
 

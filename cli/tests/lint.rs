@@ -126,6 +126,77 @@ fn what_the_objects_show_is_told_with_their_file() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// A NetworkPolicy `shop/db` with this spec.
+fn policy(spec: &str) -> String {
+    format!(
+        "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{namespace: shop, name: db}}, spec: {spec}}}"
+    )
+}
+
+#[test]
+fn duplicates_name_both_files_and_an_export_of_the_same_policy_is_none() {
+    let exported =
+        "{podSelector: {}, policyTypes: [Ingress], ingress: [{ports: [{port: 80, protocol: TCP}]}]}";
+    let files = [
+        ("cluster.yaml", &*policy(exported).replace("name: db", "name: db, uid: a-b, managedFields: []")),
+        ("same.yaml", &*policy("{podSelector: {}, ingress: [{ports: [{port: 80}]}]}")),
+        ("other.yaml", &*policy("{podSelector: {}, ingress: [{ports: [{port: 81}]}]}")),
+    ];
+    let folder = folder("duplicates", &files);
+    assert_eq!(out(&lint(&folder, "--manifests cluster.yaml same.yaml")), "");
+    let output = lint(&folder, "--manifests cluster.yaml other.yaml");
+    assert_eq!(
+        out(&output),
+        "other.yaml: error duplicate-object: NetworkPolicy shop/db: is in cluster.yaml and other.yaml; the one in \
+         other.yaml counts, and the other one is not judged; keep one, or rename the others\n"
+    );
+}
+
+#[test]
+fn a_template_is_one_finding_of_its_file() {
+    let template = "{{- if .Values.on }}\nkind: NetworkPolicy\n---\nmetadata:\n  name: {{ .Release.Name }}\n{{- end }}\n";
+    let folder = folder("template", &[("clean.yaml", CLEAN), ("np.yaml", template)]);
+    assert_eq!(
+        out(&lint(&folder, "--manifests .")),
+        "./np.yaml: error unreadable-document: document 1 (line 1): it holds `{{`, so it is a template; render it \
+         first (`helm template`)\n"
+    );
+}
+
+#[test]
+fn kinds_that_are_not_read_but_matter_are_named_once() {
+    let rollout = "{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {namespace: shop, name: NAME}, \
+                   spec: {template: {metadata: {labels: {app: db}}, spec: {containers: [{name: c}]}}}}\n";
+    let cilium =
+        "---\n{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {namespace: shop, name: x}}\n";
+    let harmless = "---\n{apiVersion: v1, kind: ConfigMap, metadata: {namespace: shop, name: x}}\n";
+    let (one, two) = (rollout.replace("NAME", "one") + cilium, rollout.replace("NAME", "two") + harmless);
+    let folder = folder("unread", &[("a.yaml", &one), ("b.yaml", &two), ("clean.yaml", CLEAN)]);
+    let output = lint(&folder, "--manifests .");
+    let lines: Vec<&str> = out(&output).lines().collect();
+    assert_eq!(lines.len(), 2, "{output:?}");
+    assert!(
+        lines[0].starts_with(
+            "info unread-kinds: Rollout (argoproj.io/v1alpha1): the pods of these kinds are not"
+        )
+    );
+    assert!(lines[1].starts_with("info unread-kinds: CiliumNetworkPolicy (cilium.io/v2): policies of these"));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_misspelt_key_outside_policies_is_a_warning() {
+    let pod = "{apiVersion: v1, kind: Namespace, metadata: {name: shop, lables: {team: shop}}}";
+    let folder = folder("slips", &[("pod.yaml", pod)]);
+    let output = lint(&folder, "--manifests .");
+    assert_eq!(
+        out(&output),
+        "./pod.yaml: warning unknown-key: document 1 (line 1), Namespace shop: metadata.lables: not a field of this \
+         object, so it is dropped; write `labels`\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
 #[test]
 fn manifests_that_hold_nothing_or_are_not_there_end_with_1() {
     let folder = folder("nothing", &[("empty.yaml", "# nothing\n")]);

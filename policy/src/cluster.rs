@@ -12,9 +12,9 @@
 
 mod addresses;
 mod apply;
+mod by_name;
 mod decide;
 mod endpoints;
-mod headless;
 mod in_common;
 mod inspect;
 mod lookup;

@@ -101,18 +101,18 @@ pub fn explain_between(
     destination: Option<&Pod>,
 ) -> Explanation {
     let inspection = cluster.inspect(connection, source, destination);
-    tell(cluster, &inspection, Asked { connection, source, destination, headless: None })
+    tell(cluster, &inspection, Asked { connection, source, destination, by_name: None })
 }
 
-/// Explains what the policies say about connections to the endpoints of a headless service.
-pub(crate) fn explain_headless(
+/// Explains what the policies say about connections to a service that has no address that is known.
+pub(crate) fn explain_by_name(
     cluster: &Cluster,
     connection: &Connection,
     source: Option<&Pod>,
     service: &Service,
 ) -> Explanation {
-    let inspection = cluster.inspect_headless(connection, source, service);
-    tell(cluster, &inspection, Asked { connection, source, destination: None, headless: Some(service) })
+    let inspection = cluster.inspect_by_name(connection, source, service);
+    tell(cluster, &inspection, Asked { connection, source, destination: None, by_name: Some(service) })
 }
 
 fn tell<'a>(cluster: &'a Cluster, inspection: &Inspection<'a>, asked: Asked<'_>) -> Explanation {
@@ -124,9 +124,9 @@ fn tell<'a>(cluster: &'a Cluster, inspection: &Inspection<'a>, asked: Asked<'_>)
         answer: String::new(),
         allowed: inspection.evaluation.admits(),
         source: endpoint::of(cluster, inspection.connection.source, &inspection.source),
-        destination: asked.headless.map_or_else(
+        destination: asked.by_name.map_or_else(
             || endpoint::of(cluster, inspection.connection.destination, &inspection.destination),
-            endpoint::headless,
+            endpoint::by_name,
         ),
         port: asked.connection.port,
         protocol: asked.connection.protocol,

@@ -1,7 +1,7 @@
 //! What a rule needs at the very least: most rules are ruled out by it, and are not read at all.
 //!
 //! ```text
-//! question -> [ Sought ] -> [ Gate ] per rule, close together -> those that may match -> [ Rule ]
+//! question -> [ Sought ] -> [ Gate ] per rule, side by side -> those that may match -> [ Rule ]
 //! ```
 
 use crate::{
@@ -21,6 +21,10 @@ pub(crate) struct Gate {
     first: u16,
     last: u16,
     protocols: u8,
+    /// The place of the rule in its policy.
+    rule: u32,
+    /// The place of the policy in a list.
+    policy: u32,
 }
 
 /// What passes gates: the other end, the port and the protocol of a question.
@@ -39,7 +43,8 @@ const fn bit(protocol: Protocol) -> u8 {
 
 impl Gate {
     /// Everything passes.
-    const OPEN: Self = Self { needs: Marks::NONE, first: 0, last: u16::MAX, protocols: u8::MAX };
+    const OPEN: Self =
+        Self { needs: Marks::NONE, first: 0, last: u16::MAX, protocols: u8::MAX, rule: 0, policy: 0 };
     /// Nothing passes.
     const SHUT: Self = Self { protocols: 0, ..Self::OPEN };
 
@@ -95,20 +100,29 @@ impl Gate {
     }
 }
 
-/// The gates of rules, in their order.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Gates(SmallVec<[Gate; 8]>);
-
-impl Gates {
-    /// Asks for each rule that may match, by its place, until the answer is yes.
-    pub(crate) fn any_open(&self, sought: Sought, mut rule: impl FnMut(usize) -> bool) -> bool {
-        self.0.iter().enumerate().any(|(at, gate)| gate.lets(&sought) && rule(at))
-    }
+/// The gates of the rules of one policy, in their order.
+pub(crate) fn of_policy(gates: impl Iterator<Item = Gate>) -> Box<[Gate]> {
+    (0..).zip(gates).map(|(rule, gate)| Gate { rule, ..gate }).collect()
 }
 
-impl FromIterator<Gate> for Gates {
-    fn from_iter<I: IntoIterator<Item = Gate>>(gates: I) -> Self {
-        Self(gates.into_iter().collect())
+/// The gates of the rules of a list of policies, in their order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gates(SmallVec<[Gate; 6]>);
+
+impl Gates {
+    pub(crate) fn of_list(policies: &[&[Gate]]) -> Self {
+        let numbered = (0..).zip(policies);
+        Self(
+            numbered
+                .flat_map(|(policy, gates)| gates.iter().map(move |gate| Gate { policy, ..*gate }))
+                .collect(),
+        )
+    }
+
+    /// Asks for each rule that may match, by the places of its policy and of itself, until the answer
+    /// is yes.
+    pub(crate) fn any_open(&self, sought: Sought, mut rule: impl FnMut(usize, u32) -> bool) -> bool {
+        self.0.iter().any(|gate| gate.lets(&sought) && rule(gate.policy as usize, gate.rule))
     }
 }
 

@@ -37,6 +37,7 @@ mod rule;
 mod selector;
 mod service;
 mod shown;
+mod sides;
 mod template;
 mod tier_policy;
 mod tiers;

@@ -25,6 +25,7 @@ mod ports;
 mod prefixes;
 mod redundant;
 mod rule_index;
+mod same;
 mod selections;
 mod services;
 mod tiers;
@@ -108,13 +109,18 @@ impl fmt::Display for Finding {
 /// The findings are sorted by object, field and code. Findings about pods that no policy or peer
 /// selects are made only where pods are among the objects.
 pub fn lint(objects: &[Object]) -> Vec<Finding> {
-    lint_with(objects, &[])
+    lint_with(objects, &[], &|_| None)
 }
 
-/// [`lint`], with workloads whose templates count as pods of their namespaces.
-pub fn lint_with(objects: &[Object], workloads: &[WorkloadTemplate]) -> Vec<Finding> {
+/// [`lint`], with workloads whose templates count as pods of their namespaces, and with the names of the
+/// files of the objects, asked for by their place.
+pub fn lint_with(
+    objects: &[Object],
+    workloads: &[WorkloadTemplate],
+    file: &dyn Fn(usize) -> Option<String>,
+) -> Vec<Finding> {
     let mut findings = Findings::default();
-    let Effective { objects, cluster } = duplicates::check(&mut findings, objects);
+    let Effective { objects, cluster } = duplicates::check(&mut findings, objects, file);
     let dormant = Dormant::read(&objects, workloads);
     let population = Population::new(&cluster, objects.iter().copied(), &dormant);
     let surveyed: Vec<_> = cluster.survey().collect();

@@ -8,12 +8,18 @@
 
 mod kind;
 mod split;
+mod template;
 mod value;
 mod workload;
 
 pub use workload::WorkloadTemplate;
 
-use crate::{Object, ObjectKind, Policy, validate::unknown_keys};
+use crate::{
+    Object, ObjectKind, Policy,
+    object::UnknownKey,
+    validate::{metadata_slips, unknown_keys},
+};
+use kind::Kind;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use split::Document;
@@ -28,6 +34,9 @@ pub struct Manifest {
     pub workloads: Vec<WorkloadTemplate>,
     /// What could not be read, in the order of the text.
     pub errors: Vec<ManifestError>,
+    /// Keys in the metadata of objects other than policies, and of pod templates, that are no fields
+    /// there and are dropped; those of policies are named by [`validate`](crate::validate()).
+    pub slips: Vec<ManifestError>,
     /// The kinds that Portolan does not need, by name.
     pub ignored: Vec<IgnoredKind>,
 }
@@ -41,6 +50,8 @@ pub struct IgnoredKind {
     pub kind: String,
     /// How many objects of it there were.
     pub count: usize,
+    /// Whether any of them has a pod template, so that there may be pods that nobody knows of.
+    pub has_pods: bool,
 }
 
 impl fmt::Display for IgnoredKind {
@@ -89,7 +100,9 @@ struct Reader {
     objects: Vec<Object>,
     workloads: Vec<WorkloadTemplate>,
     errors: Vec<ManifestError>,
-    ignored: BTreeMap<(String, String), usize>,
+    slips: Vec<ManifestError>,
+    /// How many there are of a kind, and whether any has pods.
+    ignored: BTreeMap<(String, String), (usize, bool)>,
 }
 
 /// What an item of a typed List inherits where it does not say it itself.
@@ -101,9 +114,11 @@ struct Inherited<'a> {
 
 impl Reader {
     fn read(&mut self, document: &Document<'_>) {
+        let has_gaps = template::has_gaps(document.text) && !value::is_json(document.text);
         for value in value::values(document) {
             match value {
                 Ok(value) => self.take(document, value, None),
+                Err(_) if has_gaps => self.fail_template(document),
                 Err(problem) => self.fail(document, None, problem),
             }
         }
@@ -115,8 +130,14 @@ impl Reader {
             objects: self.objects,
             workloads: self.workloads,
             errors: self.errors,
+            slips: self.slips,
             ignored: ignored
-                .map(|((api_version, kind), count)| IgnoredKind { api_version, kind, count })
+                .map(|((api_version, kind), (count, has_pods))| IgnoredKind {
+                    api_version,
+                    kind,
+                    count,
+                    has_pods,
+                })
                 .collect(),
         }
     }
@@ -124,6 +145,22 @@ impl Reader {
     fn fail(&mut self, document: &Document<'_>, object: Option<String>, problem: String) {
         let Document { number: document, line, .. } = *document;
         self.errors.push(ManifestError { document, line, object, problem, is_foreign: false });
+    }
+
+    /// A file of templates has many documents that cannot be read, all for one reason.
+    fn fail_template(&mut self, document: &Document<'_>) {
+        if !self.errors.iter().any(|error| error.problem == template::PROBLEM) {
+            self.fail(document, None, template::PROBLEM.to_owned());
+        }
+    }
+
+    /// The object is taken all the same, without those keys.
+    fn note_slips(&mut self, document: &Document<'_>, title: Option<&str>, object: &Map<String, Value>) {
+        let Document { number: document, line, .. } = *document;
+        self.slips.extend(metadata_slips(object).into_iter().map(|UnknownKey { field, mend, .. }| {
+            let problem = format!("{field}: not a field of this object, so it is dropped; {mend}");
+            ManifestError { document, line, object: title.map(str::to_owned), problem, is_foreign: false }
+        }));
     }
 
     /// What was perhaps never meant as an object.
@@ -157,13 +194,19 @@ impl Reader {
         if let Some(items) = list_items(&mut object) {
             return self.take_items(document, &object, items);
         }
+        if template::is_unfilled(&object) {
+            return self.fail_template(document);
+        }
         let title = title(&object);
         let is_foreign = is_foreign(&object);
+        self.note_slips(document, title.as_deref(), &object);
         match read_object(object) {
             Ok(Read::Object(object)) => self.objects.push(object),
             Ok(Read::Workload(workload)) => self.workloads.push(*workload),
-            Ok(Read::Ignored { api_version, kind }) => {
-                *self.ignored.entry((api_version, kind)).or_default() += 1;
+            Ok(Read::Ignored { api_version, kind, has_pods }) => {
+                let (count, any_has_pods) = self.ignored.entry((api_version, kind)).or_default();
+                *count += 1;
+                *any_has_pods |= has_pods;
             }
             Err(problem) if is_foreign => self.fail_foreign(document, title, problem),
             Err(problem) => self.fail(document, title, problem),
@@ -203,7 +246,7 @@ fn is_foreign(object: &Map<String, Value>) -> bool {
 enum Read {
     Object(Object),
     Workload(Box<WorkloadTemplate>),
-    Ignored { api_version: String, kind: String },
+    Ignored { api_version: String, kind: String, has_pods: bool },
 }
 
 fn read_object(object: Map<String, Value>) -> Result<Read, String> {
@@ -212,11 +255,16 @@ fn read_object(object: Map<String, Value>) -> Result<Read, String> {
     let api_version = text(&object, "apiVersion").filter(|version| !version.is_empty());
     let api_version =
         api_version.ok_or("apiVersion is missing; say it, such as `apiVersion: networking.k8s.io/v1`")?;
-    if let Some(workload) = workload::read(api_version, kind, &object) {
-        return workload.map(Box::new).map(Read::Workload);
-    }
-    let Some(known) = kind::find(kind, api_version)? else {
-        return Ok(Read::Ignored { api_version: api_version.to_owned(), kind: kind.to_owned() });
+    let known = match kind::find(kind, api_version)? {
+        Some(Kind::Object(known)) => known,
+        Some(Kind::Workload) if workload::is_whole(kind, &object) => {
+            return workload::read(kind, &object).map(Box::new).map(Read::Workload);
+        }
+        found => {
+            let has_pods = found.is_none() && workload::has_pods(&object);
+            let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
+            return Ok(Read::Ignored { api_version, kind, has_pods });
+        }
     };
     if object.get("metadata").and_then(|metadata| metadata.get("name")).is_none_or(is_empty) {
         return Err("metadata.name is missing; give the object a name".to_owned());

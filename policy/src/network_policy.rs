@@ -4,6 +4,7 @@
 
 use crate::{
     PolicyKind,
+    gate::{self, Gate},
     labels::Labels,
     peer::PeerMatch,
     policy_id::{PolicyId, Tier},
@@ -79,6 +80,13 @@ struct Section {
     /// Whether the direction is among the policy's types.
     isolates: Truth,
     rules: Box<[Rule]>,
+    gates: Box<[Gate]>,
+}
+
+impl Section {
+    fn new(isolates: Truth, rules: Box<[Rule]>) -> Self {
+        Self { isolates, gates: gate::of_policy(rules.iter().map(Gate::of)), rules }
+    }
 }
 
 impl NetworkPolicy {
@@ -101,8 +109,8 @@ impl NetworkPolicy {
                 priority: None,
             },
             subject: pod_selector.as_ref().map(Selector::compile).unwrap_or_default(),
-            egress: Section { isolates: types.holds("Egress"), rules: egress_rules.collect() },
-            ingress: Section { isolates: types.holds("Ingress"), rules: ingress_rules.collect() },
+            egress: Section::new(types.holds("Egress"), egress_rules.collect()),
+            ingress: Section::new(types.holds("Ingress"), ingress_rules.collect()),
             spec,
         }
     }
@@ -137,6 +145,11 @@ impl NetworkPolicy {
     /// The rules of a direction.
     pub(crate) const fn rules(&self, direction: Direction) -> &[Rule] {
         &self.section(direction).rules
+    }
+
+    /// What the rules of a direction need.
+    pub(crate) const fn gates(&self, direction: Direction) -> &[Gate] {
+        &self.section(direction).gates
     }
 
     const fn section(&self, direction: Direction) -> &Section {

@@ -244,6 +244,23 @@ impl Object {
         }
     }
 
+    /// The object's metadata, to be changed.
+    pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::Namespace(object) => &mut object.metadata,
+            Self::Node(object) => &mut object.metadata,
+            Self::Pod(object) => &mut object.metadata,
+            Self::Service(object) => &mut object.metadata,
+            Self::EndpointSlice(object) => &mut object.metadata,
+            Self::NetworkPolicy(object) => &mut object.metadata,
+            Self::ClusterNetworkPolicy(object) => &mut object.metadata,
+            Self::AdminNetworkPolicy(object) => &mut object.metadata,
+            Self::BaselineAdminNetworkPolicy(object) => &mut object.metadata,
+            Self::ReplicaSet(object) => &mut object.metadata,
+            Self::Job(object) => &mut object.metadata,
+        }
+    }
+
     /// The keys of its text that the API does not have; only those of policies are known.
     pub(crate) const fn unknown_keys(&self) -> &[UnknownKey] {
         match self {

@@ -13,6 +13,7 @@ mod error;
 mod line;
 mod meant;
 mod resolve;
+mod slips;
 mod words;
 
 pub use answer::{Answer, Reply, answer_line};
@@ -73,13 +74,34 @@ impl Place {
 
     /// Reads `NAMESPACE/SERVICE`.
     pub(crate) fn service(text: &str) -> Result<Self, QueryError> {
-        let (namespace, name) = names(text).ok_or_else(|| QueryError::ServiceName(short(text)))?;
+        let wrong = || slip(text, slips::service(text), QueryError::ServiceName);
+        let (namespace, name) = names(text).ok_or_else(wrong)?;
         Ok(Self::Service { namespace, name })
     }
 
     /// Reads an address; a zone is stripped and an IPv4-mapped address is IPv4 (M4).
     pub(crate) fn ip(text: &str) -> Result<Self, QueryError> {
-        parse_ip(text).map(Self::Ip).ok_or_else(|| QueryError::Ip(short(text)))
+        parse_ip(text).map(Self::Ip).ok_or_else(|| slip(text, slips::address(text), QueryError::Ip))
+    }
+
+    /// Reads `NAMESPACE/POD` or an address: what opens connections is no service.
+    pub fn source(text: &str) -> Result<Self, QueryError> {
+        if slips::service(text).is_some() {
+            return Err(QueryError::ServiceAsSource(short(text)));
+        }
+        text.parse().map_err(|error| match error {
+            QueryError::Place(text) => QueryError::SourcePlace(text),
+            error => error,
+        })
+    }
+}
+
+/// What is wrong with a text, with its mend where it is nearly right.
+fn slip(text: &str, mend: Option<String>, otherwise: fn(String) -> QueryError) -> QueryError {
+    let text = short(text);
+    match mend {
+        Some(mend) => QueryError::Slip { text, mend: short(&mend) },
+        None => otherwise(text),
     }
 }
 
@@ -101,10 +123,12 @@ impl FromStr for Place {
         if let Some(service) = text.strip_prefix(SERVICE) {
             return Self::service(service);
         }
-        match parse_ip(text) {
-            Some(ip) => Ok(Self::Ip(ip)),
+        if let Some(ip) = parse_ip(text) {
+            return Ok(Self::Ip(ip));
+        }
+        match slips::address(text).or_else(|| slips::service(text)) {
             None if text.contains('/') => Self::pod(text),
-            None => Err(QueryError::Place(short(text))),
+            mend => Err(slip(text, mend, QueryError::Place)),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     Family, InvalidObject, ObjectKey, Protocol,
     address::parse_ip,
     port::{read_number, read_protocol},
+    shown::listed,
 };
 use k8s_openapi::api::{core::v1 as k8s, discovery::v1 as discovery};
 use std::net::IpAddr;
@@ -20,8 +21,21 @@ pub struct Service {
     pub name: String,
     /// ClusterIPs, external addresses and load balancer addresses.
     pub ips: Vec<IpAddr>,
+    /// What its name leads to.
+    pub(crate) name_leads_to: NameLeadsTo,
     /// Its ports.
     pub(crate) ports: Vec<ServicePort>,
+}
+
+/// What the name of a service leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NameLeadsTo {
+    /// A ClusterIP; a manifest that no cluster has seen does not say which.
+    ClusterIp,
+    /// The addresses of its endpoints (`clusterIP: None`).
+    Endpoints,
+    /// Another name, as it is written.
+    Name(String),
 }
 
 /// One port of a service.
@@ -63,12 +77,18 @@ pub(crate) struct EndpointPort {
 impl Service {
     /// Reads the parts that matter; fails on an address that is none.
     pub(crate) fn read(key: ObjectKey, object: &k8s::Service) -> Result<Self, InvalidObject> {
-        let ips = read_ips(&key, object)?;
+        let name_leads_to = object.spec.as_ref().map_or(NameLeadsTo::ClusterIp, NameLeadsTo::read);
+        let mut ips = read_ips(&key, object)?;
+        if name_leads_to != NameLeadsTo::ClusterIp {
+            // No proxy serves any address of such a service.
+            ips.clear();
+        }
         let ports = object.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
         Ok(Self {
             namespace: key.namespace_or_default().to_owned(),
             name: key.name,
             ips,
+            name_leads_to,
             ports: ports.filter_map(ServicePort::read).collect(),
         })
     }
@@ -83,6 +103,40 @@ impl Service {
         self.ports.iter().filter(move |known| known.protocol == protocol).map(|known| known.port)
     }
 
+    /// Whether its name leads to its endpoints, with no address or port between.
+    pub(crate) fn is_headless(&self) -> bool {
+        self.name_leads_to == NameLeadsTo::Endpoints
+    }
+
+    /// The ports that may be meant where this is dialled.
+    pub(crate) fn dialled(
+        &self,
+        port: Option<u16>,
+        protocol: Protocol,
+    ) -> impl Iterator<Item = &ServicePort> {
+        let of_protocol = self.ports.iter().filter(move |known| known.protocol == protocol);
+        of_protocol.filter(move |known| port.is_none_or(|port| known.port == port))
+    }
+
+    /// Why no port of it can be meant where this is dialled; `None` where one can.
+    pub(crate) fn lacks(&self, port: Option<u16>, protocol: Protocol) -> Option<String> {
+        if self.dialled(port, protocol).next().is_some() {
+            return None;
+        }
+        let (title, asked) = (format!("service {}/{}", self.namespace, self.name), protocol.with_port(port));
+        Some(match port {
+            None if !protocol.has_ports() => format!("{asked} leads to no endpoint of {title}"),
+            None => format!("{title} has no {asked} port{}", self.only()),
+            Some(_) => format!("{title} has no port {asked}{}", self.only()),
+        })
+    }
+
+    /// `, only 80/TCP, 443/TCP`.
+    fn only(&self) -> String {
+        let ports = self.ports.iter().map(|port| port.protocol.with_port(Some(port.port)));
+        if self.ports.is_empty() { String::new() } else { format!(", only {}", listed(ports)) }
+    }
+
     /// What is dialled on node addresses.
     pub(crate) fn node_ports(&self) -> impl Iterator<Item = (u16, Protocol)> + '_ {
         self.ports.iter().filter_map(|port| Some((port.node_port?, port.protocol)))
@@ -91,6 +145,17 @@ impl Service {
     /// The port that is dialled on a node address.
     pub(crate) fn node_port(&self, port: u16, protocol: Protocol) -> Option<&ServicePort> {
         self.ports.iter().find(|known| known.node_port == Some(port) && known.protocol == protocol)
+    }
+}
+
+impl NameLeadsTo {
+    fn read(spec: &k8s::ServiceSpec) -> Self {
+        let mut ips = spec.cluster_ips.iter().flatten().chain(&spec.cluster_ip);
+        match (spec.type_.as_deref(), &spec.external_name) {
+            (Some("ExternalName"), name) => Self::Name(name.clone().unwrap_or_default()),
+            _ if ips.any(|ip| ip == "None") => Self::Endpoints,
+            _ => Self::ClusterIp,
+        }
     }
 }
 
@@ -146,6 +211,11 @@ impl Endpoints {
             let family = self.ips.iter().filter(move |ip| ip.is_ipv4() == dialled.is_ipv4());
             family.map(move |ip| (*ip, number))
         })
+    }
+
+    /// The numbers of its ports of a protocol; `None` for all ports.
+    pub(crate) fn ports_of(&self, protocol: Protocol) -> impl Iterator<Item = Option<u16>> {
+        self.ports.iter().filter(move |known| known.protocol == protocol).map(|known| known.port)
     }
 }
 

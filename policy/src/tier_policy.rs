@@ -4,6 +4,7 @@
 use crate::{
     PolicyKind,
     api::{self, v1alpha1, v1alpha2},
+    gate::{self, Gate},
     labels::Labels,
     network_policy::Direction,
     peer::{PeerMatch, Place, Subject, Surroundings},
@@ -33,8 +34,22 @@ pub(crate) struct TierPolicy {
     /// As it was written.
     pub(crate) written: Written,
     pub(crate) subject: Subject,
-    egress: Box<[TierRule]>,
-    ingress: Box<[TierRule]>,
+    egress: Section,
+    ingress: Section,
+}
+
+/// One direction of a policy.
+#[derive(Debug)]
+struct Section {
+    rules: Box<[TierRule]>,
+    gates: Box<[Gate]>,
+}
+
+impl FromIterator<TierRule> for Section {
+    fn from_iter<I: IntoIterator<Item = TierRule>>(rules: I) -> Self {
+        let rules: Box<[TierRule]> = rules.into_iter().collect();
+        Self { gates: gate::of_policy(rules.iter().map(|rule| Gate::of_matched(&rule.matched))), rules }
+    }
 }
 
 /// The spec of a cluster-wide policy.
@@ -126,6 +141,15 @@ impl TierPolicy {
 
     /// The rules of a direction; without any the policy does not affect it (C3).
     pub(crate) const fn rules(&self, direction: Direction) -> &[TierRule] {
+        &self.section(direction).rules
+    }
+
+    /// What the rules of a direction need.
+    pub(crate) const fn gates(&self, direction: Direction) -> &[Gate] {
+        &self.section(direction).gates
+    }
+
+    const fn section(&self, direction: Direction) -> &Section {
         match direction {
             Direction::Egress => &self.egress,
             Direction::Ingress => &self.ingress,

@@ -8,107 +8,18 @@ use crate::{
     Pod,
     endings::{Endings, Missing},
     evaluation::{Hit, Hits},
-    gate::{Gate, Gates, Sought},
-    network_policy::{Direction, NetworkPolicy},
+    gate::Sought,
+    network_policy::Direction,
     peer::Surroundings,
     policy_id::PolicyId,
-    rule::{Question, Rule},
+    rule::Question,
+    sides::{Isolating, NetworkSide, Selecting, TierSide},
     template::Template,
-    tier_policy::{Action, Matched, TierPolicy},
+    tier_policy::{Action, TierPolicy},
     truth::{Fact, Truth},
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// A NetworkPolicy that isolates a pod in one direction.
-#[derive(Clone, Debug)]
-pub(crate) struct Isolating {
-    pub(crate) policy: Arc<NetworkPolicy>,
-    /// The fact that this hangs on.
-    pub(crate) unless: Option<Fact>,
-}
-
-/// The NetworkPolicies that isolate a pod in one direction, by name.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct NetworkSide {
-    /// Of each rule, what it needs.
-    gates: Gates,
-    policies: SmallVec<[Isolating; 4]>,
-    /// Where each rule stands: its policy by its place in the list, and its place in the policy.
-    places: Box<[(u32, u32)]>,
-    /// All their rules, held here as well so that they are close by.
-    rules: Box<[Rule]>,
-    /// One isolates for certain.
-    isolates: bool,
-    /// One may or may not isolate.
-    doubtful: bool,
-}
-
-/// The cluster-wide policies of a tier whose subject a pod is and that speak about one direction, in
-/// the order in which they are asked.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TierSide {
-    /// Of each rule, what it needs: mostly none matches.
-    gates: Gates,
-    /// All their rules.
-    rules: Box<[Matched]>,
-    pub(crate) policies: Vec<Selecting>,
-}
-
-/// A cluster-wide policy whose subject a pod is, with rules of one direction.
-#[derive(Clone, Debug)]
-pub(crate) struct Selecting {
-    pub(crate) policy: Arc<TierPolicy>,
-    /// The fact that this hangs on.
-    pub(crate) unless: Option<Fact>,
-}
-
-impl TierSide {
-    pub(crate) fn new(policies: Vec<Selecting>, direction: Direction) -> Self {
-        let rules = policies.iter().flat_map(|selecting| selecting.policy.rules(direction));
-        let rules: Box<[Matched]> = rules.map(|rule| rule.matched().clone()).collect();
-        Self { gates: rules.iter().map(Gate::of_matched).collect(), rules, policies }
-    }
-
-    /// Whether no rule matches, for certain.
-    fn is_silent<S: Surroundings>(&self, question: &Question<'_, S>, sought: Sought) -> bool {
-        !self.gates.any_open(sought, |at| self.rules[at].matches(question) != Truth::No)
-    }
-}
-
-impl NetworkSide {
-    /// Of these policies, which are in order.
-    pub(crate) fn new(policies: SmallVec<[Isolating; 4]>, direction: Direction) -> Self {
-        let (mut places, mut rules) = (Vec::new(), Vec::new());
-        for (policy, isolating) in (0..).zip(&policies) {
-            let of_policy = isolating.policy.rules(direction);
-            places.extend((0..).zip(of_policy).map(|(rule, _)| (policy, rule)));
-            rules.extend_from_slice(of_policy);
-        }
-        Self {
-            gates: rules.iter().map(Gate::of).collect(),
-            places: places.into(),
-            rules: rules.into(),
-            isolates: policies.iter().any(|isolating| isolating.unless.is_none()),
-            doubtful: policies.iter().any(|isolating| isolating.unless.is_some()),
-            policies,
-        }
-    }
-
-    /// The policies by name.
-    pub(crate) fn policies(&self) -> &[Isolating] {
-        &self.policies
-    }
-
-    /// Asks the rules that may match: each with its policy and its place in that.
-    fn each_open<'a>(&'a self, sought: Sought, mut ask: impl FnMut(&'a Rule, &'a Isolating, u32)) {
-        self.gates.any_open(sought, |at| {
-            let (policy, rule) = self.places[at];
-            ask(&self.rules[at], &self.policies[policy as usize], rule);
-            false
-        });
-    }
-}
 
 /// Which pods NetworkPolicy keeps from the Baseline tier (T3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,7 +65,10 @@ impl<'a> SideOf<'a> {
         sought: Sought,
         endings: &mut Endings<'a>,
     ) -> bool {
-        if tier.is_silent(question, sought) {
+        let may_match = |policy: &TierPolicy, rule: u32| {
+            policy.rules(self.direction)[rule as usize].matches(question) != Truth::No
+        };
+        if !tier.any_open(sought, may_match) {
             return true;
         }
         let mut passes = false;
@@ -276,10 +190,11 @@ impl<'a> SideOf<'a> {
         endings: &mut Endings<'a>,
     ) -> Tally<'a> {
         let mut tally = Tally::default();
-        self.network.each_open(sought, |compiled, isolating, rule| {
+        self.network.each_open(sought, |isolating, rule| {
             let policy = &isolating.policy.id;
             let hit = Hit { policy, rule: Some(rule) };
-            match (compiled.matches(question), isolating.unless) {
+            let rule = &isolating.policy.rules(self.direction)[rule as usize];
+            match (rule.matches(question), isolating.unless) {
                 (Truth::No, _) => {}
                 (Truth::Yes, None) => {
                     endings.allow_also(hit, !tally.admits);

@@ -8,6 +8,7 @@
 //! text   -> keys that are no fields ───────────────────────────────────┘
 //! ```
 
+mod consequence;
 mod fields;
 mod ip_block;
 mod metadata;
@@ -22,7 +23,7 @@ mod workload;
 
 pub(crate) use path::Path;
 pub(crate) use tiered::view;
-pub(crate) use unknown::unknown_keys;
+pub(crate) use unknown::{metadata_slips, unknown_keys};
 
 use crate::{Object, ObjectKey};
 use report::Report;
@@ -73,6 +74,11 @@ pub fn validate(object: &Object) -> Vec<InvalidField> {
         | Object::Job(_) => {}
     }
     report.finish()
+}
+
+/// Whether the API takes this as the name of a port.
+pub(crate) fn is_port_name(name: &str) -> bool {
+    syntax::port_name(name).is_ok()
 }
 
 /// Writes a key as `{"kind", "namespace", "name"}`, the namespace only where there is one.

@@ -475,3 +475,86 @@ proptest! {
         survives(&text);
     }
 }
+
+#[test]
+fn a_template_is_told_once_and_its_other_documents_are_read() {
+    let told = "document 1 (line 1): it holds `{{`, so it is a template; render it first (`helm template`)";
+    let node = "\n---\n{apiVersion: v1, kind: Node, metadata: {name: n1}}\n";
+    for text in [
+        "{{- if .Values.on }}\napiVersion: v1\nkind: Pod\n{{- end }}",
+        "{{- if .Values.on }}\nkind: Pod\n---\nkind: {{ .Values.kind }}\n{{- end }}\n",
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n",
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: '{{ .Release.Name }}-web'\n",
+    ] {
+        let manifest = parse_manifest(&format!("{text}{node}"));
+        assert_eq!(errors(&manifest), [told], "{text}");
+        assert_eq!(keys(&manifest), ["Node n1"], "{text}");
+    }
+    let fine = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, annotations: {summary: '{{ $value }}'}}";
+    assert_eq!(keys(&read(fine)), ["Pod default/web"]);
+    let cut =
+        r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "annotations": {"a": "{{ x }}"}"#;
+    assert!(parse_manifest(cut).errors[0].problem.starts_with("the JSON cannot be read"));
+}
+
+#[test]
+fn a_broken_flow_mapping_is_no_json() {
+    let manifest = parse_manifest("{apiVersion: v1, kind: Pod, metadata: {name: web}");
+    assert_eq!(manifest.errors.len(), 1, "{:?}", manifest.errors);
+    assert!(manifest.errors[0].problem.starts_with("the YAML cannot be read: "), "{:?}", manifest.errors);
+}
+
+#[test]
+fn misspelt_metadata_of_what_is_no_policy_is_told() {
+    let slips = |text: &str| -> Vec<String> { read(text).slips.iter().map(ToString::to_string).collect() };
+    assert_eq!(
+        slips(
+            "{apiVersion: v1, kind: Pod, metadata: {name: w, lables: {a: b}}, status: {podIps: [{ip: 10.0.0.1}]}}"
+        ),
+        [
+            "document 1 (line 1), Pod w: metadata.lables: not a field of this object, so it is dropped; write `labels`",
+            "document 1 (line 1), Pod w: status.podIps: not a field of this object, so it is dropped; write `podIPs`",
+        ]
+    );
+    let template = "template: {metadata: {lables: {app: db}}}";
+    for (text, field) in [
+        (
+            "{apiVersion: v1, kind: Namespace, metadata: {name: n, lables: {a: b}}}".to_owned(),
+            "metadata.lables",
+        ),
+        (
+            format!("{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: d}}, spec: {{{template}}}}}"),
+            "spec.template.metadata.lables",
+        ),
+        (
+            format!(
+                "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: c}}, \
+                 spec: {{jobTemplate: {{spec: {{{template}}}}}}}}}"
+            ),
+            "spec.jobTemplate.spec.template.metadata.lables",
+        ),
+    ] {
+        let slips = slips(&text);
+        assert_eq!(slips.len(), 1, "{text}: {slips:?}");
+        assert!(slips[0].contains(&format!(": {field}: not a field")), "{slips:?}");
+    }
+    let fine = "{apiVersion: v1, kind: Pod, metadata: {name: w, labels: {lables: x}, clusterName: ''}, \
+                spec: {lables: x}, status: {podIP: 10.0.0.1, podIPs: [], hostIPs: [], phase: Running}}";
+    assert_eq!(slips(fine), Vec::<String>::new());
+}
+
+#[test]
+fn a_kind_that_is_not_read_and_has_pods_is_marked_so() {
+    let has_pods = |spec: &str| {
+        let manifest = read(&format!(
+            "{{apiVersion: argoproj.io/v1, kind: Rollout, metadata: {{name: r}}, spec: {spec}}}"
+        ));
+        manifest.ignored[0].has_pods
+    };
+    assert!(has_pods("{template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c}]}}}"));
+    assert!(has_pods("{template: {metadata: {labels: {a: b}}}}"));
+    assert!(!has_pods("{template: {metadata: {labels: {a: b}}, spec: {providerID: x}}}"));
+    assert!(!has_pods("{template: {metadata: {labels: {a: b}}, type: Opaque}}"));
+    assert!(!has_pods("{template: {spec: {containers: []}}}"));
+    assert!(!has_pods("{}"));
+}

@@ -40,9 +40,18 @@ impl FromStr for DnsAnswer {
         if name.is_empty() {
             return Err("no name stands before `=`; write NAME=IP or NAME=IP,IP".to_owned());
         }
+        check_whole(name)?;
         let ip = |text: &str| text.parse().map_err(|_not| format!("`{text}` is no address"));
         Ok(Self { name: name.to_owned(), ips: ips.split(',').map(ip).collect::<Result<_, _>>()? })
     }
+}
+
+/// An answer is about one name; patterns stand in policies.
+fn check_whole(name: &str) -> Result<(), String> {
+    if name.contains('*') {
+        return Err(format!("`{name}` is a pattern, and an answer is about one name; write it without `*`"));
+    }
+    Ok(())
 }
 
 impl DnsArgs {
@@ -67,10 +76,13 @@ fn read(path: &Path) -> anyhow::Result<Vec<DnsAnswer>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(at, line)| {
-            serde_json::from_str(line).map_err(|error| {
+            let no_answer = |problem: String| anyhow!("{file}: line {} is no DNS answer: {problem}", at + 1);
+            let answer: DnsAnswer = serde_json::from_str(line).map_err(|error| {
                 let form = r#"{"name":"api.example.com","ips":["198.51.100.7"]}"#;
-                anyhow!("{file}: line {} is no DNS answer: {error}; write such as {form}", at + 1)
-            })
+                no_answer(format!("{error}; write such as {form}"))
+            })?;
+            check_whole(&answer.name).map_err(no_answer)?;
+            Ok(answer)
         })
         .collect()
 }
@@ -84,7 +96,8 @@ mod tests {
         let answer: DnsAnswer = "api.example.com=198.51.100.7,2001:db8::1".parse().unwrap();
         assert_eq!(answer.name, "api.example.com");
         assert_eq!(answer.ips, ["198.51.100.7", "2001:db8::1"].map(|ip| ip.parse::<IpAddr>().unwrap()));
-        for text in ["", "api", "=1.1.1.1", "api=", "api=1.1.1.1,", "api=1.1.1.256"] {
+        for text in ["", "api", "=1.1.1.1", "api=", "api=1.1.1.1,", "api=1.1.1.256", "*.example.com=1.1.1.1"]
+        {
             assert!(text.parse::<DnsAnswer>().is_err(), "{text:?}");
         }
     }

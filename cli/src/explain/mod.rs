@@ -1,6 +1,7 @@
 //! `portolan explain`: what the policies say to a connection and why, or to a file of them.
 
 mod batch;
+mod concern;
 mod dns;
 mod duplicates;
 mod service;
@@ -15,10 +16,10 @@ use anyhow::{Context as _, anyhow};
 use batch::BatchForm;
 use clap::{Args, ValueEnum};
 use dns::DnsArgs;
-use portolan_policy::{BaselineReading, Cluster, Explanation, Family, Place, Query};
+use portolan_policy::{BaselineReading, Explanation, Family, Place, Query};
 use serde::Serialize;
 use service::Service;
-use state::Remarks;
+use state::{Remarks, State};
 use std::{
     fs::File,
     io::{Read, stdin},
@@ -53,7 +54,7 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Args)]
 struct Single {
     /// Who opens the connection.
-    #[arg(long, value_name = "NS/POD|IP", required_unless_present = "batch")]
+    #[arg(long, value_name = "NS/POD|IP", value_parser = Place::source, required_unless_present = "batch")]
     from: Option<Place>,
     /// Whom it is to reach.
     #[arg(long, value_name = "NS/POD|svc:NS/NAME|IP", required_unless_present = "batch")]
@@ -96,15 +97,17 @@ pub(crate) fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
     manifests::check_stdin(&paths)?;
     // A file of questions that is not there is told before the manifests are read.
     let questions = batch.map(|path| open(&path)).transpose()?;
-    let (mut cluster, remarks) = state::cluster(&manifests)?;
-    dns.tell(&mut cluster)?;
-    cluster.set_baseline_reading(baseline.into());
-    match (questions, single.query()) {
+    let mut state = State::read(&manifests)?;
+    let query = single.query();
+    let remarks = state.say_warnings(query.as_ref());
+    dns.tell(&mut state.cluster)?;
+    state.cluster.set_baseline_reading(baseline.into());
+    match (questions, query) {
         (Some(questions), _) => {
             let form = if output == Some(Form::Text) { BatchForm::Text } else { BatchForm::Jsonl };
-            batch::run(&cluster, questions, form)
+            batch::run(&state.cluster, questions, form)
         }
-        (None, Some(query)) => explain(&cluster, &query, output.unwrap_or(Form::Text), &remarks),
+        (None, Some(query)) => explain(&state, &query, output.unwrap_or(Form::Text), &remarks),
         (None, None) => Err(Failure::usage(anyhow!("give --from, --to and --port, or --batch"))),
     }
 }
@@ -134,8 +137,8 @@ struct Told<'a> {
 }
 
 /// Answers one question; that it was answered is all that the exit code says.
-fn explain(cluster: &Cluster, query: &Query, form: Form, remarks: &Remarks) -> Result<ExitCode, Failure> {
-    let explanation = query.explain(cluster).map_err(anyhow::Error::new)?;
+fn explain(state: &State, query: &Query, form: Form, remarks: &Remarks) -> Result<ExitCode, Failure> {
+    let explanation = query.explain(&state.cluster).map_err(|error| state.failed(error))?;
     let told = Told { explanation: &explanation, remarks };
     let text = match form {
         Form::Text => explanation.to_string(),

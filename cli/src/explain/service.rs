@@ -15,6 +15,9 @@ impl FromStr for Service {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (port, protocol) = match text.split_once('/') {
+            Some((protocol, port)) if is_turned_round(protocol, port) => {
+                return Err(format!("`{text}` is the wrong way round: write {port}/{protocol}"));
+            }
             Some((port, protocol)) => (Some(port), protocol),
             None if text.starts_with(|first: char| first.is_ascii_digit()) => (Some(text), "TCP"),
             None => (None, text),
@@ -30,6 +33,10 @@ impl FromStr for Service {
             port => Ok(Self { port: port.map(number).transpose()?, protocol }),
         }
     }
+}
+
+fn is_turned_round(protocol: &str, port: &str) -> bool {
+    protocol.parse::<Protocol>().is_ok_and(Protocol::has_ports) && number(port).is_ok()
 }
 
 fn number(text: &str) -> Result<u16, String> {
@@ -67,6 +74,7 @@ mod tests {
         );
         assert!(told("5432/tpc").starts_with("`tpc` is no protocol: write a number"));
         assert!(told("http").ends_with("ICMP is icmp or icmpv6 alone; names of ports are not read"));
+        assert_eq!(told("tcp/80"), "`tcp/80` is the wrong way round: write 80/tcp");
         assert_eq!(told("8/icmp"), "ICMP has no port: write ICMP alone");
         assert_eq!(told("tcp"), "TCP needs a port: write such as 80/tcp");
     }

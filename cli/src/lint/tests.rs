@@ -19,8 +19,8 @@ fn found(severity: Severity) -> Entry {
 }
 
 fn unreadable() -> Entry {
-    let (message, file) = ("document 1: bad".to_owned(), "bad.yaml".to_owned());
-    Entry::Unreadable { code: "unreadable-document", severity: Severity::Error, message, file }
+    let (message, file) = ("document 1: bad".to_owned(), Some("bad.yaml".to_owned()));
+    Entry::Text { code: "unreadable-document", severity: Severity::Error, message, file }
 }
 
 #[test]

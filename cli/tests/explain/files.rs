@@ -1,6 +1,6 @@
 //! What the files hold: where they are found, and what is said of what is wrong in them.
 
-use crate::{MANIFESTS, err, folder, out, run, run_with, shop};
+use crate::{GOOD, MANIFESTS, err, folder, out, run, run_with, shop};
 use std::{fs, process::Command};
 
 #[test]
@@ -150,4 +150,56 @@ fn names_cannot_steer_a_terminal() {
     let output = run(&shop, "--manifests . --from shop/web --to shop/db --port 5432");
     assert!(err(&output).contains("evil\u{fffd}[2J"), "{output:?}");
     assert!(!err(&output).contains('\u{1b}'), "{output:?}");
+}
+
+#[test]
+fn what_holds_no_object_is_named_and_a_kustomization_is_to_be_built() {
+    let folder = folder("no_object");
+    fs::create_dir(folder.join("overlay")).unwrap();
+    fs::write(
+        folder.join("overlay/kustomization.yaml"),
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base]\n",
+    )
+    .unwrap();
+    fs::write(folder.join("empty.yaml"), "# nothing\n").unwrap();
+    let told = |manifests: &str| {
+        let question = "--from 10.0.0.1 --to 10.0.0.2 --port 80";
+        let output = run(&folder, &format!("--manifests {manifests} {question}"));
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        err(&output).to_owned()
+    };
+    assert_eq!(
+        told("empty.yaml"),
+        "portolan: the manifests hold no object that Portolan knows (read: empty.yaml): give Pods, policies, …\n"
+    );
+    let build = "build it: `kubectl kustomize overlay | portolan explain --manifests - …`\n";
+    for manifests in ["overlay", "overlay/kustomization.yaml", "empty.yaml overlay"] {
+        assert!(told(manifests).ends_with(build), "{}", told(manifests));
+    }
+}
+
+#[test]
+fn warnings_of_other_namespaces_come_after_those_of_the_ends_and_are_counted() {
+    let shop = shop("others");
+    let odd = |namespace: &str, name: &str| {
+        format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{namespace: {namespace}, name: {name}}}, \
+             spec: {{ingress: [{{ports: [{{port: \"80\"}}]}}]}}}}\n---\n"
+        )
+    };
+    let mut policies: String = (0..7).map(|at| odd("away", &format!("o{at}"))).collect();
+    policies += &odd("shop", "ours");
+    fs::write(shop.join("odd.yaml"), policies).unwrap();
+    for ends in ["--from 10.9.9.9 --to shop/db", "--from 10.9.9.9 --to 10.0.0.2"] {
+        let output = run(&shop, &format!("--manifests . {ends} --port 80 -o json"));
+        let told: Vec<&str> = err(&output).lines().collect();
+        assert_eq!(told.len(), 7, "{output:?}");
+        assert!(told[0].contains("NetworkPolicy shop/ours: "), "{}", told[0]);
+        assert!(told[5].contains("NetworkPolicy away/o4: "), "{}", told[5]);
+        assert!(told[6].contains("warning: 2 more about policies of other namespaces"), "{}", told[6]);
+        let json: serde_json::Value = serde_json::from_str(out(&output)).unwrap();
+        assert_eq!(json["warnings"].as_array().unwrap().len(), 7);
+    }
+    let output = run_with(&shop, "--manifests . --batch -", GOOD);
+    assert_eq!(err(&output).lines().count(), 8, "a batch is about all of them: {output:?}");
 }

@@ -268,3 +268,63 @@ spec:
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(err(&output).starts_with("portolan: bad.jsonl: line 2 is no DNS answer: "), "{output:?}");
 }
+
+#[test]
+fn a_service_from_git_is_asked_at_the_port_of_its_slice() {
+    let shop = shop("from_git");
+    let service = "
+{apiVersion: v1, kind: Service, metadata: {namespace: shop, name: db}, spec: {ports: [{port: 80, targetPort: 5432}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {namespace: shop, name: db-v4, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+ports: [{port: 5432}]
+endpoints: [{addresses: [10.0.0.2]}]
+";
+    fs::write(shop.join("service.yaml"), service).unwrap();
+    let first = |port: &str| {
+        let output = run(&shop, &format!("--manifests . --from shop/web --to svc:shop/db --port {port}"));
+        [out(&output), err(&output)].concat().lines().next().unwrap().to_owned()
+    };
+    assert_eq!(first("80"), "shop/web -> service shop/db, 80/TCP: allowed");
+    assert!(first("5432").contains("service shop/db has no port 5432/TCP, only 80/TCP"), "{}", first("5432"));
+}
+
+#[test]
+fn a_workload_in_the_place_of_a_pod_is_told_to_be_one() {
+    let shop = shop("workload");
+    let workload = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: shop, name: cart}\n\
+                    spec: {template: {metadata: {labels: {app: cart}}, spec: {containers: []}}}\n";
+    fs::write(shop.join("cart.yaml"), workload).unwrap();
+    let output = run(&shop, "--manifests . --from shop/cart --to shop/db --port 80");
+    let told = "; that is the name of a Deployment: name one of its pods, and give its Pod object, with an address in \
+                status.podIPs\n";
+    assert!(err(&output).ends_with(told), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
+    let output = run(&shop, "--manifests . --from shop/crt --to shop/db --port 80");
+    assert!(!err(&output).contains("Deployment"), "{output:?}");
+}
+
+#[test]
+fn a_source_is_not_offered_to_be_a_service() {
+    let shop = shop("source");
+    for from in ["cli", "svc:shop/db", "service:shop/db"] {
+        let output = run(&shop, &format!("--manifests . --from {from} --to shop/db --port 80"));
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(!err(&output).contains("NAMESPACE/SERVICE"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_pattern_is_no_name_that_leads_somewhere() {
+    let shop = shop("pattern");
+    let question = "--manifests . --from shop/web --to 198.51.100.8 --port 443";
+    let output = run(&shop, &format!("{question} --dns *.example.com=198.51.100.7"));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(err(&output).contains("write it without `*`"), "{output:?}");
+    fs::write(shop.join("dns.jsonl"), r#"{"name":"*.example.com","ips":["198.51.100.7"]}"#).unwrap();
+    let output = run(&shop, &format!("{question} --dns-file dns.jsonl"));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(err(&output).contains("line 1 is no DNS answer: `*.example.com` is a pattern"), "{output:?}");
+}

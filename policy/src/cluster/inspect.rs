@@ -30,8 +30,8 @@ pub(crate) struct Inspection<'a> {
     pub(crate) destination: Claim<'a>,
     /// The service that was asked for, where it has endpoints and is one.
     pub(crate) service: Option<&'a Service>,
-    /// It was asked for by name and has no address of its own.
-    pub(crate) headless: bool,
+    /// It was asked for by name and has no address that is known.
+    pub(crate) by_name: bool,
     /// The connection itself or, through a service, those to its endpoints.
     pub(crate) routes: Vec<Route<'a>>,
 }
@@ -92,7 +92,7 @@ impl Cluster {
             source: self.claim(&parties.source),
             destination: self.claim(&parties.destination),
             service,
-            headless: false,
+            by_name: false,
             routes,
         }
     }
@@ -146,7 +146,7 @@ impl Cluster {
         (service_of(&ways), routes)
     }
 
-    fn routes_of<'a>(&'a self, way: &Way<'a>, parties: &Parties<'a>) -> Vec<Route<'a>> {
+    pub(super) fn routes_of<'a>(&'a self, way: &Way<'a>, parties: &Parties<'a>) -> Vec<Route<'a>> {
         let direct = || self.route(way.connection, parties, false, self.evaluate_way(way, parties));
         match &way.behind {
             Behind::Address => vec![direct()],

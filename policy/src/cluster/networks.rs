@@ -3,8 +3,8 @@
 
 use crate::{
     network_policy::{Direction, NetworkPolicy},
+    sides::{Isolating, NetworkSide},
     template::Template,
-    tiers::{Isolating, NetworkSide},
     truth::Truth,
 };
 use std::sync::Arc;

@@ -18,8 +18,8 @@ use crate::{
     marks::Marks,
     network_policy::{Direction, NetworkPolicy},
     peer::PeerPod,
+    sides::NetworkSide,
     template::Template,
-    tiers::NetworkSide,
     truth::Truth,
 };
 use std::{collections::BTreeMap, sync::Arc};

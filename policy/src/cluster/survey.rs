@@ -6,8 +6,8 @@ use crate::{
     Pod, Tier,
     labels::{LabelSet, Labels},
     network_policy::{Direction, NetworkPolicy},
+    sides::{Isolating, Selecting},
     tier_policy::TierPolicy,
-    tiers::{Isolating, Selecting},
 };
 use std::collections::BTreeMap;
 

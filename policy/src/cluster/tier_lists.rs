@@ -11,9 +11,9 @@ use crate::{
     labels::Labels,
     network_policy::Direction,
     policy_id::Tier,
+    sides::{Selecting, TierSide},
     template::Template,
     tier_policy::TierPolicy,
-    tiers::{Selecting, TierSide},
     truth::Truth,
 };
 use imbl::{HashMap, OrdMap};

@@ -30,7 +30,12 @@ impl Cluster {
         connection: &Connection,
         parties: &Parties<'a>,
     ) -> Evaluation<'a> {
-        match self.ways(connection).as_slice() {
+        self.evaluate_ways(&self.ways(connection), parties)
+    }
+
+    /// Over each of these; which one is hangs on the port.
+    pub(super) fn evaluate_ways<'a>(&'a self, ways: &[Way<'a>], parties: &Parties<'a>) -> Evaluation<'a> {
+        match ways {
             [way] => self.evaluate_way(way, parties),
             ways => {
                 let evaluations = ways.iter().map(|way| self.evaluate_way(way, parties));

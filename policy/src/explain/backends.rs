@@ -7,7 +7,7 @@ use super::{
     side::{self, Told},
 };
 use crate::{
-    Cluster, Decision, Owner, Service, SideVerdict,
+    Cluster, Connection, Decision, Owner, Service, SideDecision, SideVerdict,
     cluster::{Inspection, Route},
     network_policy::Direction,
     shown::listed,
@@ -27,10 +27,15 @@ pub(super) fn translation<'a>(
 ) -> Option<Translation> {
     let service = inspection.service?;
     let mut endpoints: Vec<Backend> = inspection.routes.iter().map(|route| backend(cluster, route)).collect();
-    let is_open = sides.map(|side| is_open(side, endpoints.len()));
-    let untold = tell(&mut endpoints, cluster, inspection, is_open, asked);
+    let [egress, ingress] = sides;
+    let wanted = [
+        wanted(egress, inspection.routes.iter().map(|route| route.evaluation.egress.to_decision())),
+        wanted(ingress, inspection.routes.iter().map(|route| route.evaluation.ingress.to_decision())),
+    ];
+    let untold = tell(&mut endpoints, cluster, inspection, wanted, asked);
     let (namespace, name) = (service.namespace.clone(), service.name.clone());
-    Some(Translation { namespace, name, endpoints, explained, untold })
+    let hint = hint(cluster, inspection, service);
+    Some(Translation { namespace, name, endpoints, explained, hint, untold })
 }
 
 fn backend(cluster: &Cluster, route: &Route<'_>) -> Backend {
@@ -47,28 +52,58 @@ fn backend(cluster: &Cluster, route: &Route<'_>) -> Backend {
     }
 }
 
-/// Whether what is told of a side as a whole leaves a denial without its reason or its mend.
-fn is_open(side: &SideExplanation, endpoints: usize) -> bool {
-    let is_unmended = side.verdict == SideVerdict::Denied && side.proposal.is_none();
-    side.verdict == SideVerdict::Undecidable || (is_unmended && endpoints > 1)
+/// The slip of asking a headless service at the port that it would have with a ClusterIP.
+fn hint(cluster: &Cluster, inspection: &Inspection<'_>, service: &Service) -> Option<String> {
+    let Connection { port, protocol, destination, .. } = inspection.connection;
+    let port = port.filter(|_| inspection.by_name && service.is_headless())?;
+    let of_slices: Option<Vec<u16>> =
+        cluster.slice_ports(service, protocol, destination).into_iter().collect();
+    let of_slices = of_slices.filter(|ports| !ports.is_empty() && !ports.contains(&port))?;
+    Some(format!("nothing translates {port}; its slice says {}", listed(of_slices.iter())))
 }
 
-/// Tells why endpoints are denied on the sides that are open; how many are left untold.
+/// Of which endpoints a side is told one by one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    None,
+    Denied,
+    All,
+}
+
+impl Wanted {
+    fn has(self, verdict: SideVerdict) -> bool {
+        self == Self::All || self == Self::Denied && verdict == SideVerdict::Denied
+    }
+}
+
+/// Where what is told of a side as a whole leaves a denial without its reason or its mend, or is
+/// allowed for one reason here and for another there.
+fn wanted(side: &SideExplanation, mut of_endpoints: impl ExactSizeIterator<Item = SideDecision>) -> Wanted {
+    match side.verdict {
+        SideVerdict::Undecidable => Wanted::Denied,
+        SideVerdict::Denied if side.proposal.is_none() && of_endpoints.len() > 1 => Wanted::Denied,
+        SideVerdict::Denied => Wanted::None,
+        _ => {
+            let first = of_endpoints.next();
+            if of_endpoints.all(|other| first.as_ref() == Some(&other)) { Wanted::None } else { Wanted::All }
+        }
+    }
+}
+
+/// Tells why endpoints have their answers on the sides where that is wanted; how many are left untold.
 fn tell<'a>(
     endpoints: &mut [Backend],
     cluster: &'a Cluster,
     inspection: &Inspection<'a>,
-    [egress, ingress]: [bool; 2],
+    wanted: [Wanted; 2],
     asked: Asked<'_>,
 ) -> usize {
     let mut untold = 0;
     let mut told: Vec<(usize, Decision)> = Vec::new();
     for (at, route) in inspection.routes.iter().enumerate() {
-        let is_denied = |is_open, verdict| is_open && verdict == SideVerdict::Denied;
-        let wanted = [
-            is_denied(egress, route.evaluation.egress.verdict),
-            is_denied(ingress, route.evaluation.ingress.verdict),
-        ];
+        let [egress, ingress] = wanted;
+        let wanted =
+            [egress.has(route.evaluation.egress.verdict), ingress.has(route.evaluation.ingress.verdict)];
         if !wanted.contains(&true) {
             continue;
         }
@@ -100,7 +135,7 @@ fn why<'a>(
         [pod] => Some(*pod),
         _ => None,
     };
-    let asked = Asked { connection: &route.connection, destination: pod, headless: None, ..asked };
+    let asked = Asked { connection: &route.connection, destination: pod, by_name: None, ..asked };
     let told = Told { at, evaluation: &route.evaluation };
     let explain = |direction| side::explain(cluster, inspection, told, direction, asked);
     Why {
@@ -113,29 +148,16 @@ fn why<'a>(
 pub(super) fn unserved(cluster: &Cluster, inspection: &Inspection<'_>) -> Option<String> {
     let (dialled, protocol) = (inspection.connection, inspection.connection.protocol);
     let Owner::Service(service) = cluster.owner(dialled.destination) else { return None };
-    let is_served = inspection.headless
+    let is_served = inspection.by_name
         || inspection.routes.iter().any(|route| route.connection.destination != dialled.destination);
     if is_served || inspection.evaluation.admits().is_none() {
         return None;
     }
-    let title = format!("service {}/{}", service.namespace, service.name);
-    let asked = protocol.with_port(dialled.port);
-    let has_port = match dialled.port {
-        None => service.ports_of(protocol).next().is_some(),
-        Some(port) => service.port(port, protocol).is_some(),
+    let served = || {
+        let asked = protocol.with_port(dialled.port);
+        format!("no ready endpoint of service {}/{} is known for {asked}", service.namespace, service.name)
     };
-    Some(match dialled.port {
-        _ if has_port => format!("no ready endpoint of {title} is known for {asked}"),
-        None if !protocol.has_ports() => format!("{asked} leads to no endpoint of {title}"),
-        None => format!("{title} has no {asked} port{}", ports_of(service)),
-        Some(_) => format!("{title} has no port {asked}{}", ports_of(service)),
-    })
-}
-
-/// `, only 80/TCP, 443/TCP`.
-fn ports_of(service: &Service) -> String {
-    let ports = service.ports.iter().map(|port| port.protocol.with_port(Some(port.port)));
-    if service.ports.is_empty() { String::new() } else { format!(", only {}", listed(ports)) }
+    Some(service.lacks(dialled.port, protocol).unwrap_or_else(served))
 }
 
 impl Translation {
@@ -144,8 +166,8 @@ impl Translation {
         self.endpoints.get(self.explained)
     }
 
-    /// The endpoints whose denial on a side is told by itself, each with those that are like it.
-    pub(super) fn denials(
+    /// The endpoints of which a side is told by itself, each with those that are like it.
+    pub(super) fn one_by_one(
         &self,
         direction: Direction,
     ) -> impl Iterator<Item = (&Backend, &SideExplanation, Vec<&Endpoint>)> {

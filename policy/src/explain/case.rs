@@ -28,7 +28,7 @@ pub(super) struct Case<'c, 'a> {
 pub(super) struct DialledService {
     /// `shop/web`.
     pub(super) name: String,
-    /// Its address that was dialled; a headless one has none.
+    /// Its address that was dialled; one that is asked for by name may have none.
     pub(super) ip: Option<IpAddr>,
     pub(super) port: Option<u16>,
     /// How many endpoints stand behind it.
@@ -51,7 +51,7 @@ impl<'c, 'a> Case<'c, 'a> {
         let dialled = inspection.connection;
         let service = inspection.service.map(|service| DialledService {
             name: format!("{}/{}", service.namespace, service.name),
-            ip: (!inspection.headless).then_some(dialled.destination),
+            ip: (!inspection.by_name).then_some(dialled.destination),
             port: dialled.port,
             endpoints: inspection.routes.len(),
         });

@@ -6,7 +6,8 @@ use std::{fmt, net::IpAddr};
 
 /// Who holds an address, of which pods claim it.
 pub(super) fn of(cluster: &Cluster, ip: IpAddr, claim: &Claim<'_>) -> Endpoint {
-    let plain = |kind, name| Endpoint { kind, name, workload: None, pods: Vec::new(), ip: Some(ip) };
+    let plain =
+        |kind, name| Endpoint { kind, name, workload: None, pods: Vec::new(), headless: false, ip: Some(ip) };
     let node = |name: &str, pods| Endpoint { pods, ..plain(EndpointKind::Node, Some(name.to_owned())) };
     let owner = cluster.owner(ip);
     if let Some(pod) = claim.host {
@@ -39,17 +40,20 @@ fn node_of<'a>(owner: &Owner<'a>) -> Option<&'a str> {
     }
 }
 
-/// A service without an address of its own.
-pub(super) fn headless(service: &Service) -> Endpoint {
+/// A service that has no address, or none that is known.
+pub(super) fn by_name(service: &Service) -> Endpoint {
     let name = Some(format!("{}/{}", service.namespace, service.name));
-    Endpoint { kind: EndpointKind::Service, name, workload: None, pods: Vec::new(), ip: None }
+    let headless = service.is_headless();
+    Endpoint { kind: EndpointKind::Service, name, workload: None, pods: Vec::new(), headless, ip: None }
 }
 
 /// `shop/web-1`, `node n1`, `198.51.100.7 (external)`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().unwrap_or_default();
-        let Some(ip) = self.ip else { return write!(f, "headless service {name}") };
+        let Some(ip) = self.ip else {
+            return write!(f, "{}service {name}", if self.headless { "headless " } else { "" });
+        };
         match (self.kind, self.pods.as_slice()) {
             (EndpointKind::Pod, _) => f.write_str(name),
             (EndpointKind::Contested, pods) => write!(f, "{ip} (claimed by {})", claimants(pods)),

@@ -66,7 +66,10 @@ pub struct Endpoint {
     /// The pod that shares the network of its node, or the pods that claim the address.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pods: Vec<String>,
-    /// The address in use; absent for a headless service.
+    /// Whether it is a service whose name leads to its endpoints, with no address between.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub headless: bool,
+    /// The address in use; absent for a headless service, and for one whose ClusterIP is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpAddr>,
 }
@@ -83,7 +86,10 @@ pub struct Translation {
     pub endpoints: Vec<Backend>,
     /// The index of the endpoint that the sides explain.
     pub explained: usize,
-    /// How many endpoints are denied for reasons that are not told, since too many others are.
+    /// What may be the mistake, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// How many endpoints have reasons that are not told, since too many others are.
     #[serde(skip_serializing_if = "is_zero")]
     pub untold: usize,
 }
@@ -107,15 +113,15 @@ pub struct Backend {
     /// The missing facts where its answer hangs on some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Why it is denied, where the sides of the explanation do not tell.
+    /// Why it has its answer, where the sides of the explanation do not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
-    /// The index of another endpoint of the same workload that is denied for the same reasons.
+    /// The index of another endpoint of the same workload that has its answer for the same reasons.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub like: Option<usize>,
 }
 
-/// Why one endpoint of a service is denied: the sides that deny.
+/// Why one endpoint of a service has its answer: the sides that differ from those of others.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Why {
     /// The side of the source.

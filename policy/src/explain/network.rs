@@ -7,7 +7,7 @@ use super::{
     selectors::{self, Bearer},
     written::{self, WrittenRule},
 };
-use crate::{Pod, Tier, labels::Labels, network_policy::NetworkPolicy, tiers::Isolating, truth::Truth};
+use crate::{Pod, Tier, labels::Labels, network_policy::NetworkPolicy, sides::Isolating, truth::Truth};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 /// Explains the tier.

@@ -82,14 +82,14 @@ pub(super) struct Asked<'q> {
     pub(super) connection: &'q Connection,
     pub(super) source: Option<&'q Pod>,
     pub(super) destination: Option<&'q Pod>,
-    /// The headless service whose endpoints are all asked.
-    pub(super) headless: Option<&'q Service>,
+    /// The service without a known address whose endpoints are all asked.
+    pub(super) by_name: Option<&'q Service>,
 }
 
 impl Asked<'_> {
     fn decide(&self, cluster: &Cluster) -> Decision {
-        match self.headless {
-            Some(service) => cluster.decide_headless(self.connection, self.source, service),
+        match self.by_name {
+            Some(service) => cluster.decide_by_name(self.connection, self.source, service),
             None => cluster.decide_between(self.connection, self.source, self.destination),
         }
     }
@@ -118,8 +118,8 @@ pub(super) fn obstacle(case: &Case<'_, '_>, side: &SideExplanation, asked: Asked
             "no ingress rule of a cluster-wide policy can name what is no pod: mend the rule that denies";
         return Some(words.to_owned());
     }
-    // For a headless service there is no address on either side.
-    let dialled = asked.headless.is_none().then(|| asked.connection.destination.to_canonical());
+    // For a service that is asked for by name there is no address on either side.
+    let dialled = asked.by_name.is_none().then(|| asked.connection.destination.to_canonical());
     let asks_all = |service: &DialledService| service.endpoints > 1 && dialled == service.ip;
     if case.service.as_ref().is_some_and(asks_all) {
         return Some("no one change admits all endpoints: each is told by itself".to_owned());

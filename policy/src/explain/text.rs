@@ -19,7 +19,7 @@ pub(super) fn answer(explanation: &Explanation) -> String {
     let verdict = match (unserved, explanation.allowed) {
         (None, _) => verdict(explanation),
         (Some(why), Some(true)) => format!("allowed by the policies, but {why}"),
-        (Some(why), _) => format!("{}, and {why}", verdict(explanation)),
+        (Some(why), _) => format!("{why}; besides, {}", verdict(explanation)),
     };
     fit(&format!("{source} -> {destination}, {}: {verdict}", protocol.with_port(*port)))
 }
@@ -61,26 +61,29 @@ impl fmt::Display for Explanation {
             service::tell(&mut page, self, service);
         }
         for direction in [Direction::Egress, Direction::Ingress] {
-            let denials = self.service.iter().flat_map(|service| service.denials(direction));
-            let denials: Vec<_> = denials.collect();
-            if denials.is_empty() {
+            let told = self.service.iter().flat_map(|service| service.one_by_one(direction));
+            let told: Vec<_> = told.collect();
+            if told.is_empty() {
                 page.blank();
                 tell_side(&mut page, self.side(direction), self.subject(direction), direction);
             }
-            for (backend, side, like) in denials {
+            for (backend, side, like) in told {
                 page.blank();
-                service::tell_denial(&mut page, self, (backend, side, &like), direction);
+                service::tell_endpoint(&mut page, self, (backend, side, &like), direction);
             }
         }
         if let Some(untold) = self.service.as_ref().map(|service| service.untold).filter(|count| *count > 0) {
             page.blank();
-            page.say(0, &format!("{untold} more endpoints are denied, for other reasons: ask about each"));
+            page.say(
+                0,
+                &format!("{untold} more endpoints have their answer for other reasons: ask about each"),
+            );
         }
         page.fmt(f)
     }
 }
 
-/// `10.0.0.1 -> 10.0.0.2 (IPv4)`, to a headless service with the addresses of all endpoints.
+/// `10.0.0.1 -> 10.0.0.2 (IPv4)`, to a service without a known address with the addresses of all endpoints.
 fn addresses(explanation: &Explanation) -> String {
     let Explanation { source, destination, service, family, .. } = explanation;
     let endpoints = service.iter().flat_map(|service| &service.endpoints);

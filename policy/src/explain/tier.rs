@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     Tier, api,
+    sides::Selecting,
     tier_policy::{Action, TierPolicy, Written},
-    tiers::Selecting,
     truth::Truth,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;

@@ -1,8 +1,12 @@
 //! Objects that cannot all be part of one cluster: the same twice, or unusable ones.
 
-use super::{Code, findings::Findings};
+use super::{
+    Code,
+    findings::{At, Findings, listed},
+    same::say_the_same,
+};
 use crate::{Cluster, Object, ObjectKey, shown::short, validate};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// The objects that count, and the cluster that they make.
 pub(super) struct Effective<'a> {
@@ -10,31 +14,57 @@ pub(super) struct Effective<'a> {
     pub(super) cluster: Cluster,
 }
 
-/// Names invalid fields, invalid objects and duplicates; of these the last one counts.
-pub(super) fn check<'a>(findings: &mut Findings, objects: &'a [Object]) -> Effective<'a> {
-    let mut last: HashMap<ObjectKey, (usize, usize)> = HashMap::new();
+/// Names the file of an object by its place, where that is known.
+pub(super) type FileOf<'f> = &'f dyn Fn(usize) -> Option<String>;
+
+/// Names invalid fields, invalid objects and duplicates; of these the last one counts, and it alone is
+/// judged.
+pub(super) fn check<'a>(findings: &mut Findings, objects: &'a [Object], file: FileOf<'_>) -> Effective<'a> {
+    let mut places: BTreeMap<ObjectKey, Vec<usize>> = BTreeMap::new();
     for (at, object) in objects.iter().enumerate() {
-        let (latest, count) = last.entry(object.key()).or_default();
-        (*latest, *count) = (at, *count + 1);
-        invalid_fields(findings, object);
+        places.entry(object.key()).or_default().push(at);
     }
-    let mut counting: Vec<usize> = Vec::with_capacity(last.len());
-    for (key, (latest, count)) in last {
-        counting.push(latest);
-        if count > 1 {
-            let message = format!("there are {count} objects of this name; the last one counts");
+    let mut counting: Vec<usize> = Vec::with_capacity(places.len());
+    for (key, places) in places {
+        let Some((latest, replaced)) = places.split_last() else { continue };
+        counting.push(*latest);
+        if replaced.iter().any(|at| !say_the_same(&objects[*at], &objects[*latest])) {
+            let message = told(&places, file);
             findings.add(Code::DuplicateObject, key, message, "keep one, or rename the others");
         }
     }
     counting.sort_unstable();
     let objects: Vec<_> = counting.into_iter().map(|at| &objects[at]).collect();
+    for object in &objects {
+        invalid_fields(findings, object);
+    }
     let cluster = build(findings, &objects);
     Effective { objects, cluster }
 }
 
+/// Where the objects of one name are, and which of them counts.
+fn told(places: &[usize], file: FileOf<'_>) -> String {
+    let files: Option<Vec<String>> = places.iter().map(|place| file(*place)).collect();
+    let mut files = files.unwrap_or_default();
+    files.dedup();
+    let rest = match places.len() - 1 {
+        1 => "the other one is not judged".to_owned(),
+        rest => format!("the other {rest} are not judged"),
+    };
+    let count = places.len();
+    match files.as_slice() {
+        [] => format!("there are {count} objects of this name; the last one counts, and {rest}"),
+        [file] => format!("is {count} times in {file}; the last one counts, and {rest}"),
+        [.., last] => {
+            let last = last.clone();
+            format!("is in {}; the one in {last} counts, and {rest}", listed("and", files.into_iter()))
+        }
+    }
+}
+
 fn invalid_fields(findings: &mut Findings, object: &Object) {
     for field in validate(object) {
-        let at = super::findings::At::from(field.object).field(field.field);
+        let at = At::from(field.object).field(field.field);
         let message = format!("{} (as it is, {})", field.problem, field.effect);
         findings.add(Code::InvalidField, at, message, field.mend);
     }

@@ -2,13 +2,17 @@
 
 use super::{Code, Finding, Severity};
 use crate::{ObjectKey, ObjectKind, PolicyId, PolicyKind};
+use std::collections::HashSet;
 
 /// The findings so far.
 #[derive(Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub(super) struct Findings {
+    found: Vec<Finding>,
+    silenced: HashSet<(Code, At)>,
+}
 
 /// What a finding is about: an object, and perhaps a field of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct At {
     pub(super) object: ObjectKey,
     pub(super) field: Option<String>,
@@ -64,14 +68,25 @@ impl Findings {
     ) {
         let At { object, field } = at.into();
         let (message, mend) = (message.into(), mend.into());
-        self.0.push(Finding { code, severity, object, field, message, mend });
+        self.found.push(Finding { code, severity, object, field, message, mend });
+    }
+
+    /// Keeps a finding back, now or later, because another one says better what is the matter.
+    pub(super) fn silence(&mut self, code: Code, at: At) {
+        self.silenced.insert((code, at));
     }
 
     /// In order, each once.
-    pub(super) fn finish(mut self) -> Vec<Finding> {
-        self.0.sort_by(|one, other| order(one).cmp(&order(other)));
-        self.0.dedup();
-        self.0
+    pub(super) fn finish(self) -> Vec<Finding> {
+        let Self { mut found, silenced } = self;
+        if !silenced.is_empty() {
+            found.retain(|Finding { code, object, field, .. }| {
+                !silenced.contains(&(*code, At { object: object.clone(), field: field.clone() }))
+            });
+        }
+        found.sort_by(|one, other| order(one).cmp(&order(other)));
+        found.dedup();
+        found
     }
 }
 

@@ -13,8 +13,8 @@ use crate::{
     peer::PeerMatch,
     port::{Dialled, PortMatch},
     rule::{Peers, Rule},
+    sides::{Isolating, Selecting},
     tier_policy::Action,
-    tiers::{Isolating, Selecting},
     truth::Truth,
 };
 use std::collections::{BTreeMap, BTreeSet};

@@ -76,11 +76,11 @@ fn check_rule(
 ) {
     let search = Search { population, policy };
     let peers: Vec<_> = peers(rule).collect();
-    let unmatched: Vec<_> =
-        peers.iter().enumerate().filter_map(|(at, peer)| Some((at, search.nobody(*peer)?))).collect();
     for pair in peers.windows(2).enumerate() {
         check_pair(findings, search, rule, pair);
     }
+    let unmatched: Vec<_> =
+        peers.iter().enumerate().filter_map(|(at, peer)| Some((at, search.nobody(*peer)?))).collect();
     if unmatched.len() == peers.len() && peers.len() > 1 {
         let mut whys: Vec<_> = unmatched.iter().take(NAMED).map(|(_, nobody)| nobody.why.clone()).collect();
         whys.extend(unmatched.len().checked_sub(NAMED + 1).map(|more| format!("and {} more", more + 1)));
@@ -114,12 +114,12 @@ fn check_pair(
     (first, pair): (usize, &[WrittenPeer<'_>]),
 ) {
     let [one, other] = pair else { return };
-    let ((Some(namespaces), None, None, Some(pods)) | (None, Some(pods), Some(namespaces), None)) =
-        forms(*one, *other)
-    else {
-        return;
+    let (namespaces, pods, at_pods) = match forms(*one, *other) {
+        (Some(namespaces), None, None, Some(pods)) => (namespaces, pods, first + 1),
+        (None, Some(pods), Some(namespaces), None) => (namespaces, pods, first),
+        _ => return,
     };
-    if is_empty(namespaces) || is_empty(pods) || !search.is_certainly_nobody(pods) {
+    if is_empty(pods) || !search.is_certainly_nobody(pods) {
         return;
     }
     let both = PeerMatch::PodsOf { namespaces: Selector::compile(namespaces), pods: Selector::compile(pods) };
@@ -137,6 +137,10 @@ fn check_pair(
         class.example().unwrap_or_default()
     );
     findings.add(Code::SelectorsAreOred, at, message, "write both into one entry if both must hold");
+    // To take the pod selector out would make the slip permanent.
+    let at_pods = At::from(&search.policy.id).field(rule.peer_field(at_pods));
+    findings.silence(Code::PeerMatchesNobody, at_pods.clone());
+    findings.silence(Code::RedundantPeer, at_pods);
 }
 
 fn is_empty(selector: &LabelSelector) -> bool {

@@ -13,6 +13,7 @@ use crate::{
     peer::PeerMatch,
     port::{read_number, read_protocol},
     shown::short,
+    validate::is_port_name,
 };
 use k8s_openapi::{
     api::{core::v1::ContainerPort, networking::v1::NetworkPolicyPort},
@@ -90,6 +91,10 @@ fn check_name(
     port: &NetworkPolicyPort,
 ) {
     let Some(IntOrString::String(name)) = &port.port else { return };
+    // Named as an invalid field; one finding is enough.
+    if !is_port_name(name) {
+        return;
+    }
     let Some(protocol) = read_protocol(port.protocol.as_deref()) else { return };
     let ports = destinations.iter().flat_map(|class| ports(class));
     let found: Vec<_> = ports.filter(|port| port.name.as_deref() == Some(name)).collect();

@@ -14,8 +14,15 @@ pub(super) fn values(document: &Document<'_>) -> Vec<Result<Value, String>> {
     // A flow mapping looks like JSON until it is read.
     match broken.then(|| yaml(document)) {
         Some(Ok(value)) => vec![Ok(value)],
+        Some(Err(problem)) if !is_json(document.text) => vec![Err(problem)],
         _ => values,
     }
+}
+
+/// Whether a broken text was meant as JSON: its first key is in quotes.
+pub(super) fn is_json(text: &str) -> bool {
+    let inside = text.trim_start().strip_prefix('{');
+    inside.is_some_and(|inside| inside.trim_start().starts_with(['"', '}']))
 }
 
 fn yaml(document: &Document<'_>) -> Result<Value, String> {

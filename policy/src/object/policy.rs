@@ -20,6 +20,8 @@ pub(crate) struct UnknownKey {
     pub(crate) field: String,
     /// What was perhaps meant.
     pub(crate) mend: String,
+    /// What the object says without it, where that is not what was meant.
+    pub(crate) consequence: Option<&'static str>,
 }
 
 impl<T> Policy<T> {

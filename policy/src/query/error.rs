@@ -40,6 +40,17 @@ pub enum QueryError {
     /// No pod, no service and no address.
     #[error("`{0}` is no pod, service or address; write NAMESPACE/POD, svc:NAMESPACE/SERVICE or an address")]
     Place(String),
+    /// No pod and no address, in the place of a source.
+    #[error("`{0}` is no pod or address; write NAMESPACE/POD or an address")]
+    SourcePlace(String),
+    /// What is nearly an end.
+    #[error("`{text}` is no pod, service or address; {mend}")]
+    Slip {
+        /// What was written.
+        text: String,
+        /// What to write.
+        mend: String,
+    },
     /// No pod's name.
     #[error("`{0}` is no pod's name; write NAMESPACE/POD")]
     PodName(String),
@@ -69,6 +80,12 @@ pub enum QueryError {
         /// The pod, or the namespace, that comes nearest.
         near: Option<String>,
     },
+    /// No pod of that name, but a service.
+    #[error(
+        "pod {0} is not known, but a service of that name is: ask for svc:{0}, in a line of JSON for \
+         {{\"service\":\"{0}\"}}"
+    )]
+    PodIsService(String),
     /// No service of that name.
     #[error("{service} is not known; {}", mend_service(.near.as_deref()))]
     UnknownService {
@@ -77,12 +94,39 @@ pub enum QueryError {
         /// The service that comes nearest.
         near: Option<String>,
     },
-    /// The service is headless and without endpoints, or a name for something outside.
+    /// The service is headless and without endpoints.
     #[error(
         "{0} has no address of its own, and no ready endpoint of it is known; add its EndpointSlice, or ask about one \
          of its pods"
     )]
     NoServiceAddress(String),
+    /// The service is another name for something.
+    #[error(
+        "{service} is another name for {name} and has no endpoints; ask for the address that {name} leads to"
+    )]
+    ExternalName {
+        /// The service.
+        service: String,
+        /// Its `externalName`.
+        name: String,
+    },
+    /// The service has no address that is known, and not the port that was asked for.
+    #[error("{problem}; ask for a port that it has, or about one of its pods")]
+    NoServicePort {
+        /// What it lacks, in words.
+        problem: String,
+    },
+    /// The service has no address that is known, and no endpoints for the port.
+    #[error(
+        "{service} has a ClusterIP that is not known, and no ready endpoint of it is known for {asked}; add its \
+         EndpointSlice and spec.clusterIP, or ask about one of its pods"
+    )]
+    NoClusterIp {
+        /// The service.
+        service: String,
+        /// Port and protocol.
+        asked: String,
+    },
     /// The pod's phase is Succeeded or Failed (M6).
     #[error("pod {0} has finished and holds no address any more; ask about a pod that runs")]
     FinishedPod(String),
@@ -126,6 +170,15 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// The pod that is not known, where that is what is wrong.
+    pub fn unknown_pod(&self) -> Option<&str> {
+        match self {
+            Self::UnknownPod { pod, .. } => Some(pod),
+            Self::At { error, .. } | Self::AtLine { error, .. } => error.unknown_pod(),
+            _ => None,
+        }
+    }
+
     /// The same, said of `from` or `to`.
     pub(super) fn at(self, end: &'static str) -> Self {
         Self::At { end, error: Box::new(self) }

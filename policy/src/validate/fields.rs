@@ -7,7 +7,8 @@ use crate::ObjectKind;
 /// An object of the API: its fields and what each holds.
 pub(crate) struct Type {
     fields: &'static [(&'static str, Holds)],
-    /// Its type keeps the keys that it does not know, and the check of that type names them.
+    /// Other keys are none of its business: its type keeps them, and the check of that type names
+    /// them, or nothing but these fields is looked through.
     pub(super) keeps_unknown: bool,
 }
 
@@ -79,7 +80,12 @@ types! {
         generateName: Anything, uid: Anything, resourceVersion: Anything, generation: Anything,
         creationTimestamp: Anything, deletionTimestamp: Anything, deletionGracePeriodSeconds: Anything,
         finalizers: Anything, ownerReferences: Anything, managedFields: Anything, selfLink: Anything,
+        // Written by API servers of old.
+        clusterName: Anything,
     }
+    /// An object of which only the metadata is looked through, and that of the pods that it makes.
+    pub(super) PLAIN keeping_unknown { metadata: One(&METADATA), spec: One(&PLAIN_SPEC) }
+    PLAIN_SPEC keeping_unknown { template: One(&PLAIN), jobTemplate: One(&PLAIN) }
     REQUIREMENT new { key: Anything, operator: Anything, values: Anything }
 
     NETWORK_POLICY new {

@@ -4,7 +4,7 @@ use super::{InvalidField, Path};
 use crate::{ObjectKey, object::UnknownKey};
 
 /// The effect of a key that is no field.
-const DROPPED: &str = "it is dropped, as an API server drops it, and the rest holds without it";
+const DROPPED: &str = "it is dropped, as an API server drops it, and";
 
 /// What is invalid in one object so far.
 pub(super) struct Report<'a> {
@@ -41,7 +41,10 @@ impl<'a> Report<'a> {
             field: key.field.clone(),
             problem: "not a field of this object".to_owned(),
             mend: key.mend.clone(),
-            effect: DROPPED.to_owned(),
+            effect: match key.consequence {
+                Some(consequence) => format!("{DROPPED} so {consequence}"),
+                None => format!("{DROPPED} the rest holds without it"),
+            },
         }));
     }
 

@@ -91,7 +91,7 @@ fn subject(report: &mut Report<'_>, at: &Path<'_>, subject: &Subject) {
         (true, true) => report.invalid(at, "namespaces and pods in one subject", mend, effect),
         _ => {}
     }
-    for UnknownKey { field, mend: meant } in peer::unknown_in_subject(subject) {
+    for UnknownKey { field, mend: meant, .. } in peer::unknown_in_subject(subject) {
         let mend =
             if meant.is_empty() { "write namespaces or pods as the API has them".to_owned() } else { meant };
         report.invalid(at, format!("no field of the API: {}", quote(&field)), mend, effect);

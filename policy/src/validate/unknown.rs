@@ -6,7 +6,7 @@
 //! ```
 
 use super::{
-    Path,
+    Path, consequence,
     fields::{self, Holds, Type},
 };
 use crate::{ObjectKind, nearest::nearest, object::UnknownKey};
@@ -32,6 +32,47 @@ pub(crate) fn unknown_keys(kind: ObjectKind, policy: &Value) -> Vec<UnknownKey> 
     keys
 }
 
+/// Kinds that are no policies and have metadata that decisions ask for, or templates of pods.
+const PLAIN_KINDS: [&str; 11] = [
+    "Namespace",
+    "Node",
+    "Pod",
+    "Service",
+    "EndpointSlice",
+    "ReplicaSet",
+    "Job",
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "CronJob",
+];
+
+/// The same for objects that are no policies, of which only the metadata, that of their pod templates
+/// and the addresses of a pod are looked through.
+pub(crate) fn metadata_slips(object: &Map<String, Value>) -> Vec<UnknownKey> {
+    let mut keys = Vec::new();
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    if PLAIN_KINDS.contains(&kind) {
+        Level { around: None, of: &fields::PLAIN, at: None }.look_through(object, &mut keys);
+    }
+    if let ("Pod", Some(Value::Object(status))) = (kind, object.get("status")) {
+        keys.extend(status.keys().filter_map(|key| address_slip(key)));
+    }
+    keys
+}
+
+/// `podIps` for `podIPs`; other keys of a status are the API server's own.
+fn address_slip(key: &str) -> Option<UnknownKey> {
+    let is_slip = !matches!(key, "podIP" | "podIPs")
+        && key.len() <= 64
+        && strsim::osa_distance(&key.to_lowercase(), "podips") <= 1;
+    is_slip.then(|| UnknownKey {
+        field: Path::root("status").field(key).to_string(),
+        mend: "write `podIPs`".to_owned(),
+        consequence: None,
+    })
+}
+
 impl Level<'_> {
     fn look_through(&self, object: &Map<String, Value>, keys: &mut Vec<UnknownKey>) {
         for (key, value) in object {
@@ -45,7 +86,11 @@ impl Level<'_> {
                     }
                 }
                 None if self.of.keeps_unknown => {}
-                None => keys.push(UnknownKey { field: at.to_string(), mend: self.mend(key) }),
+                None => keys.push(UnknownKey {
+                    field: at.to_string(),
+                    mend: self.mend(key),
+                    consequence: consequence::without(self.of, object, wanted(self.of, key)),
+                }),
             }
         }
     }
@@ -75,10 +120,10 @@ impl Level<'_> {
 
 /// What was meant with a key, as far as the object that it stands in can tell.
 pub(super) fn meant(of: &Type, key: &str) -> Option<String> {
-    if let Some(field) = nearest(key, of.names().map(|name| (name, name))) {
+    if let Some(field) = nearest_field(of, key) {
         return Some(format!("write `{field}`"));
     }
-    if let Some((_, field)) = ELSEWHERE.iter().find(|(word, field)| *word == key && of.get(field).is_some()) {
+    if let Some(field) = elsewhere(of, key) {
         return Some(format!("write `{field}`, in the form of this version"));
     }
     let holders = of.holders_of(key);
@@ -86,4 +131,19 @@ pub(super) fn meant(of: &Type, key: &str) -> Option<String> {
         return Some(format!("it is a field of what `{}` holds; move it there", holders.join("` or `")));
     }
     of.is_selector().then(|| "write labels under `matchLabels`".to_owned())
+}
+
+/// The field that a key stands for, or the key itself.
+fn wanted<'a>(of: &Type, key: &'a str) -> &'a str {
+    let labels = || of.is_selector().then_some("matchLabels");
+    nearest_field(of, key).or_else(|| elsewhere(of, key)).or_else(labels).unwrap_or(key)
+}
+
+fn nearest_field(of: &Type, key: &str) -> Option<&'static str> {
+    nearest(key, of.names().map(|name| (name, name)))
+}
+
+fn elsewhere(of: &Type, key: &str) -> Option<&'static str> {
+    let mut known = ELSEWHERE.iter().filter(|(word, field)| *word == key && of.get(field).is_some());
+    known.next().map(|(_, field)| *field)
 }

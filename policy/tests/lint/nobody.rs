@@ -155,3 +155,25 @@ fn two_entries_of_which_one_finds_nobody_alone() {
     let fine = json!([{"namespaceSelector": select("team=ops")}, {"podSelector": select("app=front-end")}]);
     from(fine).has_no("selectors-are-ored");
 }
+
+#[test]
+fn an_empty_namespace_selector_beside_a_pod_selector_lets_everybody_in() {
+    let said = "NetworkPolicy shop/p: spec.ingress[0].from[0]: either of two selectors is enough: all pods of the \
+                namespaces match, not only those like ops/prometheus";
+    let (all, one) = (json!({"namespaceSelector": {}}), json!({"podSelector": select("app=prometheus")}));
+    for peers in [json!([all, one]), json!([one, all])] {
+        let world = from(peers).has("selectors-are-ored", said);
+        world.has_no("peer-matches-nobody").has_no("redundant-peer");
+    }
+    // Where the pod selector finds somebody of its own, it says nothing of other namespaces.
+    let fine = from(json!([all, {"podSelector": select("app=front-end")}]));
+    fine.has_no("selectors-are-ored").has("redundant-peer", "NetworkPolicy shop/p: spec.ingress[0].from[1]");
+}
+
+#[test]
+fn other_peers_of_nobody_are_still_named_beside_a_pair() {
+    let peers = json!([{"namespaceSelector": select("team=ops")}, {"podSelector": select("app=prometheus")},
+        {"podSelector": select("app=gone")}]);
+    let world = from(peers).has("selectors-are-ored", "NetworkPolicy shop/p: spec.ingress[0].from[0]");
+    world.has("peer-matches-nobody", "NetworkPolicy shop/p: spec.ingress[0].from[2]");
+}

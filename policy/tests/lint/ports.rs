@@ -73,3 +73,15 @@ fn a_number_that_only_udp_containers_have() {
     ingress("", json!({"port": 53})).has_no("protocol-forgotten");
     ingress("app=web", json!({"port": 53})).has_no("protocol-forgotten");
 }
+
+#[test]
+fn what_is_no_name_of_a_port_is_told_once() {
+    for port in ["80", "HTTP_PORT", ""] {
+        let world = world().pod("shop/web", "app=web");
+        let world =
+            world.policy("shop/p", json!({"podSelector": {}, "ingress": [{"ports": [{"port": port}]}]}));
+        world
+            .has("invalid-field", "NetworkPolicy shop/p: spec.ingress[0].ports[0].port: ")
+            .has_no("unknown-port-name");
+    }
+}

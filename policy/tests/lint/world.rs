@@ -94,7 +94,7 @@ impl World {
 
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let Manifest { objects, workloads, .. } = self.manifest();
-        lint_with(&objects, &workloads)
+        lint_with(&objects, &workloads, &|_| None)
     }
 
     /// The findings of a code, as text without code and severity.

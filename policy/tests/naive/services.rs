@@ -108,12 +108,21 @@ fn speaks(word: Option<&str>, protocol: Protocol) -> bool {
     protocol.has_ports() && word.unwrap_or("TCP") == protocol.as_str()
 }
 
+/// No proxy serves a headless service or a mere name at any address.
 fn has_ip(service: &Service, ip: IpAddr) -> bool {
     ips(service).contains(&Some(ip))
 }
 
 /// The addresses of a service; `None` for a word that is none.
 fn ips(service: &Service) -> Vec<Option<IpAddr>> {
+    let spec = service.spec.iter();
+    if spec.clone().any(|spec| spec.type_.as_deref() == Some("ExternalName"))
+        || spec
+            .flat_map(|spec| spec.cluster_ips.iter().flatten().chain(&spec.cluster_ip))
+            .any(|ip| ip == "None")
+    {
+        return Vec::new();
+    }
     let mut texts: Vec<&str> = Vec::new();
     if let Some(spec) = &service.spec {
         texts.extend(spec.cluster_ip.as_deref());

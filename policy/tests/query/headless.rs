@@ -220,3 +220,23 @@ fn a_headless_service_of_one_endpoint_is_that_pod() {
         assert!(of_service.to_string().contains("policies see its endpoint shop/db-0, 5432/TCP"));
     }
 }
+
+#[test]
+fn the_port_of_a_headless_service_is_translated_by_nobody_and_that_is_said() {
+    let hint = |question: &str| ask(&[], question).unwrap().service.unwrap().hint;
+    let told = "nothing translates 80; its slice says 5432";
+    assert_eq!(hint("shop/web -> svc:shop/db on 80/TCP").as_deref(), Some(told));
+    assert!(self::told(&[], "shop/web -> svc:shop/db on 80/TCP").contains(&format!("\nhint: {told}\n")));
+    for question in ["on 5432/TCP", "on TCP", "on 80/UDP", "on ICMP"] {
+        assert_eq!(hint(&format!("shop/web -> svc:shop/db {question}")), None, "{question}");
+    }
+}
+
+#[test]
+fn endpoints_that_are_allowed_for_different_reasons_are_told_one_by_one() {
+    let text = told(&[ingress("replica", 5432)], "shop/web -> svc:shop/db on 5432/TCP");
+    assert!(text.contains("\ningress of shop/db-0: allowed, no policy isolates it\n"), "{text}");
+    assert!(text.contains("\ningress of shop/db-1: admitted\n"), "{text}");
+    assert!(text.contains("\n  NetworkPolicy shop/replica "), "{text}");
+    assert!(!text.contains("in any case"), "{text}");
+}

@@ -30,7 +30,7 @@ fn what_is_wrong_with_a_field_is_named_with_its_mend() {
         ),
         (
             r#""to":{"ip":"10.0.0.0/8"}"#,
-            "to: `10.0.0.0/8` is no address; write one such as 10.0.0.1 or fd00::1",
+            "to: `10.0.0.0/8` is no pod, service or address; that is a block: write one address of it, such as 10.0.0.0",
         ),
         (r#""to":{"ip":""}"#, "to: `` is no address; write one such as 10.0.0.1 or fd00::1"),
         (r#""to":{"pod":"db-0"}"#, "to: `db-0` is no pod's name; write NAMESPACE/POD"),

@@ -131,6 +131,57 @@ fn a_service_is_its_address_of_the_family() {
 }
 
 #[test]
+fn a_service_in_the_place_of_a_pod_is_pointed_to() {
+    let told =
+        |to: &str| error(&format!(r#"{{"from":{{"pod":"dev/curl"}},"to":{{"pod":"{to}"}},"port":80}}"#));
+    assert_eq!(
+        told("shop/db"),
+        r#"to: pod shop/db is not known, but a service of that name is: ask for svc:shop/db, in a line of JSON for {"service":"shop/db"}"#
+    );
+    // No service opens a connection.
+    let from = error(r#"{"from":{"pod":"shop/db"},"to":{"pod":"dev/curl"},"port":80}"#);
+    assert!(from.starts_with("from: pod shop/db is not known; ") && !from.contains("svc:"), "{from}");
+}
+
+#[test]
+fn what_is_nearly_an_end_is_told_how_to_write_it() {
+    for (text, mend) in [
+        ("service:data/db", "write svc:data/db"),
+        ("SVC:data/db", "write svc:data/db"),
+        ("db.data.svc.cluster.local", "write svc:data/db"),
+        ("db.data.svc", "write svc:data/db"),
+        ("[fd00::3]", "leave the brackets out: fd00::3"),
+        ("[fd00::3]:5432", "leave the brackets and the port out: fd00::3"),
+        ("10.0.0.3:5432", "leave the port out: 10.0.0.3"),
+        ("10.0.0.0/8", "that is a block: write one address of it, such as 10.0.0.0"),
+        ("fd00::/8", "that is a block: write one address of it, such as fd00::"),
+    ] {
+        let told = text.parse::<Place>().unwrap_err().to_string();
+        assert_eq!(told, format!("`{text}` is no pod, service or address; {mend}"));
+    }
+    let told = "svc:db.data.svc.cluster.local".parse::<Place>().unwrap_err().to_string();
+    assert!(told.ends_with("; write svc:data/db"), "{told}");
+    let told = error(r#"{"from":{"ip":"10.0.0.3:5432"},"to":{"pod":"dev/curl"},"port":80}"#);
+    assert!(told.ends_with("; leave the port out: 10.0.0.3"), "{told}");
+    // A pod may be named like this.
+    assert!("data/db.data.svc".parse::<Place>().is_ok());
+}
+
+#[test]
+fn a_source_is_no_service() {
+    let told = |text| Place::source(text).unwrap_err().to_string();
+    assert_eq!(told("cli"), "`cli` is no pod or address; write NAMESPACE/POD or an address");
+    for text in ["service:data/db", "db.data.svc.cluster.local"] {
+        assert_eq!(
+            told(text),
+            format!("{text} opens no connection; name the pod, or the address, that does")
+        );
+    }
+    assert!(told("10.0.0.3:5432").ends_with("; leave the port out: 10.0.0.3"));
+    assert_eq!(Place::source("shop/web").unwrap().to_string(), "shop/web");
+}
+
+#[test]
 fn a_service_asked_by_name_is_answered_for_its_endpoints() {
     let reply = crate::ask(r#"{"from":{"pod":"dev/curl"},"to":{"service":"shop/db"},"port":80}"#);
     assert!(

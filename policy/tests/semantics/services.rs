@@ -2,8 +2,8 @@
 
 use crate::world::{World, labelled, object, pod, world};
 use k8s_openapi::api::core::v1::Service;
-use portolan_policy::Protocol;
-use serde_json::json;
+use portolan_policy::{Cluster, Protocol};
+use serde_json::{Value, json};
 
 const DIAL: &str = "dev/curl -> 10.96.0.1 on 80/tcp";
 
@@ -162,6 +162,17 @@ fn a_deleted_service_leads_nowhere() {
 fn a_headless_service_has_no_address() {
     let world = world().service("shop/db", json!({"clusterIP": "None", "ports": [{"port": 5432}]}));
     assert_eq!(world.cluster.service_at("0.0.0.0".parse().unwrap(), 5432, Protocol::Tcp), None);
+}
+
+#[test]
+fn no_proxy_serves_an_external_address_of_a_service_without_a_cluster_ip() {
+    let external = |spec: Value| world().service("shop/db", spec).cluster;
+    let at =
+        |cluster: Cluster| cluster.service_at("192.0.2.7".parse().unwrap(), 5432, Protocol::Tcp).is_some();
+    let ports = json!([{"port": 5432}]);
+    assert!(at(external(json!({"clusterIP": "10.96.0.7", "externalIPs": ["192.0.2.7"], "ports": ports}))));
+    assert!(!at(external(json!({"clusterIP": "None", "externalIPs": ["192.0.2.7"], "ports": ports}))));
+    assert!(!at(external(json!({"type": "ExternalName", "externalIPs": ["192.0.2.7"], "ports": ports}))));
 }
 
 #[test]

@@ -306,3 +306,59 @@ fn a_huge_key_is_cut() {
     assert_eq!(found.len(), 2);
     assert!(found.iter().all(|problem| problem.len() < 400), "{found:?}");
 }
+
+#[test]
+fn what_a_policy_says_without_a_key_is_told_where_that_is_not_what_was_meant() {
+    let ingress = |rule: Value| json!({"podSelector": {"matchLabels": {"a": "b"}}, "ingress": [rule]});
+    let peer = |peer: Value| ingress(json!({"from": [peer]}));
+    let selector = |selector: Value| json!({"podSelector": selector});
+    let rest = "the rest holds without it";
+    for (of, spec, consequence) in [
+        (POLICY, ingress(json!({"form": []})), "so the rule admits anybody"),
+        (POLICY, ingress(json!({"from": [], "form": []})), "so the rule admits anybody"),
+        (POLICY, ingress(json!({"to": [{}]})), "so the rule admits anybody"),
+        (POLICY, ingress(json!({"from": [{"podSelector": {}}], "form": []})), rest),
+        (POLICY, json!({"egress": [{"too": []}]}), "so the rule admits anybody"),
+        (POLICY, ingress(json!({"port": [{"port": 80}]})), "so the rule is for every port"),
+        (POLICY, ingress(json!({"ports": [{"prot": 80}]})), "so the entry is for every port"),
+        (POLICY, json!({"podselector": {}}), "so the policy selects every pod of the namespace"),
+        (POLICY, json!({"egres": []}), "so the policy does not isolate egress"),
+        (POLICY, json!({"policyTypes": ["Egress"], "egres": []}), rest),
+        (POLICY, json!({"ingres": []}), rest),
+        (
+            POLICY,
+            peer(json!({"namespaceSelector": {}, "podselector": {}})),
+            "so the peer matches every pod of the namespaces",
+        ),
+        (POLICY, peer(json!({"podSelector": {}, "namespaceselector": {}})), rest),
+        (POLICY, peer(json!({"ipBlock": {"cidr": "10.0.0.0/8", "exept": []}})), "so no address is excepted"),
+        (POLICY, selector(json!({"matchLabel": {"a": "b"}})), "so the selector matches everything"),
+        (POLICY, selector(json!({"app": "web"})), "so the selector matches everything"),
+        (
+            POLICY,
+            selector(json!({"matchLabels": {"a": "b"}, "matchExpression": []})),
+            "so the selector matches more than was meant",
+        ),
+        (CLUSTER, rule(&json!({"ports": []})), "so the rule is for every port"),
+        (CLUSTER, rule(&json!({"from": [], "form": []})), "so the rule matches nobody"),
+    ] {
+        let problems = problems(&object(of.0, of.1, "default", &spec));
+        let end = format!("(as it is, it is dropped, as an API server drops it, and {consequence})");
+        assert!(
+            problems.iter().any(|problem| problem.ends_with(&end)),
+            "{spec}: {consequence}: {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_policy_without_its_spec_selects_everybody() {
+    let told = |api_version: &str, kind: &str| {
+        let text = format!("{{apiVersion: {api_version}, kind: {kind}, metadata: {{name: p}}, specs: {{}}}}");
+        let manifest = parse_manifest(&text);
+        problems(&manifest.objects[0]).into_iter().find(|problem| problem.contains("specs: ")).unwrap()
+    };
+    let everybody = "so the policy selects every pod of the namespace)";
+    assert!(told(POLICY.0, POLICY.1).ends_with(everybody), "{}", told(POLICY.0, POLICY.1));
+    assert!(!told(CLUSTER.0, CLUSTER.1).ends_with(everybody));
+}

@@ -59,6 +59,7 @@ pub(super) fn tell(page: &mut Page, explanation: &Explanation, service: &Transla
     let title = title(explanation, service);
     let answers = answers(service);
     let is_each_told = service.endpoints.iter().any(|backend| backend.why.is_some());
+    let hint = service.hint.iter().map(|hint| format!("hint: {hint}"));
     if let ([(_, endpoints)], false) = (answers.as_slice(), is_each_told) {
         page.say(
             0,
@@ -71,6 +72,7 @@ pub(super) fn tell(page: &mut Page, explanation: &Explanation, service: &Transla
         if endpoints.len() > 1 {
             page.say(0, &format!("all {} endpoints have the same answer; this is one", endpoints.len()));
         }
+        hint.for_each(|hint| page.say(0, &hint));
         return;
     }
     page.say(0, &format!("{title}; policies see the endpoint that is chosen:"));
@@ -79,13 +81,15 @@ pub(super) fn tell(page: &mut Page, explanation: &Explanation, service: &Transla
             |backend: &&Backend| format!("{} ({})", backend.endpoint, protocol.with_port(backend.port));
         page.say(1, &format!("{answer}: {}", listed(endpoints.iter().map(name))));
     }
+    hint.for_each(|hint| page.say(0, &hint));
 }
 
 /// `10.96.0.7:80 is service shop/db`.
 fn title(explanation: &Explanation, service: &Translation) -> String {
     let name = format!("service {}/{}", service.namespace, service.name);
     match (explanation.destination.ip, explanation.port) {
-        (None, _) => format!("{name} has no address of its own"),
+        (None, _) if explanation.destination.headless => format!("{name} has no address of its own"),
+        (None, _) => format!("{name} has a ClusterIP that is not known"),
         (Some(ip), None) => format!("{ip} is {name}"),
         (Some(ip), Some(port)) => format!("{ip}:{port} is {name}"),
     }
@@ -105,8 +109,8 @@ fn answers(service: &Translation) -> Vec<(&'static str, Vec<&Backend>)> {
     answers
 }
 
-/// Why one endpoint is denied, and those that are like it.
-pub(super) fn tell_denial(
+/// One side of one endpoint, and the endpoints that are like it.
+pub(super) fn tell_endpoint(
     page: &mut Page,
     explanation: &Explanation,
     (backend, side, like): (&Backend, &SideExplanation, &[&Endpoint]),

@@ -69,7 +69,7 @@ pub(super) fn check(report: &mut Report<'_>, at: &Path<'_>, place: Place<'_>, pe
         let problem = format!("{field} {}", why_not(field, place));
         report.invalid(&at.field(field), problem, mend(), place.effect());
     }
-    for UnknownKey { field, mend: meant } in unknown_in_peer(peer) {
+    for UnknownKey { field, mend: meant, .. } in unknown_in_peer(peer) {
         let mend = if meant.is_empty() { mend() } else { meant };
         report.invalid(at, unknown_problem(&field), mend, place.effect());
     }
@@ -226,5 +226,6 @@ fn push(keys: &mut Vec<UnknownKey>, place: &str, of: &fields::Type, unknown: &Un
     keys.extend(unknown.keys().map(|key| UnknownKey {
         field: format!("{place}{}", short(key)),
         mend: meant(of, key).unwrap_or_default(),
+        consequence: None,
     }));
 }

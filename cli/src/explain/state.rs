@@ -45,6 +45,9 @@ pub(super) fn cluster(paths: &[PathBuf]) -> anyhow::Result<(Cluster, Remarks)> {
     if manifests.objects.is_empty() {
         return Err(anyhow!("the manifests hold no object that Portolan knows: give Pods, policies, …"));
     }
+    for Problem { file, text } in &manifests.slips {
+        remarks.warn(format!("{file}: warning: {text}"));
+    }
     for (index, object) in manifests.objects.iter().enumerate() {
         for invalid in validate(object) {
             remarks.warn(format!("{}: warning: {invalid}", manifests.file(index)));

@@ -33,6 +33,7 @@ mod types;
 mod view;
 
 pub use code::Code;
+pub use same::say_the_same;
 
 use crate::{Object, ObjectKey, WorkloadTemplate, network_policy::NetworkPolicy, validate::write_key};
 use blocks::PodAddresses;

@@ -47,6 +47,7 @@ impl State {
             }
             return Err(no_object(paths));
         }
+        warnings.extend(slips(&manifests));
         warnings.extend(invalid_fields(&manifests));
         warnings.extend(duplicates::find(&manifests).map(|text| Warning { namespace: None, text }));
         let (cluster, problems) = manifests.cluster();
@@ -109,6 +110,12 @@ fn kustomization(path: &Path) -> Option<PathBuf> {
     let is_one = path.file_name().is_some_and(|file| NAMES.iter().any(|name| file == *name));
     let folder = path.parent().filter(|_| is_one)?;
     Some(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
+}
+
+/// Misspelt metadata.
+fn slips(manifests: &Manifests) -> impl Iterator<Item = Warning> {
+    let slips = manifests.slips.iter();
+    slips.map(|Problem { file, text }| Warning { namespace: None, text: format!("{file}: warning: {text}") })
 }
 
 /// What the API would reject, with what is made of it.

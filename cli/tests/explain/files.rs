@@ -48,22 +48,53 @@ fn an_object_that_is_there_twice_is_warned_of_with_both_files() {
     assert_eq!(err(&output), format!("portolan: {told}\n"));
     let json: serde_json::Value = serde_json::from_str(out(&output)).unwrap();
     assert_eq!((&json["allowed"], &json["warnings"][0]), (&true.into(), &told.into()));
-    let output = run(&shop, &format!("--manifests shop.yaml shop.yaml {question}"));
+    let output = run(&shop, &format!("--manifests tomorrow.yaml shop.yaml tomorrow.yaml {question}"));
     assert!(
-        err(&output).contains("Namespace shop is 2 times in shop.yaml; the last one counts: "),
+        err(&output).contains("NetworkPolicy shop/db is in tomorrow.yaml and shop.yaml and "),
         "{output:?}"
     );
-    assert!(out(&output).contains(r#""allowed":false"#), "{output:?}");
+}
+
+#[test]
+fn duplicates_that_say_the_same_are_no_remark() {
+    let shop = shop("same");
+    let policy = MANIFESTS.rsplit("---").next().unwrap();
+    let exported = policy.replace("name: db", "name: db, uid: a-b, managedFields: []");
+    assert_ne!(exported, policy);
+    fs::write(shop.join("exported.yaml"), exported).unwrap();
+    let question = "--from 10.0.0.1 --to shop/db --port 80 -o jsonl";
+    for manifests in ["shop.yaml exported.yaml", "shop.yaml shop.yaml"] {
+        let output = run(&shop, &format!("--manifests {manifests} {question}"));
+        assert_eq!(err(&output), "", "{output:?}");
+        assert!(out(&output).contains(r#""allowed":false"#), "{output:?}");
+    }
+}
+
+#[test]
+fn misspelt_metadata_is_warned_of() {
+    let shop = shop("slips");
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {namespace: shop, name: odd, lables: {app: db}}}";
+    fs::write(shop.join("odd.yaml"), pod).unwrap();
+    let output = run(&shop, "--manifests . --from 10.0.0.1 --to shop/db --port 80 -o jsonl");
+    let told = "./odd.yaml: warning: document 1 (line 1), Pod shop/odd: metadata.lables: not a field of this object, \
+                so it is dropped; write `labels`";
+    assert_eq!(err(&output), format!("portolan: {told}\n"));
+    let json: serde_json::Value = serde_json::from_str(out(&output)).unwrap();
+    assert_eq!(json["warnings"], serde_json::json!([told]));
 }
 
 #[test]
 fn many_duplicates_are_not_all_named() {
     let shop = folder("many_twice");
-    let pod = |n| format!("{{apiVersion: v1, kind: Pod, metadata: {{namespace: n, name: p{n}}}}}");
-    let pods: Vec<String> = (0..12).map(pod).collect();
-    let pods = pods.join("\n---\n");
-    fs::write(shop.join("a.yaml"), &pods).unwrap();
-    fs::write(shop.join("b.yaml"), &pods).unwrap();
+    for app in ["a", "b"] {
+        let pod = |n| {
+            format!(
+                "{{apiVersion: v1, kind: Pod, metadata: {{namespace: n, name: p{n}, labels: {{app: {app}}}}}}}"
+            )
+        };
+        let pods: Vec<String> = (0..12).map(pod).collect();
+        fs::write(shop.join(format!("{app}.yaml")), pods.join("\n---\n")).unwrap();
+    }
     let output = run(&shop, "--manifests . --from 10.0.0.1 --to 10.0.0.2 --port 80");
     assert_eq!(err(&output).lines().count(), 9, "{output:?}");
     assert!(err(&output).ends_with("warning: 4 more objects are there more than once\n"), "{output:?}");

@@ -57,7 +57,15 @@ impl<'a> From<&'a Requirement> for Condition<'a> {
     }
 }
 
-impl Condition<'_> {
+impl<'a> Condition<'a> {
+    /// The values with their key.
+    pub(super) const fn pairs(self) -> &'a [Fingerprint] {
+        match self {
+            Self::In { pairs, .. } | Self::NotIn { pairs, .. } => pairs,
+            Self::Exists(_) | Self::DoesNotExist(_) | Self::Invalid => &[],
+        }
+    }
+
     /// Whether labels that fulfil this one fulfil `other` too (N9).
     pub(super) fn implies(self, other: Condition<'_>) -> bool {
         use Condition::{DoesNotExist, Exists, In, Invalid, NotIn};

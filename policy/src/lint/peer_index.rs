@@ -3,7 +3,7 @@
 use super::{
     ground::Ground,
     prefixes::Prefixes,
-    selections::{Selection, Selections},
+    selections::{ASKED, Selection, Selections},
 };
 use crate::{domain_name::DomainName, peer::PeerMatch, selector::Selector};
 use ipnet::IpNet;
@@ -50,10 +50,6 @@ impl<'a> Shape<'a> {
         }
     }
 }
-
-/// Blocks with holes and lists that are looked through for one, at most: thousands of them would be
-/// asked thousands of times.
-const ASKED: usize = 256;
 
 /// Shapes, each with its number.
 pub(super) struct PeerIndex<'a> {
@@ -131,8 +127,8 @@ impl<'a> PeerIndex<'a> {
         self.ids.get(shape).copied()
     }
 
-    /// The numbers of those that match whomever `inner` matches, itself included; of addresses the
-    /// first that are found.
+    /// The numbers of those that match whomever `inner` matches, of selectors itself
+    /// included, and else the first that are found.
     pub(super) fn around<'s>(&'s self, inner: &'s Shape<'_>) -> Box<dyn Iterator<Item = usize> + 's> {
         let candidates: Box<dyn Iterator<Item = usize> + 's> = match inner {
             Shape::Pods(pods) => return Box::new(self.pods.around(pods)),

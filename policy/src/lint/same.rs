@@ -7,8 +7,9 @@ use k8s_openapi::{
 };
 use std::collections::BTreeMap;
 
-/// Whether it makes no difference which of the two counts.
-pub(super) fn say_the_same(one: &Object, other: &Object) -> bool {
+/// Whether it makes no difference which of two objects of one name counts: metadata but labels and
+/// owners is not compared, nor what an API server fills in.
+pub fn say_the_same(one: &Object, other: &Object) -> bool {
     match (one, other) {
         (Object::NetworkPolicy(one), Object::NetworkPolicy(other)) => {
             one.unknown() == other.unknown() && filled(one) == filled(other)

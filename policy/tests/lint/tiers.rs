@@ -91,10 +91,11 @@ fn too_many_of_one_priority_are_not_held_against_each_other_and_that_is_said() {
             world.cluster_policy(&format!("p{at:04}"), spec("Admin", 1, "", rule))
         })
     };
-    of(2000, 1).has(
+    of(3000, 1).has(
         "equal-priorities",
-        "ClusterNetworkPolicy p0367: spec.priority: 2000 policies have the same priority, too many to hold all of them \
-         against each other: 367 were, and this one and those behind it by kind and name were not",
+        "ClusterNetworkPolicy p0764: spec.priority: 3000 policies have the same priority, and hold too much to hold \
+         all of it against each other: 764 were looked at, and this one and those behind it by kind and name were \
+         not, or not wholly",
     );
     of(200, 1).has_no("equal-priorities");
     of(2000, 0).has_no("equal-priorities");

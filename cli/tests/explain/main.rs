@@ -224,10 +224,16 @@ endpoints: [{addresses: [10.0.0.2]}]
     );
     assert_eq!(
         first("--port 80 --family IPv6"),
-        "shop/web -> service shop/db (fd00:96::7), 80/TCP: allowed by the policies, but no ready endpoint of service"
+        "shop/web -> service shop/db (fd00:96::7), 80/TCP: cannot be said: what stands behind service shop/db is not"
     );
     let line = r#"{"id":1,"from":{"pod":"shop/web"},"to":{"service":"shop/db"},"port":80}"#;
     assert_eq!(out(&run_with(&shop, "--manifests . --batch -", line)), format!("{ADMITTED}\n"));
+    let empty = service.split_once("---\n").unwrap().1.replace("v4", "v6").replace("IPv4", "IPv6");
+    fs::write(shop.join("empty.yaml"), empty.replace("[{addresses: [10.0.0.2]}]", "[]")).unwrap();
+    assert_eq!(
+        first("--port 80 --family IPv6"),
+        "shop/web -> service shop/db (fd00:96::7), 80/TCP: allowed by the policies, but no ready endpoint of service"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Does no I/O. Addresses are canonical: an IPv4-mapped IPv6 address is IPv4 (M4).
 
-use portolan_ebpf_types::{self as raw, direction, kind, tcp_flags};
+use portolan_ebpf_types::{self as raw, FIRST_REPLY_INFO, direction, kind, tcp_flags};
 use portolan_policy::Protocol;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -156,9 +156,6 @@ pub enum Event {
 
 /// TCP_SYN_SENT of the kernel's socket states.
 const SYN_SENT: u8 = 2;
-
-/// `ctinfo` from here on means the reply direction.
-const FIRST_REPLY_INFO: u32 = 3;
 
 impl Event {
     /// Reads a record of the ring; `None` for one that this version does not know.

@@ -6,6 +6,7 @@ use super::{
     deadline::Limits,
 };
 use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
+use foldhash::quality::RandomState;
 use portolan_policy::Protocol;
 use std::{
     cmp::Reverse,
@@ -21,8 +22,9 @@ pub struct Connections {
     limits: Limits,
     node_netns: u32,
     next: Id,
-    attempts: HashMap<Id, Attempt>,
-    by_tuple: HashMap<FiveTuple, Id>,
+    attempts: HashMap<Id, Attempt, RandomState>,
+    /// Drawn at random, the hash is hard to collide on purpose: tuples are for anyone to choose.
+    by_tuple: HashMap<FiveTuple, Id, RandomState>,
     due: BinaryHeap<Reverse<(Nanos, Id)>>,
     strays: Strays,
     evicted: u64,
@@ -49,8 +51,8 @@ impl Connections {
             limits,
             node_netns,
             next: 0,
-            attempts: HashMap::new(),
-            by_tuple: HashMap::new(),
+            attempts: HashMap::default(),
+            by_tuple: HashMap::default(),
             due: BinaryHeap::new(),
             strays: Strays::default(),
             evicted: 0,

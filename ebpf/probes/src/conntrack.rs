@@ -4,13 +4,10 @@ use crate::{
     kernel::{fill, read},
     layout,
 };
-use portolan_ebpf_types::{Event, Tuple};
+use portolan_ebpf_types::{Event, FIRST_REPLY_INFO, Tuple};
 
 /// The low bits of `_nfct` say how the packet relates to the entry.
 const INFO_MASK: u64 = 7;
-
-/// `ctinfo` from here on means the reply direction.
-const FIRST_REPLY_INFO: u32 = 3;
 
 /// How a packet relates to its conntrack entry, if it has one.
 #[inline(always)]

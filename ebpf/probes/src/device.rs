@@ -1,24 +1,23 @@
 //! Pod devices: the openings, answers and ends that cross them.
 
 use crate::{
-    conntrack,
+    conntrack, conversation,
     kernel::{pointer, socket_netns},
     layout,
-    maps::{CONVERSATIONS, DeviceScratch, POD_NETNS, count_lost, device_scratch, emit},
+    maps::{DeviceScratch, POD_NETNS, device_scratch, emit},
     packet::{self, Bytes, Transport, icmp, protocol},
 };
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_load_bytes},
+    helpers::generated::{bpf_ktime_get_ns, bpf_skb_load_bytes},
     programs::TcContext,
 };
 use core::mem::size_of;
-use portolan_ebpf_types::{Event, direction, kind, lost, tcp_flags};
+use portolan_ebpf_types::{Event, direction, kind, tcp_flags};
 
-const ETHERNET_HEADER: u32 = 14;
+pub const ETHERNET_HEADER: u32 = 14;
 const OPENS_OR_ENDS: u8 = tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST;
 const BPF_ANY: u64 = 0;
-const BPF_NOEXIST: u64 = 1;
 
 impl Bytes for TcContext {
     #[inline(always)]
@@ -33,7 +32,7 @@ impl Bytes for TcContext {
 /// Looks at one packet; established TCP traffic leaves before anything else is done.
 #[inline(always)]
 pub fn observe(ctx: &TcContext, direction: u8) -> Option<()> {
-    if is_midstream_tcp(ctx) {
+    if is_midstream_tcp(ctx) || conversation::count_known(ctx).is_some() {
         return None;
     }
     let scratch = device_scratch()?;
@@ -44,7 +43,7 @@ pub fn observe(ctx: &TcContext, direction: u8) -> Option<()> {
         protocol::TCP => tcp(ctx, transport, &mut scratch.event),
         protocol::UDP => {
             packet::ports(ctx, transport, &mut scratch.event)?;
-            conversation(ctx, transport, scratch, true)
+            conversation::observe(ctx, transport, scratch, true)
         }
         protocol::ICMP | protocol::ICMPV6 => icmp(ctx, transport, scratch),
         _ => None,
@@ -91,7 +90,7 @@ fn icmp(ctx: &TcContext, transport: Transport, scratch: &mut DeviceScratch) -> O
     };
     if !unreachable {
         let request = packet::echo(ctx, transport, &mut scratch.event)?;
-        return conversation(ctx, transport, scratch, request);
+        return conversation::observe(ctx, transport, scratch, request);
     }
     let event = &mut scratch.event;
     event.icmp_type = icmp_type;
@@ -107,72 +106,9 @@ fn icmp(ctx: &TcContext, transport: Transport, scratch: &mut DeviceScratch) -> O
     send(ctx, event, kind::UNREACHABLE)
 }
 
-/// Counts a packet of a UDP or ICMP echo conversation; its first packet and first answer are told.
-#[inline(always)]
-fn conversation(
-    ctx: &TcContext,
-    transport: Transport,
-    scratch: &mut DeviceScratch,
-    may_open: bool,
-) -> Option<()> {
-    let event = &mut scratch.event;
-    event.payload = transport.length.saturating_sub(8);
-    let from_source = scratch.key.set(event.ifindex, event.protocol, event.family, &event.tuple);
-    let side = usize::from(!from_source);
-    // SAFETY: the helper has no preconditions.
-    let now = unsafe { bpf_ktime_get_coarse_ns() };
-    let Some(known) = CONVERSATIONS.get_ptr_mut(&scratch.key) else {
-        return if may_open { open(ctx, scratch, from_source, now) } else { None };
-    };
-    // SAFETY: the map keeps the value alive for this program run. Each side of a conversation moves
-    // its own counters, and its packets come one after the other.
-    let known = unsafe { &mut *known };
-    if side == 0 {
-        known.packets[0] += 1;
-        known.bytes[0] += u64::from(event.payload);
-    } else {
-        known.packets[1] += 1;
-        known.bytes[1] += u64::from(event.payload);
-    }
-    known.last_ns = now;
-    if (known.source_first != 0) == from_source || known.answered != 0 {
-        return Some(());
-    }
-    known.answered = 1;
-    send(ctx, event, kind::ANSWER)
-}
-
-#[inline(always)]
-fn open(ctx: &TcContext, scratch: &mut DeviceScratch, from_source: bool, now: u64) -> Option<()> {
-    let DeviceScratch { event, key, value } = scratch;
-    // A conversation that is older than the agent may be met at an answer.
-    let reply = conntrack::is_reply(ctx.as_ptr() as u64);
-    value.last_ns = now;
-    value.source_first = u32::from(from_source != reply);
-    value.answered = u32::from(reply);
-    if from_source {
-        value.packets[0] = 1;
-        value.bytes[0] = u64::from(event.payload);
-    } else {
-        value.packets[1] = 1;
-        value.bytes[1] = u64::from(event.payload);
-    }
-    if CONVERSATIONS.insert(&*key, &*value, BPF_NOEXIST).is_err() {
-        count_lost(lost::CONVERSATIONS);
-        return None;
-    }
-    learn_netns(ctx, event);
-    let told = send(ctx, event, if reply { kind::ANSWER } else { kind::FIRST });
-    if told.is_none() {
-        // Nobody will ever ask for it: make room, so that the next packet can tell.
-        let _ = CONVERSATIONS.remove(&*key);
-    }
-    told
-}
-
 /// Remembers the network namespace behind a device, when the pod's socket is still on the packet.
 #[inline(always)]
-fn learn_netns(ctx: &TcContext, event: &Event) {
+pub fn learn_netns(ctx: &TcContext, event: &Event) {
     if event.direction != direction::FROM_DEVICE {
         return;
     }
@@ -184,18 +120,19 @@ fn learn_netns(ctx: &TcContext, event: &Event) {
 }
 
 #[inline(always)]
-fn send(ctx: &TcContext, event: &mut Event, kind: u8) -> Option<()> {
+pub fn send(ctx: &TcContext, event: &mut Event, kind: u8) -> Option<()> {
     event.kind = kind;
     // SAFETY: the helper has no preconditions.
     event.time_ns = unsafe { bpf_ktime_get_ns() };
-    if event.direction == direction::TO_DEVICE {
+    // An end has the tuple that the opening had on this device: its entry tells nothing new.
+    if event.direction == direction::TO_DEVICE && event.flags & tcp_flags::FIN == 0 {
         conntrack::describe(ctx.as_ptr() as u64, event);
     }
     emit(&*event)
 }
 
 #[inline(always)]
-fn ifindex(ctx: &TcContext) -> u32 {
+pub fn ifindex(ctx: &TcContext) -> u32 {
     // SAFETY: the context is a valid `__sk_buff` for the whole program run.
     unsafe { (*ctx.skb.skb).ifindex }
 }

@@ -8,6 +8,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "a program has no readers of its API; macros need pub")]
 
 mod conntrack;
+mod conversation;
 mod device;
 mod drops;
 mod kernel;

@@ -53,6 +53,9 @@ pub mod lost {
     pub const COUNT: u32 = 2;
 }
 
+/// `ctinfo` of conntrack from here on means the reply direction.
+pub const FIRST_REPLY_INFO: u32 = 3;
+
 /// A five-tuple without its protocol.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -88,7 +88,7 @@ impl<'a> SideOf<'a> {
         level: &'a [Selecting],
         question: &Question<'a, S>,
         endings: &mut Endings<'a>,
-    ) -> Asked {
+    ) -> LevelAnswer {
         let mut matches = Matches::new();
         let mut falls_through = true;
         for selecting in level {
@@ -110,7 +110,7 @@ impl<'a> SideOf<'a> {
                 Action::Pass => passes = true,
             }
         }
-        Asked { passes, falls_through }
+        LevelAnswer { passes, falls_through }
     }
 
     /// Collects what may be the first match of a policy; whether none may match.
@@ -270,7 +270,7 @@ impl<'a> SideOf<'a> {
 }
 
 /// What became of asking the policies of one priority.
-struct Asked {
+struct LevelAnswer {
     /// A rule may pass to the next tier.
     passes: bool,
     /// None of them may match.

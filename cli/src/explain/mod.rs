@@ -2,9 +2,9 @@
 
 mod batch;
 mod concern;
+mod dialled;
 mod dns;
 mod duplicates;
-mod service;
 mod state;
 
 use crate::{
@@ -15,10 +15,10 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use batch::BatchForm;
 use clap::{Args, ValueEnum};
+use dialled::Dialled;
 use dns::DnsArgs;
 use portolan_policy::{BaselineReading, Explanation, Family, Place, Query};
 use serde::Serialize;
-use service::Service;
 use state::{Remarks, State};
 use std::{
     fs::File,
@@ -61,7 +61,7 @@ struct Single {
     to: Option<Place>,
     /// The destination port as a number, such as 5432/tcp, 53/udp, 3868/sctp or 80 (TCP); or icmp, icmpv6.
     #[arg(long, value_name = "PORT/PROTOCOL", required_unless_present = "batch")]
-    port: Option<Service>,
+    port: Option<Dialled>,
     /// The address family, where both ends have both.
     #[arg(long, value_name = "IPv4|IPv6")]
     family: Option<Family>,
@@ -114,7 +114,7 @@ pub(crate) fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
 
 impl Single {
     fn query(self) -> Option<Query> {
-        let Service { port, protocol } = self.port?;
+        let Dialled { port, protocol } = self.port?;
         Some(Query { from: self.from?, to: self.to?, port, protocol, family: self.family })
     }
 }

@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 /// A protocol and its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Service {
+pub(super) struct Dialled {
     pub(super) port: Option<u16>,
     pub(super) protocol: Protocol,
 }
 
-impl FromStr for Service {
+impl FromStr for Dialled {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_plain_number_is_tcp_and_icmp_has_none() {
-        let service = |port, protocol| Ok(Service { port, protocol });
+        let service = |port, protocol| Ok(Dialled { port, protocol });
         assert_eq!("5432/tcp".parse(), service(Some(5432), Protocol::Tcp));
         assert_eq!("53/UDP".parse(), service(Some(53), Protocol::Udp));
         assert_eq!("80".parse(), service(Some(80), Protocol::Tcp));
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_told_with_what_is_accepted() {
-        let told = |text: &str| text.parse::<Service>().unwrap_err();
+        let told = |text: &str| text.parse::<Dialled>().unwrap_err();
         assert!(
             told("dns/udp").starts_with("`dns` is no port number: write a number from 1 to 65535 and tcp")
         );
@@ -85,7 +85,7 @@ mod tests {
             "", "/", "0", "0/tcp", "65536", "+80", "80/", "/tcp", "80/tpc", "tcp", "80/icmp", "http",
             "80/tcp/x",
         ] {
-            assert!(text.parse::<Service>().is_err(), "{text:?}");
+            assert!(text.parse::<Dialled>().is_err(), "{text:?}");
         }
     }
 }

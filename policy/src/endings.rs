@@ -87,6 +87,11 @@ impl<'a> Endings<'a> {
         self.may_deny
     }
 
+    /// Whether it may be allowed as well as denied, so that nothing is decided.
+    pub(crate) const fn is_undecided(&self) -> bool {
+        self.may_allow && self.may_deny
+    }
+
     /// Takes in the endings of an alternative.
     pub(crate) fn or(&mut self, other: Self) {
         let Self { hits, lists, may_allow, may_deny, applicable, missing } = other;

@@ -3,7 +3,7 @@
 
 use crate::{
     conntrack,
-    device::{self, ETHERNET_HEADER, learn_netns, send},
+    crossing::{ETHERNET_HEADER, ifindex, learn_netns, send},
     maps::{CONVERSATIONS, DeviceScratch, count_lost},
     packet::{Transport, protocol},
 };
@@ -20,7 +20,7 @@ pub fn count_known(ctx: &TcContext) -> Option<()> {
     let mut tuple = Tuple::default();
     let (family, payload) = plain_datagram(ctx, &mut tuple)?;
     let mut key = ConversationKey::default();
-    let from_source = key.set(device::ifindex(ctx), protocol::UDP, family, &tuple);
+    let from_source = key.set(ifindex(ctx), protocol::UDP, family, &tuple);
     let known = known(&key)?;
     if has_news(known, from_source) {
         return None;

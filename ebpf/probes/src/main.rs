@@ -9,6 +9,7 @@
 
 mod conntrack;
 mod conversation;
+mod crossing;
 mod device;
 mod drops;
 mod kernel;

@@ -289,6 +289,12 @@ impl AddressBook {
         }
     }
 
+    /// The services that have an address as their own.
+    pub(super) fn services_of(&self, ip: IpAddr) -> impl Iterator<Item = &Service> {
+        let others = self.claims(ip).others.into_iter();
+        others.flat_map(|holders| &holders.services).map(AsRef::as_ref)
+    }
+
     /// The service behind an address and port: its own address, else a port of it on a node address.
     pub(super) fn service_at(&self, ip: IpAddr, port: u16, protocol: Protocol) -> Option<&Service> {
         let holders = self.claims(ip).others?;

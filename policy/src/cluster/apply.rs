@@ -188,14 +188,6 @@ impl Cluster {
         true
     }
 
-    fn take_pod(&mut self, pod: Pod) -> bool {
-        let is_new = self.pod(pod.namespace(), &pod.name) != Some(&pod);
-        if is_new {
-            self.set_pod(pod);
-        }
-        is_new
-    }
-
     fn take_service(&mut self, service: Service) -> bool {
         let scope = self.scopes.get(service.namespace.as_str());
         let known = scope.and_then(|scope| scope.services.get(service.name.as_str()));

@@ -141,8 +141,10 @@ impl Cluster {
             self.ask_side(Direction::Egress, &translated, &parties, true, &mut egress);
             self.ask_side(Direction::Ingress, &translated, &parties, true, &mut ingress);
         }
-        for side in [&mut egress, &mut ingress].into_iter().filter(|_| backends.endpoints.len() > 1) {
-            side.miss(Missing::Words(not_chosen(backends.service)));
+        for side in [&mut egress, &mut ingress] {
+            if side.is_undecided() && backends.endpoints.len() > 1 {
+                side.miss(Missing::Words(not_chosen(backends.service)));
+            }
         }
         Evaluation { egress: egress.side(), ingress: ingress.side() }
     }

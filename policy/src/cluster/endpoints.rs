@@ -98,8 +98,7 @@ impl Cluster {
         if !matches!(self.owner(*destination), Owner::Service(_)) {
             return BTreeSet::new();
         }
-        let services = self.scopes.values().flat_map(|scope| scope.services.values());
-        let there = services.filter(|service| service.ips.contains(destination));
+        let there = self.addresses.services_of(*destination);
         there.flat_map(|service| service.ports_of(*protocol)).collect()
     }
 

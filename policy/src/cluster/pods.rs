@@ -8,12 +8,11 @@ use std::{collections::BTreeMap, sync::Arc};
 const MOST_COMPARED: usize = 32;
 
 impl Cluster {
-    /// Adds a pod or replaces the one of that name; one that is the same changes nothing.
-    pub(super) fn set_pod(&mut self, mut pod: Pod) {
-        let scope = self.scope_mut(pod.namespace());
-        let known = scope.pods.get(&*pod.name).cloned();
+    /// Adds a pod or replaces the one of that name; whether it is another than before.
+    pub(super) fn take_pod(&mut self, mut pod: Pod) -> bool {
+        let known = self.scopes.get(pod.namespace()).and_then(|scope| scope.pods.get(&*pod.name)).cloned();
         if known.as_deref() == Some(&pod) {
-            return;
+            return false;
         }
         let plan = self.take_template(&mut pod);
         if let Some(known) = known {
@@ -26,12 +25,13 @@ impl Cluster {
             (false, true) => {}
         }
         self.scope_mut(pod.namespace()).pods.insert(Arc::clone(&pod.name), pod);
+        true
     }
 
     /// Gives a pod other labels, as if its object had been changed.
     pub(crate) fn relabel(&mut self, pod: &Pod, labels: BTreeMap<String, String>) {
         let template = Template { labels: LabelSet::new(labels), ..Template::clone(&pod.template) };
-        self.set_pod(Pod { template: Arc::new(template), ..pod.clone() });
+        self.take_pod(Pod { template: Arc::new(template), ..pod.clone() });
     }
 
     /// Shares the template with the pods made from the same one, and counts the pod.

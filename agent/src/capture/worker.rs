@@ -74,7 +74,8 @@ pub struct Worker {
     counted: [u64; lost::COUNT as usize],
 }
 
-const CAUSES: [&str; lost::COUNT as usize] = ["kernel-ring-full", "kernel-map-full"];
+const CAUSES: [&str; lost::COUNT as usize] =
+    ["kernel-ring-full-openings", "kernel-ring-full", "kernel-map-full"];
 const PROBE_MISSED: &str = "probe-missed";
 const TABLE_FULL: &str = "attempt-table-full";
 const QUEUE_FULL: &str = "attempt-queue-full";

@@ -1,21 +1,20 @@
 //! A packet that crosses a pod device: its bytes, its device, and what is told of it.
 
 use crate::{
-    conntrack,
+    conntrack::{self, Entry},
     kernel::{pointer, socket_netns},
     layout,
-    maps::{POD_NETNS, emit},
+    maps::{POD_DEVICES, POD_NETNS, emit, write},
     packet::Bytes,
 };
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::generated::{bpf_ktime_get_ns, bpf_skb_load_bytes},
+    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_load_bytes},
     programs::TcContext,
 };
 use core::mem::size_of;
-use portolan_ebpf_types::{Event, direction, tcp_flags};
+use portolan_ebpf_types::{Head, NO_CONNTRACK, Translated, direction, kind, lost, tcp_flags};
 
-pub const ETHERNET_HEADER: u32 = 14;
 const BPF_ANY: u64 = 0;
 
 impl Bytes for TcContext {
@@ -28,29 +27,73 @@ impl Bytes for TcContext {
     }
 }
 
+/// The beginning of a record about a packet on this device.
+#[inline(always)]
+pub fn head(ctx: &TcContext, direction: u8) -> Head {
+    Head { direction, ifindex: ifindex(ctx), conntrack_info: NO_CONNTRACK, ..Head::default() }
+}
+
+/// Tells of a packet of a connection, unless the socket of the pod behind this device will tell the same.
+#[inline(always)]
+pub fn connection(ctx: &TcContext, head: &mut Head) -> Option<()> {
+    const TELLING: u8 = tcp_flags::SYN | tcp_flags::RST;
+    if head.flags & TELLING == 0 && sockets_tell(head.ifindex) {
+        return None;
+    }
+    if head.flags & tcp_flags::SYN != 0 {
+        learn_netns(ctx, head);
+    }
+    tell(ctx, head, kind::CONNECTION)
+}
+
+/// Whether the end of a connection on this device is told by the socket itself.
+#[inline(always)]
+fn sockets_tell(ifindex: u32) -> bool {
+    layout::SOCKETS_TELL.load() != 0 && POD_DEVICES.get_ptr(ifindex).is_some()
+}
+
 /// Remembers the network namespace behind a device, when the pod's socket is still on the packet.
 #[inline(always)]
-pub fn learn_netns(ctx: &TcContext, event: &Event) {
-    if event.direction != direction::FROM_DEVICE {
+pub fn learn_netns(ctx: &TcContext, head: &Head) {
+    if head.direction != direction::FROM_DEVICE || POD_DEVICES.get_ptr(head.ifindex).is_some() {
         return;
     }
     let Some(sk) = pointer(ctx.as_ptr() as u64, layout::SKB_SK.load()) else { return };
     let Some(netns) = socket_netns(sk) else { return };
-    if POD_NETNS.get_ptr(netns).is_none() {
-        let _ = POD_NETNS.insert(netns, event.ifindex, BPF_ANY);
+    let _ = POD_NETNS.insert(netns, head.ifindex, BPF_ANY);
+    let _ = POD_DEVICES.insert(head.ifindex, netns, BPF_ANY);
+}
+
+/// Sends the record of a packet: on the way to a pod with its conntrack entry, since before that
+/// conntrack has not seen it yet. An end has the tuple of the opening and needs no entry.
+#[inline(always)]
+pub fn tell(ctx: &TcContext, head: &mut Head, kind: u8) -> Option<()> {
+    head.kind = kind;
+    let is_end = kind == kind::CONNECTION && head.flags & (tcp_flags::SYN | tcp_flags::RST) == 0;
+    // SAFETY: the helpers have no preconditions. Only the time of an end may be coarse.
+    head.time_ns = unsafe { if is_end { bpf_ktime_get_coarse_ns() } else { bpf_ktime_get_ns() } };
+    if head.direction == direction::TO_DEVICE
+        && !is_end
+        && let Some(entry) = conntrack::entry(ctx.as_ptr() as u64)
+    {
+        return tell_translated(head, entry);
     }
+    emit(head, lost_when_full(head))
 }
 
 #[inline(always)]
-pub fn send(ctx: &TcContext, event: &mut Event, kind: u8) -> Option<()> {
-    event.kind = kind;
-    // SAFETY: the helper has no preconditions.
-    event.time_ns = unsafe { bpf_ktime_get_ns() };
-    // An end has the tuple that the opening had on this device: its entry tells nothing new.
-    if event.direction == direction::TO_DEVICE && event.flags & tcp_flags::FIN == 0 {
-        conntrack::describe(ctx.as_ptr() as u64, event);
-    }
-    emit(&*event)
+fn tell_translated(head: &mut Head, entry: Entry) -> Option<()> {
+    write::<Translated>(lost_when_full(head), |record| {
+        head.conntrack_info = conntrack::describe(entry, &raw mut record.translation);
+        record.head = *head;
+    })
+}
+
+/// What is lost with a record: perhaps the only word of an opening, or not.
+#[inline(always)]
+fn lost_when_full(head: &Head) -> u32 {
+    let is_syn = head.flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+    if is_syn || head.kind == kind::FIRST { lost::OPENINGS } else { lost::RECORDS }
 }
 
 #[inline(always)]

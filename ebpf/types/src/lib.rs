@@ -5,17 +5,17 @@
 #![no_std]
 #![expect(clippy::inline_always, reason = "BPF programs must not call: the stack is 512 bytes")]
 
-/// What an [`Event`] is about.
+/// What a record is about: the kind that its [`Head`] begins with, and so the record's type.
 pub mod kind {
-    /// A TCP packet with SYN, FIN or RST on a pod device.
-    pub const TCP: u8 = 1;
-    /// The first packet of a UDP or ICMP echo conversation on a pod device.
+    /// A TCP packet with SYN, FIN or RST, or an SCTP ABORT, on a pod device.
+    pub const CONNECTION: u8 = 1;
+    /// The first packet of a UDP, SCTP or ICMP echo conversation on a pod device.
     pub const FIRST: u8 = 2;
-    /// The first answer of a UDP or ICMP echo conversation on a pod device.
+    /// The first answer of such a conversation on a pod device.
     pub const ANSWER: u8 = 3;
-    /// An ICMP destination unreachable on a pod device; the tuple is the offending packet's.
+    /// An ICMP destination unreachable on a pod device; the record is an [`Unreachable`](super::Unreachable).
     pub const UNREACHABLE: u8 = 4;
-    /// The kernel dropped a packet.
+    /// The kernel dropped a packet; the record is a [`Drop`](super::Drop).
     pub const DROP: u8 = 5;
     /// A TCP socket came to its end; the record is a [`SocketEnd`](super::SocketEnd).
     pub const SOCKET_END: u8 = 6;
@@ -45,16 +45,22 @@ pub mod tcp_flags {
 
 /// Indices of the per-CPU counters of what could not be kept.
 pub mod lost {
-    /// The ring buffer was full.
-    pub const RING: u32 = 0;
+    /// The ring buffer was full for a record that may have been the only one of an opening: a SYN, the
+    /// first packet of a conversation, a drop.
+    pub const OPENINGS: u32 = 0;
+    /// The ring buffer was full for another record: an answer, an end, an error.
+    pub const RECORDS: u32 = 1;
     /// The conversation map was full.
-    pub const CONVERSATIONS: u32 = 1;
+    pub const CONVERSATIONS: u32 = 2;
     /// How many counters there are.
-    pub const COUNT: u32 = 2;
+    pub const COUNT: u32 = 3;
 }
 
 /// `ctinfo` of conntrack from here on means the reply direction.
-pub const FIRST_REPLY_INFO: u32 = 3;
+pub const FIRST_REPLY_INFO: u8 = 3;
+
+/// [`Head::conntrack_info`] of a packet without a conntrack entry.
+pub const NO_CONNTRACK: u8 = 0xff;
 
 /// A five-tuple without its protocol.
 #[repr(C)]
@@ -71,11 +77,12 @@ pub struct Tuple {
     pub destination_port: u16,
 }
 
-/// A packet on a pod device, or a packet that the kernel dropped.
+/// What every record about a packet begins with. A packet on a pod device that has no conntrack entry
+/// to tell of is this and nothing more.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
-pub struct Event {
+pub struct Head {
     /// One of [`kind`].
     pub kind: u8,
     /// The IP protocol number.
@@ -86,38 +93,94 @@ pub struct Event {
     pub direction: u8,
     /// [`tcp_flags`].
     pub flags: u8,
-    /// Type of the ICMP error.
-    pub icmp_type: u8,
-    /// Code of the ICMP error.
-    pub icmp_code: u8,
-    /// 1 when the conntrack tuples are filled in.
-    pub has_conntrack: u8,
-    /// Monotonic time in nanoseconds.
+    /// `ctinfo` of the conntrack entry, 3 and above meaning the reply direction; or [`NO_CONNTRACK`].
+    pub conntrack_info: u8,
+    /// Type and code of the ICMP error.
+    pub icmp: [u8; 2],
+    /// Monotonic time in nanoseconds; to a few milliseconds where no time is measured by it.
     pub time_ns: u64,
     /// Interface index, in the node's network namespace where the device is a pod's.
     pub ifindex: u32,
-    /// Inode number of the network namespace that a drop happened in; 0 on device events.
-    pub netns: u32,
     /// TCP sequence number.
     pub sequence: u32,
-    /// TCP acknowledgement number.
-    pub acknowledgement: u32,
-    /// Transport payload bytes of the packet.
-    pub payload: u32,
-    /// `ctinfo` of the conntrack entry: 3 and above means the reply direction.
-    pub conntrack_info: u32,
+    /// The packet's tuple; for ICMP errors that of the packet complained about.
+    pub tuple: Tuple,
+    /// Inode number of the network namespace that a drop happened in; 0 on a device.
+    pub netns: u32,
+}
+
+/// The kernel's `nf_conntrack_tuple`, copied as it is: ports are in network order. The loader makes
+/// sure that the running kernel has this layout.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct ConntrackTuple {
+    /// Source address.
+    pub source: [u8; 16],
+    /// Source port, or the identifier of an ICMP echo.
+    pub source_port: [u8; 2],
+    /// The address family.
+    pub family: u16,
+    /// Destination address.
+    pub destination: [u8; 16],
+    /// Destination port, or type and code of an ICMP echo.
+    pub destination_port: [u8; 2],
+    /// The IP protocol number.
+    pub protocol: u8,
+    /// Which of the two directions.
+    pub direction: u8,
+}
+
+/// A conntrack entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Translation {
+    /// The original direction.
+    pub original: ConntrackTuple,
+    /// The reply direction.
+    pub reply: ConntrackTuple,
+}
+
+/// A packet on a pod device, with its conntrack entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Translated {
+    /// The packet.
+    pub head: Head,
+    /// Its entry.
+    pub translation: Translation,
+}
+
+/// An ICMP destination unreachable on a pod device.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Unreachable {
+    /// The packet that it complains about.
+    pub head: Head,
+    /// The entry of the error itself.
+    pub translation: Translation,
+    /// Who sent the error.
+    pub offender: [u8; 16],
+}
+
+/// A packet that the kernel dropped.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Drop {
+    /// The packet.
+    pub head: Head,
+    /// Its entry.
+    pub translation: Translation,
     /// Where the kernel dropped it.
     pub location: u64,
     /// The number of the drop reason.
     pub reason: u32,
-    /// The packet's tuple; for ICMP errors that of the packet complained about.
-    pub tuple: Tuple,
-    /// The original direction of the conntrack entry.
-    pub original: Tuple,
-    /// The reply direction of the conntrack entry.
-    pub reply: Tuple,
-    /// Who sent the ICMP error.
-    pub offender: [u8; 16],
+    /// Padding.
+    pub reserved: u32,
 }
 
 /// What the kernel knew about a TCP socket when it closed.
@@ -155,7 +218,7 @@ pub struct SocketEnd {
     pub tuple: Tuple,
 }
 
-/// Key of the conversation map: one UDP or ICMP echo conversation on one device.
+/// Key of the conversation map: one UDP, SCTP or ICMP echo conversation on one device.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]

@@ -215,6 +215,6 @@ impl Packet {
         translation: Option<Translation>,
     ) -> Event {
         let what = self.what;
-        Event::Sighting(Sighting { at: 0, what, crossing, ifindex, tuple, translation, payload: 0 })
+        Event::Sighting(Sighting { at: 0, what, crossing, ifindex, tuple, translation })
     }
 }

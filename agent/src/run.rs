@@ -15,7 +15,7 @@ use crate::{
     connections::{Attempt, Connections},
     kernel::{KernelTypes, Layout},
     metrics::{ByKind, ByVerdict, Cause, Metrics},
-    reasons::Reasons,
+    reasons::{ENUMERATIONS, Reasons, SUBSYSTEMS},
     serve,
     sink::{Sink, SinkError},
     stream::{Identity, Loss, Uplink},
@@ -61,7 +61,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
 
     let netns = std::fs::metadata("/proc/self/ns/net").map_err(AgentError::Netns)?.ino() as u32;
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
-    let reasons = Reasons::new(types.enumerators("skb_drop_reason"));
+    let reasons = ENUMERATIONS.into_iter().flat_map(|name| types.enumerators(name));
+    let reasons = Reasons::new(reasons, types.enumerators(SUBSYSTEMS));
     let (probes, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach)?;
     drop(types);
     report_off(&off);

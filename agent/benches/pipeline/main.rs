@@ -113,7 +113,7 @@ impl Bench {
             history.apply(Timestamp::now(), Change::Apply(object))?;
         }
         history.begin();
-        let reasons = Reasons::new([(DROP_REASON, "SKB_DROP_REASON_NETFILTER_DROP".to_owned())]);
+        let reasons = Reasons::new([(DROP_REASON, "SKB_DROP_REASON_NETFILTER_DROP".to_owned())], []);
         Ok(Self {
             ring: Ring::fill(attempts, monotonic()),
             history,

@@ -2,6 +2,8 @@
 
 mod btf;
 mod layout;
+mod places;
 
 pub use btf::{KernelTypes, TypesError};
 pub use layout::{Layout, Missing};
+pub use places::{Places, class};

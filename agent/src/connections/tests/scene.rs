@@ -65,7 +65,7 @@ pub(crate) fn reasons() -> Reasons {
         (NEIGH_FAILED, "NEIGH_FAILED"),
         (NO_ROUTE, "IP_INNOROUTES"),
     ];
-    Reasons::new(named.map(|(number, name)| (number, format!("SKB_DROP_REASON_{name}"))))
+    Reasons::new(named.map(|(number, name)| (number, format!("SKB_DROP_REASON_{name}"))), [])
 }
 
 /// What became of an attempt, as a node with these ends sees it.

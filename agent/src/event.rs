@@ -139,6 +139,10 @@ pub struct SocketEnd {
     pub packets: u64,
     /// Payload bytes, both directions.
     pub bytes: u64,
+    /// Segments that it sent again.
+    pub retransmits: u64,
+    /// The smoothed round trip in microseconds, where it measured one.
+    pub srtt_us: Option<u64>,
 }
 
 /// Anything that the probes say.
@@ -253,6 +257,8 @@ fn socket_end(end: &raw::SocketEnd) -> Option<Event> {
         gave_up: end.old_state == SYN_SENT,
         packets: u64::from(end.segments_in) + u64::from(end.segments_out),
         bytes: end.bytes_acked.saturating_add(end.bytes_received),
+        retransmits: end.retransmits.into(),
+        srtt_us: (end.srtt_us > 0).then_some(end.srtt_us.into()),
     }))
 }
 

@@ -17,12 +17,12 @@ use crate::{
     metrics::{ByKind, ByVerdict, Cause, Metrics},
     reasons::{ENUMERATIONS, Reasons, SUBSYSTEMS},
     serve,
-    sink::{Sink, SinkError},
-    stream::{Identity, Loss, Uplink},
+    sink::{Lines, Sink, SinkError},
+    stream::{Identity, Uplink},
     whereabouts::own_node,
 };
 use jiff::Timestamp;
-use portolan_policy::{Change, History, ObjectKind, Owner};
+use portolan_policy::{Change, History, Loss, ObjectKind, Owner};
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -93,7 +93,6 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         tasks: tasks.clone(),
         metrics,
         conntrack: open_conntrack(),
-        lost: 0,
     };
     agent.start(source, &news)?;
     let result = agent.run(&stop).await;
@@ -162,7 +161,6 @@ struct Agent {
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
     conntrack: Option<Conntrack>,
-    lost: u64,
 }
 
 /// What exists once the cluster state is complete.
@@ -260,7 +258,7 @@ impl Agent {
 
     fn open_sink(&self, output: Output) -> Sink {
         match output {
-            Output::Lines(out) => Sink::Lines(out),
+            Output::Lines(out) => Sink::Lines(Lines::new(out)),
             Output::Collector { endpoint, cluster } => {
                 let (queue, items) = mpsc::channel(STREAM_QUEUE);
                 let node = self.node.clone().unwrap_or_else(|| "unknown".to_owned());
@@ -364,18 +362,19 @@ impl Agent {
                     Some(observation) => {
                         let verdict = ByVerdict { verdict: observation.flow.verdict.as_str() };
                         self.metrics.flows.get_or_create(&verdict).inc();
-                        sink.put(observation, std::mem::take(&mut self.lost)).await?;
+                        sink.put(observation).await?;
                     }
                     None => {
                         self.metrics.unattributed.inc();
                     }
                 }
             }
-            Captured::Lost { cause, count } => {
+            Captured::Lost { cause, count, from, to } => {
                 self.metrics.lost.get_or_create(&Cause { cause }).inc_by(count);
                 warn!(cause, count, "Records were lost.");
-                self.lost += count;
-                sink.lose(Loss { cause: cause.to_owned(), count, at: Timestamp::now() }).await?;
+                let clock = Clock::now();
+                let (from, to) = (clock.timestamp(from), clock.timestamp(to));
+                sink.lose(Loss { cause: cause.to_owned(), count, from, to }).await?;
             }
         }
         Ok(())

@@ -21,7 +21,7 @@ use portolan_agent::{
     connections::{Attempt, Connections, ConversationCounters, Counters, Limits},
     event::{Event, FiveTuple},
     reasons::Reasons,
-    sink::Sink,
+    sink::{Lines, Sink},
 };
 use portolan_policy::{Change, History, Verdict, parse_manifest};
 use ring::{DROP_REASON, Made, NODE_NETNS, Ring};
@@ -159,7 +159,7 @@ impl Bench {
         let mut connections = Connections::new(NODE_NETNS, Limits::default());
         let (mut passed, mut over, mut counters) = (Passed::default(), Vec::new(), Conversations);
         let written = Arc::new(AtomicU64::new(0));
-        let mut sink = Sink::Lines(Box::new(Counting(Arc::clone(&written))));
+        let mut sink = Sink::Lines(Lines::new(Box::new(Counting(Arc::clone(&written)))));
         let mut now = 0;
         for (at, record) in self.ring.records() {
             if at >= now + TICK {
@@ -206,7 +206,7 @@ impl Bench {
                 _ => passed.others += 1,
             }
             if stage == Stage::Printed {
-                sink.put(observation, 0).await?;
+                sink.put(observation).await?;
             } else {
                 black_box(&observation);
             }

@@ -134,7 +134,8 @@ fn a_service_is_an_attribute_and_the_port_is_the_backends() {
         (Outcome::Established, Verdict::Allowed, Reporter::Both)
     );
     assert_eq!(flow.latency_us, Some(Latency::single(3000)));
-    assert_eq!((flow.attempts, flow.packets, flow.lost), (1, 1, 0));
+    assert_eq!((flow.attempts, flow.tries, flow.packets, flow.lost), (1, 1, 1, 0));
+    assert_eq!((flow.retransmits, flow.srtt_us), (None, None), "no socket told");
 }
 
 #[test]

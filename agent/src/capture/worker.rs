@@ -4,6 +4,7 @@ use super::probes::{Cost, Probes, chain};
 use crate::{
     clock::monotonic,
     connections::{Attempt, Connections},
+    event::Nanos,
     metrics::{ByProbe, Metrics},
 };
 use aya::programs::{ProgramError, tc::TcError};
@@ -57,6 +58,10 @@ pub enum Captured {
         cause: &'static str,
         /// How many records.
         count: u64,
+        /// Nothing was lost of them before this.
+        from: Nanos,
+        /// When the last of them was noticed.
+        to: Nanos,
     },
 }
 
@@ -69,9 +74,28 @@ pub struct Worker {
     metrics: Arc<Metrics>,
     rounds: u32,
     /// What was lost and could not be told yet.
-    untold: BTreeMap<&'static str, u64>,
+    untold: BTreeMap<&'static str, Untold>,
     /// What was lost in the kernel, as far as it was counted here.
     counted: [u64; lost::COUNT as usize],
+    /// When losses were last looked for.
+    looked: Nanos,
+    /// When the probes' cost was last looked at, and what they missed.
+    costed: Nanos,
+}
+
+/// Losses of one cause that could not be told yet.
+#[derive(Clone, Copy, Debug)]
+struct Untold {
+    count: u64,
+    from: Nanos,
+    to: Nanos,
+}
+
+impl Untold {
+    const fn of(self, cause: &'static str) -> Captured {
+        let Self { count, from, to } = self;
+        Captured::Lost { cause, count, from, to }
+    }
 }
 
 const CAUSES: [&str; lost::COUNT as usize] =
@@ -98,6 +122,8 @@ impl Worker {
             rounds: 0,
             untold: BTreeMap::new(),
             counted: Default::default(),
+            looked: monotonic(),
+            costed: monotonic(),
         }
     }
 
@@ -116,8 +142,8 @@ impl Worker {
             }
         }
         self.count_losses();
-        for (cause, count) in std::mem::take(&mut self.untold) {
-            if self.out.blocking_send(Captured::Lost { cause, count }).is_err() {
+        for (cause, untold) in std::mem::take(&mut self.untold) {
+            if self.out.blocking_send(untold.of(cause)).is_err() {
                 break;
             }
         }
@@ -196,10 +222,11 @@ impl Worker {
             };
             raise(&self.metrics.probe_runs.get_or_create(&label), runs);
             let known = self.metrics.probe_missed.get_or_create(&label).get();
-            self.lose(PROBE_MISSED, missed.saturating_sub(known));
+            self.lose(PROBE_MISSED, missed.saturating_sub(known), self.costed);
             raise(&self.metrics.probe_missed.get_or_create(&label), missed);
             self.metrics.probe_run_seconds.get_or_create(&label).set(nanos as f64 / 1e9);
         }
+        self.costed = monotonic();
     }
 
     fn drain(&mut self) -> Vec<Attempt> {
@@ -218,7 +245,7 @@ impl Worker {
         for attempt in over {
             match self.out.try_send(Captured::Attempt(Box::new(attempt))) {
                 Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.lose(QUEUE_FULL, 1),
+                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.lose(QUEUE_FULL, 1, self.looked),
             }
         }
     }
@@ -227,23 +254,28 @@ impl Worker {
     fn tell_losses(&mut self) {
         self.count_losses();
         let out = &self.out;
-        self.untold.retain(|&cause, &mut count| out.try_send(Captured::Lost { cause, count }).is_err());
+        self.untold.retain(|&cause, untold| out.try_send(untold.of(cause)).is_err());
     }
 
     /// Adds up what was lost since the last time.
     fn count_losses(&mut self) {
         let lost = self.probes.lost();
         for (index, cause) in CAUSES.into_iter().enumerate() {
-            self.lose(cause, lost[index].saturating_sub(self.counted[index]));
+            self.lose(cause, lost[index].saturating_sub(self.counted[index]), self.looked);
             self.counted[index] = lost[index];
         }
         let refused = self.connections.take_evicted();
-        self.lose(TABLE_FULL, refused);
+        self.lose(TABLE_FULL, refused, self.looked);
+        self.looked = monotonic();
     }
 
-    fn lose(&mut self, cause: &'static str, count: u64) {
+    /// So many were lost between then and now.
+    fn lose(&mut self, cause: &'static str, count: u64, from: Nanos) {
         if count > 0 {
-            *self.untold.entry(cause).or_default() += count;
+            let to = monotonic();
+            let untold = self.untold.entry(cause).or_insert(Untold { count: 0, from, to });
+            untold.count += count;
+            untold.to = to;
         }
     }
 }

@@ -112,6 +112,10 @@ pub struct Attempt {
     pub drops: Drops,
     /// Segments and payload bytes by the sockets' own accounts.
     pub accounts: Option<(u64, u64)>,
+    /// Segments sent again, by the account of the socket that sent more of them.
+    pub retransmits: Option<u64>,
+    /// The smoothed round trip in microseconds, by the account of the socket that measured the longer one.
+    pub srtt_us: Option<u64>,
     /// Packets that were seen one by one.
     pub packets_seen: u64,
     /// Payload bytes that were seen one by one.
@@ -152,6 +156,8 @@ impl Attempt {
             unreachable: None,
             drops: Drops { node: None, source_pod: None, destination_pod: None },
             accounts: None,
+            retransmits: None,
+            srtt_us: None,
             packets_seen: 0,
             bytes_seen: 0,
             known_as: Vec::new(),
@@ -304,6 +310,8 @@ impl Attempt {
         self.socket_closed = true;
         self.gave_up |= end.gave_up;
         self.completed |= !end.gave_up;
+        self.retransmits = self.retransmits.max(Some(end.retransmits));
+        self.srtt_us = self.srtt_us.max(end.srtt_us);
         if end.gave_up && end.bytes == 0 && !self.is_answered() {
             return;
         }

@@ -20,6 +20,8 @@ pub struct Conclusion {
     pub outcome: Outcome,
     /// The kernel's name for the drop.
     pub drop_reason: Option<String>,
+    /// What sort of place in the kernel dropped it.
+    pub drop_location: Option<String>,
     /// There is a witness that the attempt reached the destination pod.
     pub reached_pod: bool,
     /// The drop happened inside the destination pod, after arrival.
@@ -36,6 +38,7 @@ pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> Con
     Conclusion {
         outcome,
         drop_reason: drop.map(|(_, drop)| reasons.name(drop.reason)),
+        drop_location: None,
         reached_pod: outcome == Outcome::Established
             || refused_here
             || (locality.destination && (attempt.arrived.is_some() || attempt.answer_sent.is_some())),

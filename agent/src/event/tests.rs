@@ -203,7 +203,7 @@ fn a_dropped_packet_is_an_opening_an_answer_or_neither() {
 
 #[test]
 fn a_socket_that_never_got_beyond_its_opening_gave_up() {
-    let end = |old_state| {
+    let end = |old_state, srtt_us| {
         let raw = RawEnd {
             kind: kind::SOCKET_END,
             old_state,
@@ -213,6 +213,8 @@ fn a_socket_that_never_got_beyond_its_opening_gave_up() {
             segments_out: 5,
             bytes_acked: 100,
             bytes_received: u64::MAX,
+            retransmits: 3,
+            srtt_us,
             tuple: raw_tuple("10.0.0.2:40000", "10.0.0.3:80"),
             ..RawEnd::zeroed()
         };
@@ -222,9 +224,10 @@ fn a_socket_that_never_got_beyond_its_opening_gave_up() {
         }
     };
     let tuple = tuple(Protocol::Tcp, "10.0.0.2:40000", "10.0.0.3:80");
-    let expected = SocketEnd { at: 8, tuple, gave_up: true, packets: 9, bytes: u64::MAX };
-    assert_eq!(end(SYN_SENT), expected);
-    assert_eq!(end(1), SocketEnd { gave_up: false, ..expected });
+    let expected =
+        SocketEnd { at: 8, tuple, gave_up: true, packets: 9, bytes: u64::MAX, retransmits: 3, srtt_us: None };
+    assert_eq!(end(SYN_SENT, 0), expected);
+    assert_eq!(end(1, 95), SocketEnd { gave_up: false, srtt_us: Some(95), ..expected });
 }
 
 #[test]

@@ -122,19 +122,43 @@ impl Talk {
     /// The initiator's socket closes after the handshake.
     pub(crate) const fn client_closes(self, packets: u64, bytes: u64) -> Event {
         let tuple = self.original;
-        Event::SocketEnd(SocketEnd { at: 0, tuple, gave_up: false, packets, bytes })
+        Event::SocketEnd(SocketEnd {
+            at: 0,
+            tuple,
+            gave_up: false,
+            packets,
+            bytes,
+            retransmits: 2,
+            srtt_us: Some(80),
+        })
     }
 
     /// The other socket closes.
     pub(crate) const fn server_closes(self, packets: u64, bytes: u64) -> Event {
         let tuple = self.translated.reversed();
-        Event::SocketEnd(SocketEnd { at: 0, tuple, gave_up: false, packets, bytes })
+        Event::SocketEnd(SocketEnd {
+            at: 0,
+            tuple,
+            gave_up: false,
+            packets,
+            bytes,
+            retransmits: 3,
+            srtt_us: Some(60),
+        })
     }
 
     /// The initiator's socket closes before the handshake is done.
     pub(crate) const fn client_gives_up(self) -> Event {
         let tuple = self.original;
-        Event::SocketEnd(SocketEnd { at: 0, tuple, gave_up: true, packets: 1, bytes: 0 })
+        Event::SocketEnd(SocketEnd {
+            at: 0,
+            tuple,
+            gave_up: true,
+            packets: 1,
+            bytes: 0,
+            retransmits: 1,
+            srtt_us: None,
+        })
     }
 
     const fn there(self, what: What) -> Packet {

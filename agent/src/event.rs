@@ -4,7 +4,10 @@
 
 use portolan_ebpf_types::{self as raw, FIRST_REPLY_INFO, NO_CONNTRACK, direction, kind, tcp_flags};
 use portolan_policy::Protocol;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    hash::{Hash, Hasher},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// Monotonic time of the kernel in nanoseconds.
 pub type Nanos = u64;
@@ -19,7 +22,7 @@ pub struct Address {
 }
 
 /// A five-tuple.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FiveTuple {
     /// The transport protocol.
     pub protocol: Protocol,
@@ -27,6 +30,31 @@ pub struct FiveTuple {
     pub source: Address,
     /// Who receives.
     pub destination: Address,
+}
+
+impl Hash for FiveTuple {
+    /// In whole words: it is done several times for each packet that is told.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { protocol, source, destination } = self;
+        let ports = [source.port, destination.port, protocol.number().into()];
+        state.write_u64(ports.into_iter().fold(0, |word, part| word << 16 | u64::from(part)));
+        match (source.ip, destination.ip) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                state.write_u64(u64::from(source.to_bits()) << 32 | u64::from(destination.to_bits()));
+            }
+            (source, destination) => {
+                state.write_u128(wide(source));
+                state.write_u128(wide(destination));
+            }
+        }
+    }
+}
+
+fn wide(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits(),
+    }
 }
 
 impl FiveTuple {

@@ -13,7 +13,7 @@ use crate::{
     cluster::{self, News},
     config::{AgentError, Config, Output, Source},
     connections::{Attempt, Connections},
-    kernel::{KernelTypes, Layout},
+    kernel::{KernelTypes, Layout, Places},
     metrics::{ByKind, ByVerdict, Cause, Metrics},
     reasons::{ENUMERATIONS, Reasons, SUBSYSTEMS},
     serve,
@@ -229,7 +229,11 @@ impl Agent {
         }
         self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
         Attributing {
-            attributor: Attributor { node: self.node.clone(), reasons: self.reasons.clone() },
+            attributor: Attributor {
+                node: self.node.clone(),
+                reasons: self.reasons.clone(),
+                places: Self::places(),
+            },
             sink,
         }
     }
@@ -254,6 +258,18 @@ impl Agent {
                  counts as local. Give the node's name with --node-name."
             );
         }
+    }
+
+    /// The functions of the kernel, by its symbols.
+    fn places() -> Places {
+        let places = Places::new(Path::new(Places::PATH));
+        if !places.are_shown() {
+            warn!(
+                "The kernel hides the addresses of its symbols (kernel.kptr_restrict, or no CAP_SYSLOG). Not seen \
+                 without them: which part of it dropped a packet, where the reason does not say."
+            );
+        }
+        places
     }
 
     fn open_sink(&self, output: Output) -> Sink {
@@ -358,6 +374,9 @@ impl Agent {
         match captured {
             Captured::Attempt(mut attempt) => {
                 self.translate(&mut attempt);
+                for location in attempt.drops.locations() {
+                    attributor.places.learn(location);
+                }
                 match attributor.attribute(&attempt, &self.history, Clock::now()) {
                     Some(observation) => {
                         let verdict = ByVerdict { verdict: observation.flow.verdict.as_str() };

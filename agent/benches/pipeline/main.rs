@@ -20,6 +20,7 @@ use portolan_agent::{
     clock::{Clock, monotonic},
     connections::{Attempt, Connections, ConversationCounters, Counters, Limits},
     event::{Event, FiveTuple},
+    kernel::Places,
     reasons::Reasons,
     sink::{Lines, Sink},
 };
@@ -117,7 +118,7 @@ impl Bench {
         Ok(Self {
             ring: Ring::fill(attempts, monotonic()),
             history,
-            attributor: Attributor { node: Some(cluster::own_node()), reasons },
+            attributor: Attributor { node: Some(cluster::own_node()), reasons, places: Places::default() },
             runtime: tokio::runtime::Builder::new_current_thread().build()?,
         })
     }

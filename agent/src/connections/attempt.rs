@@ -1,6 +1,7 @@
 //! One attempt and the evidence about it.
 
 use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
+use smallvec::SmallVec;
 use std::net::IpAddr;
 
 /// Where in the node a packet was dropped.
@@ -44,6 +45,11 @@ impl Drops {
             Place::SourcePod => &mut self.source_pod,
             Place::DestinationPod => &mut self.destination_pod,
         }
+    }
+
+    /// The kernel addresses that dropped.
+    pub fn locations(&self) -> impl Iterator<Item = u64> {
+        [self.node, self.source_pod, self.destination_pod].into_iter().flatten().map(|drop| drop.location)
     }
 
     /// Whether there was any, anywhere.
@@ -120,10 +126,12 @@ pub struct Attempt {
     pub packets_seen: u64,
     /// Payload bytes that were seen one by one.
     pub bytes_seen: u64,
+    /// Its number in the order of openings.
+    pub(super) number: u64,
     /// The tuples of its packets, all in the initiator's direction.
-    pub(super) known_as: Vec<FiveTuple>,
+    pub(super) known_as: SmallVec<[FiveTuple; 3]>,
     /// The devices that count it as a conversation, and the tuples that they do so under.
-    pub(super) conversations: Vec<(u32, FiveTuple)>,
+    pub(super) conversations: SmallVec<[(u32, FiveTuple); 2]>,
     /// The initiator or a socket that was open came to its end: the handshake was completed, even
     /// where none of its answers was seen.
     pub(super) completed: bool,
@@ -140,7 +148,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// An attempt of which nothing but its tuple is known yet.
-    pub(super) const fn new(original: FiveTuple, sequence: u32, at: Nanos) -> Self {
+    pub(super) const fn new(original: FiveTuple, sequence: u32, at: Nanos, number: u64) -> Self {
         Self {
             original,
             translated: None,
@@ -160,8 +168,9 @@ impl Attempt {
             srtt_us: None,
             packets_seen: 0,
             bytes_seen: 0,
-            known_as: Vec::new(),
-            conversations: Vec::new(),
+            number,
+            known_as: SmallVec::new_const(),
+            conversations: SmallVec::new_const(),
             completed: false,
             queued: Nanos::MAX,
             tries_left: 0,
@@ -321,13 +330,18 @@ impl Attempt {
 
     /// Whether the initiator gave up without a word from anybody.
     pub(super) const fn is_abandoned(&self) -> bool {
-        self.gave_up && !self.reset_sent && !self.reset_received
+        self.gave_up && !self.is_reset()
+    }
+
+    /// Whether it was turned away by a reset.
+    pub(super) const fn is_reset(&self) -> bool {
+        self.reset_sent || self.reset_received
     }
 
     /// Whether nothing more is to be expected of a TCP connection. A socket closes after it has seen
     /// both ends finish, or when it waits no longer: its peer may be gone without a word.
     pub(super) const fn is_over(&self) -> bool {
-        self.reset_sent || self.reset_received || self.socket_closed || (self.finished[0] && self.finished[1])
+        self.is_reset() || self.socket_closed || (self.finished[0] && self.finished[1])
     }
 }
 

@@ -1,7 +1,10 @@
 //! What became of an attempt: the evidence weighed. Pure.
 
 use super::attempt::{Attempt, DropSeen, Place};
-use crate::reasons::Reasons;
+use crate::{
+    kernel::{Places, class},
+    reasons::Reasons,
+};
 use portolan_policy::{Outcome, Protocol};
 
 /// Which ends of an attempt have their device on this node.
@@ -29,7 +32,7 @@ pub struct Conclusion {
 }
 
 /// Weighs the evidence of an attempt that is over, or that is looked at early.
-pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> Conclusion {
+pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons, places: &Places) -> Conclusion {
     let drop = attempt.drops.counting(locality.source, locality.destination);
     let weighed = Weighed { attempt, locality, drop, reasons };
     let outcome = weighed.outcome();
@@ -38,7 +41,8 @@ pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> Con
     Conclusion {
         outcome,
         drop_reason: drop.map(|(_, drop)| reasons.name(drop.reason)),
-        drop_location: None,
+        drop_location: drop
+            .and_then(|(_, drop)| class(&reasons.name(drop.reason), places.function(drop.location))),
         reached_pod: outcome == Outcome::Established
             || refused_here
             || (locality.destination && (attempt.arrived.is_some() || attempt.answer_sent.is_some())),

@@ -72,7 +72,7 @@ impl Limits {
     fn conversation(&self, attempt: &Attempt) -> Nanos {
         if attempt.is_answered() {
             after(attempt.last, self.idle)
-        } else if attempt.unreachable.is_some() {
+        } else if attempt.unreachable.is_some() || attempt.is_reset() {
             after(attempt.last, self.linger)
         } else if attempt.drops.is_any() {
             after(attempt.started, self.dropped.min(self.idle))

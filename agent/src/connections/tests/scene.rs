@@ -70,7 +70,7 @@ pub(crate) fn reasons() -> Reasons {
 
 /// What became of an attempt, as a node with these ends sees it.
 pub(crate) fn concluded(attempt: &Attempt, locality: Locality) -> Conclusion {
-    conclude(attempt, locality, &reasons())
+    conclude(attempt, locality, &reasons(), &crate::kernel::Places::default())
 }
 
 pub(crate) fn outcome(attempt: &Attempt, locality: Locality) -> Outcome {

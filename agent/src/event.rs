@@ -111,6 +111,8 @@ pub enum What {
     Unreachable {
         /// Who sent it.
         by: IpAddr,
+        /// Whether it says that an administrator forbids it.
+        prohibited: bool,
     },
 }
 
@@ -254,7 +256,9 @@ fn unreachable(record: &raw::Unreachable) -> Option<Event> {
     /// ICMP says "unreachable" with type 3, ICMPv6 with this one.
     const V6_UNREACHABLE: u8 = 1;
     let family = if record.head.icmp[0] == V6_UNREACHABLE { 6 } else { 4 };
-    let what = What::Unreachable { by: ip(family, &record.offender) };
+    // RFC 1812 and RFC 4443: prohibited for a network, a host, by an administrator; by policy, by route.
+    let prohibited = matches!((family, record.head.icmp[1]), (4, 9 | 10 | 13) | (6, 1 | 5 | 6));
+    let what = What::Unreachable { by: ip(family, &record.offender), prohibited };
     // The error goes against the packet that it is about, and the tuple is that packet's.
     let entry = translation(&record.head, &record.translation).map(Translation::turned);
     sighting(&record.head, what, entry)

@@ -73,6 +73,8 @@ impl Drops {
 pub struct UnreachableSeen {
     /// Who sent it.
     pub by: IpAddr,
+    /// Whether it says that an administrator forbids it.
+    pub prohibited: bool,
     /// Whether it came out of the destination's device.
     pub from_destination_device: bool,
 }
@@ -243,9 +245,13 @@ impl Attempt {
                 self.finished[usize::from(!forward)] = true;
                 self.completed = true;
             }
-            (What::Unreachable { by }, true) => {
+            (What::Unreachable { by, prohibited }, true) => {
                 let from_destination_device = sighting.crossing == Crossing::FromDevice;
-                let known = self.unreachable.get_or_insert(UnreachableSeen { by, from_destination_device });
+                let known = self.unreachable.get_or_insert(UnreachableSeen {
+                    by,
+                    prohibited,
+                    from_destination_device,
+                });
                 known.from_destination_device |= from_destination_device;
             }
             // An error about an answer, because the initiator had gone, is no word about the opening.

@@ -150,12 +150,12 @@ fn an_error_goes_against_the_packet_that_it_is_about() {
         offender,
     };
     let sighting = sighted(&raw);
-    assert_eq!(sighting.what, What::Unreachable { by: "10.0.0.1".parse().unwrap() });
+    assert_eq!(sighting.what, What::Unreachable { by: "10.0.0.1".parse().unwrap(), prohibited: false });
     assert!(!sighting.translation.expect("it has an entry").is_reply, "the tuple is the opening's");
 
     let by: IpAddr = "fd00::1".parse().unwrap();
     let raw = Unreachable { head: Head { icmp: [1, 1], ..raw.head }, offender: bytes(by), ..raw };
-    assert_eq!(sighted(&raw).what, What::Unreachable { by });
+    assert_eq!(sighted(&raw).what, What::Unreachable { by, prohibited: true });
 }
 
 #[test]

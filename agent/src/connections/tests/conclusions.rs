@@ -171,6 +171,11 @@ fn errors() {
             ["dropped by IP_INNOROUTES"; 3],
         ),
         (
+            "a route forbids it, and the node says so",
+            [&dropped(web(), NO_ROUTE)[..], &[web().prohibited("10.0.0.1").reached(CLIENT)]].concat(),
+            ["rejected by IP_INNOROUTES"; 3],
+        ),
+        (
             "the pod behind the service is gone, and the node says so in the service's name",
             [&dropped(service(), NEIGH_FAILED)[..], &by(service(), "10.96.0.7")].concat(),
             ["dropped by NEIGH_FAILED"; 3],

@@ -109,13 +109,19 @@ impl Talk {
 
     /// An ICMP unreachable about a packet there.
     pub(crate) fn unreachable(self, by: &str) -> Packet {
-        let what = What::Unreachable { by: by.parse().unwrap() };
+        let what = What::Unreachable { by: by.parse().unwrap(), prohibited: false };
+        Packet { talk: self, what, about_there: true, goes_there: false }
+    }
+
+    /// An ICMP error that says that an administrator forbids a packet there.
+    pub(crate) fn prohibited(self, by: &str) -> Packet {
+        let what = What::Unreachable { by: by.parse().unwrap(), prohibited: true };
         Packet { talk: self, what, about_there: true, goes_there: false }
     }
 
     /// An ICMP unreachable about an answer.
     pub(crate) fn answer_unreachable(self, by: &str) -> Packet {
-        let what = What::Unreachable { by: by.parse().unwrap() };
+        let what = What::Unreachable { by: by.parse().unwrap(), prohibited: false };
         Packet { talk: self, what, about_there: false, goes_there: true }
     }
 

@@ -21,7 +21,7 @@ pub fn count_known(head: &Head, length: u32) -> Option<()> {
     if has_news(known, from_source) {
         return None;
     }
-    count(known, from_source, length.saturating_sub(header(protocol::UDP)));
+    count(known, from_source, length.checked_sub(header(protocol::UDP))?);
     Some(())
 }
 
@@ -61,7 +61,7 @@ fn header(number: u8) -> u32 {
 /// Counts a packet of a conversation; its first packet and first answer are told.
 #[inline(always)]
 pub fn observe(ctx: &TcContext, transport: Transport, head: &mut Head, may_open: bool) -> Option<()> {
-    let payload = transport.length.saturating_sub(header(head.protocol));
+    let payload = transport.length.checked_sub(header(head.protocol))?;
     let mut key = ConversationKey::default();
     let from_source = key.set(head.ifindex, head.protocol, head.family, &head.tuple);
     let Some(known) = known(&key) else {

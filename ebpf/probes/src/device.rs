@@ -7,6 +7,7 @@ use crate::{
     packet::{self, Bytes as _, Transport, chunk, icmp, plain, protocol},
 };
 use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_ktime_get_ns, programs::TcContext};
+use core::hint::black_box;
 use portolan_ebpf_types::{Head, Translation, Unreachable, direction, kind, lost, tcp_flags};
 
 /// Bytes before the IP header on an Ethernet device.
@@ -34,7 +35,9 @@ pub fn observe<const LINK: usize>(ctx: &TcContext, direction: u8) -> Option<()> 
     match (head.protocol, length) {
         (protocol::TCP, Some(_)) => connection(ctx, &mut head),
         (protocol::UDP, Some(length)) if conversation::count_known(&head, length).is_some() => None,
-        _ => full::<LINK>(ctx, &mut head),
+        // The verifier takes no function that leaves a pointer where its answer should be, and the
+        // compiler makes one of a function whose answer nobody wants.
+        _ => black_box(full::<LINK>(ctx, &mut head)),
     }
 }
 
@@ -123,7 +126,11 @@ fn plain_transport(transport: *const u8, is_long: bool, head: &mut Head) -> Opti
 /// Looks at a packet piece by piece.
 #[inline(never)]
 fn full<const LINK: usize>(ctx: &TcContext, head: &mut Head) -> Option<()> {
-    let transport = packet::ip(ctx, network_offset::<LINK>(ctx)?, head)?;
+    let (offset, ether_type) = network::<LINK>(ctx)?;
+    let transport = packet::ip(ctx, offset, head)?;
+    if LINK == ETHERNET && (head.family == 4) != (ether_type == IPV4) {
+        return None;
+    }
     match head.protocol {
         protocol::TCP => {
             packet::tcp(ctx, transport, head)?;
@@ -134,16 +141,16 @@ fn full<const LINK: usize>(ctx: &TcContext, head: &mut Head) -> Option<()> {
             conversation::observe(ctx, transport, head, true)
         }
         protocol::SCTP => sctp(ctx, transport, head),
-        protocol::ICMP | protocol::ICMPV6 => icmp(ctx, transport, head),
+        _ if packet::is_icmp(head) => icmp(ctx, transport, head),
         _ => None,
     }
 }
 
-/// Where the IP header begins, behind the tags that are still in the packet.
+/// Where the IP header begins, behind the tags that are still in the packet, and its EtherType.
 #[inline(always)]
-fn network_offset<const LINK: usize>(ctx: &TcContext) -> Option<u32> {
+fn network<const LINK: usize>(ctx: &TcContext) -> Option<(u32, u16)> {
     if LINK != ETHERNET {
-        return Some(LINK as u32);
+        return Some((LINK as u32, 0));
     }
     let mut offset = LINK as u32;
     let mut ether_type = u16::from_be_bytes(ctx.read(offset - 2)?);
@@ -153,7 +160,7 @@ fn network_offset<const LINK: usize>(ctx: &TcContext) -> Option<u32> {
             ether_type = u16::from_be_bytes(ctx.read(offset - 2)?);
         }
     }
-    if ether_type == IPV4 || ether_type == IPV6 { Some(offset) } else { None }
+    if ether_type == IPV4 || ether_type == IPV6 { Some((offset, ether_type)) } else { None }
 }
 
 /// SCTP without sockets of its own to ask: a conversation that an ABORT turns away.
@@ -161,7 +168,8 @@ fn network_offset<const LINK: usize>(ctx: &TcContext) -> Option<u32> {
 fn sctp(ctx: &TcContext, transport: Transport, head: &mut Head) -> Option<()> {
     const COMMON_HEADER: u32 = 12;
     packet::ports(ctx, transport, head)?;
-    match ctx.read::<u8>(transport.offset + COMMON_HEADER)? {
+    let [chunk, ..] = ctx.read::<[u8; chunk::HEADER]>(transport.offset + COMMON_HEADER)?;
+    match chunk {
         chunk::ABORT => {
             head.flags = tcp_flags::RST;
             tell(ctx, head, kind::CONNECTION)
@@ -172,7 +180,7 @@ fn sctp(ctx: &TcContext, transport: Transport, head: &mut Head) -> Option<()> {
 
 #[inline(always)]
 fn icmp(ctx: &TcContext, transport: Transport, head: &mut Head) -> Option<()> {
-    let [icmp_type, icmp_code] = ctx.read::<[u8; 2]>(transport.offset)?;
+    let [icmp_type, icmp_code, ..] = ctx.read::<[u8; icmp::HEADER as usize]>(transport.offset)?;
     let unreachable = match head.protocol {
         protocol::ICMP => icmp_type == icmp::UNREACHABLE && icmp_code != icmp::CODE_FRAGMENTATION_NEEDED,
         _ => icmp_type == icmp::V6_UNREACHABLE,
@@ -181,14 +189,15 @@ fn icmp(ctx: &TcContext, transport: Transport, head: &mut Head) -> Option<()> {
         let request = packet::echo(ctx, transport, head)?;
         return conversation::observe(ctx, transport, head, request);
     }
-    let offender = head.tuple.source;
+    let (offender, family) = (head.tuple.source, head.family);
     head.icmp = [icmp_type, icmp_code];
-    let offending = packet::ip(ctx, transport.offset + 8, head)?;
+    let offending = packet::ip(ctx, transport.offset + icmp::HEADER, head)?;
+    if head.family != family {
+        return None;
+    }
     match head.protocol {
-        protocol::ICMP | protocol::ICMPV6 => {
-            packet::echo(ctx, offending, head)?;
-        }
-        _ => packet::ports(ctx, offending, head)?,
+        protocol::TCP | protocol::UDP | protocol::SCTP => packet::ports(ctx, offending, head)?,
+        _ => packet::echo(ctx, offending, head).map(|_| ())?,
     }
     complaint(ctx, head, offender)
 }

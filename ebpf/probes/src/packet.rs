@@ -17,6 +17,8 @@ pub mod protocol {
 
 /// ICMP types that the probes look at.
 pub mod icmp {
+    /// Bytes before what an error quotes.
+    pub const HEADER: u32 = 8;
     pub const ECHO_REPLY: u8 = 0;
     pub const UNREACHABLE: u8 = 3;
     pub const ECHO_REQUEST: u8 = 8;
@@ -29,6 +31,8 @@ pub mod icmp {
 
 /// SCTP chunk types that the probes look at.
 pub mod chunk {
+    /// Type, flags and length.
+    pub const HEADER: usize = 4;
     pub const INIT_ACK: u8 = 2;
     pub const ABORT: u8 = 6;
 }
@@ -42,7 +46,7 @@ pub mod plain {
 
     pub const IPV4: usize = 20;
     pub const IPV6: usize = 40;
-    pub const TCP: usize = 14;
+    pub const TCP: usize = 20;
     pub const UDP: usize = 8;
 
     /// Reads bytes at a distance.
@@ -106,7 +110,7 @@ pub mod plain {
         at(transport, 13)
     }
 
-    /// Takes ports, sequence number and flags: the first fourteen bytes of a TCP header.
+    /// Takes ports, sequence number and flags of a TCP header.
     #[inline(always)]
     pub fn tcp(transport: *const u8, head: &mut Head) {
         ports(transport, head);
@@ -224,10 +228,11 @@ fn is_mapped(address: &[u8; 16]) -> bool {
         && u32::from_ne_bytes([i, j, k, l]) == u32::from_be(0xffff)
 }
 
-/// Reads the two ports at the start of a transport header.
+/// Reads the two ports at the start of a transport header. None is shorter than eight bytes, and an
+/// ICMP error quotes no less.
 #[inline(always)]
 pub fn ports(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option<()> {
-    let [a, b, c, d] = bytes.read::<[u8; 4]>(transport.offset)?;
+    let [a, b, c, d, ..] = bytes.read::<[u8; plain::UDP]>(transport.offset)?;
     head.tuple.source_port = u16::from_be_bytes([a, b]);
     head.tuple.destination_port = u16::from_be_bytes([c, d]);
     Some(())
@@ -241,10 +246,19 @@ pub fn tcp(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option<
     Some(())
 }
 
+/// Whether this is an ICMP message that came by its own family: the other one makes nothing of it.
+#[inline(always)]
+pub fn is_icmp(head: &Head) -> bool {
+    matches!((head.family, head.protocol), (4, protocol::ICMP) | (6, protocol::ICMPV6))
+}
+
 /// Reads an ICMP echo: its identifier stands for both ports. Answers whether it is a request.
 #[inline(always)]
 pub fn echo(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option<bool> {
-    let [kind, _, _, _, id0, id1] = bytes.read::<[u8; 6]>(transport.offset)?;
+    if !is_icmp(head) {
+        return None;
+    }
+    let [kind, _, _, _, id0, id1, _, _] = bytes.read::<[u8; 8]>(transport.offset)?;
     let request = match (head.protocol, kind) {
         (protocol::ICMP, icmp::ECHO_REQUEST) | (protocol::ICMPV6, icmp::V6_ECHO_REQUEST) => true,
         (protocol::ICMP, icmp::ECHO_REPLY) | (protocol::ICMPV6, icmp::V6_ECHO_REPLY) => false,

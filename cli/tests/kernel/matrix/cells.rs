@@ -218,7 +218,7 @@ impl fmt::Display for Cell {
 
 /// Every cell that can be.
 pub(crate) fn product(bridged: bool) -> Vec<Cell> {
-    all(bridged).into_iter().filter(|cell| impossible(cell).is_none()).collect()
+    all(bridged).into_iter().filter(|cell| impossible(*cell).is_none()).collect()
 }
 
 /// The whole product.
@@ -239,8 +239,8 @@ pub(crate) fn all(bridged: bool) -> Vec<Cell> {
 }
 
 /// Why a cell cannot be, if so.
-pub(crate) fn impossible(cell: &Cell) -> Option<&'static str> {
-    let Cell { bridged, cause, direction, protocol, way, .. } = *cell;
+pub(crate) fn impossible(cell: Cell) -> Option<&'static str> {
+    let Cell { bridged, cause, direction, protocol, way, .. } = cell;
     let (egress, icmp) = (direction == Direction::Egress, protocol == Protocol::Icmp);
     let tcp_only = matches!(
         cause.mechanism(),

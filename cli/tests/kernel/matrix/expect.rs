@@ -34,7 +34,7 @@ impl Expected {
 
 /// What a cell must be told as, once the client has said what it saw: a router limits how often it says that it
 /// prohibits, and who was told nothing was not turned away.
-pub(crate) fn expected_of(cell: &Cell, seen: Seen) -> Expected {
+pub(crate) fn expected_of(cell: Cell, seen: Seen) -> Expected {
     let expected = expected(cell);
     let prohibits = cell.cause.mechanism() == Some(Mechanism::Route(Route::Prohibit));
     let told = !matches!(seen, Seen::TimedOut | Seen::Silent);
@@ -42,7 +42,7 @@ pub(crate) fn expected_of(cell: &Cell, seen: Seen) -> Expected {
 }
 
 /// What a cell must be told as.
-pub(crate) fn expected(cell: &Cell) -> Expected {
+pub(crate) fn expected(cell: Cell) -> Expected {
     match cell.cause {
         Cause::Nothing => seen(Outcome::Established),
         Cause::Silence => seen(Outcome::Delivered),
@@ -56,7 +56,7 @@ pub(crate) fn expected(cell: &Cell) -> Expected {
     }
 }
 
-fn enforced(mechanism: Mechanism, cell: &Cell) -> Expected {
+fn enforced(mechanism: Mechanism, cell: Cell) -> Expected {
     let egress = cell.direction == Direction::Egress;
     match mechanism {
         Mechanism::NftDrop
@@ -80,10 +80,9 @@ fn enforced(mechanism: Mechanism, cell: &Cell) -> Expected {
 }
 
 /// Routes say why they lead nowhere; only the one that prohibits is somebody's will.
-fn lost(route: Route, cell: &Cell) -> Expected {
+fn lost(route: Route, cell: Cell) -> Expected {
     let reason = match (route, cell.v4) {
-        (Route::Throw, true) => "IP_INNOROUTES",
-        (Route::Throw | Route::Unreachable | Route::Prohibit, false) => "IP_INNOROUTES",
+        (Route::Throw, _) | (Route::Unreachable | Route::Prohibit, false) => "IP_INNOROUTES",
         _ => "NOT_SPECIFIED",
     };
     let outcome = if route == Route::Prohibit { Outcome::Rejected } else { Outcome::Dropped };
@@ -104,7 +103,7 @@ fn in_pod_if(inside: bool, expected: Expected) -> Expected {
 }
 
 /// Whether it ends before anything was translated: what was dialled is all that is known then.
-pub(crate) fn ends_untranslated(cell: &Cell) -> bool {
+pub(crate) fn ends_untranslated(cell: Cell) -> bool {
     let ahead = match cell.cause.mechanism() {
         Some(Mechanism::NftRaw) => true,
         Some(
@@ -116,28 +115,28 @@ pub(crate) fn ends_untranslated(cell: &Cell) -> bool {
 }
 
 /// Whether the agent on the first node sees the translation.
-pub(crate) fn is_translated_here(cell: &Cell) -> bool {
+pub(crate) fn is_translated_here(cell: Cell) -> bool {
     cell.way.is_translated() && !is_translated_elsewhere(cell)
 }
 
 /// Whether the client's own node, the second one, translates.
-pub(crate) fn is_translated_elsewhere(cell: &Cell) -> bool {
+pub(crate) fn is_translated_elsewhere(cell: Cell) -> bool {
     cell.way == Way::FarClusterIp && cell.direction == Direction::Ingress
 }
 
 /// Whether the policies of the scene deny it.
-pub(crate) fn is_denied(cell: &Cell) -> bool {
+pub(crate) fn is_denied(cell: Cell) -> bool {
     cell.way == Way::Denied
 }
 
 /// Whether the agent on the other node has anything to tell: its pod sent it, or it came that far.
-pub(crate) fn is_seen_elsewhere(cell: &Cell) -> bool {
+pub(crate) fn is_seen_elsewhere(cell: Cell) -> bool {
     let far = matches!(cell.way, Way::Far | Way::FarClusterIp);
     far && (cell.direction == Direction::Ingress || expected(cell).arrived)
 }
 
 /// What the agent on the other node may say, which sees only its own half.
-pub(crate) fn outcomes_elsewhere(cell: &Cell, seen: Seen) -> &'static [Outcome] {
+pub(crate) fn outcomes_elsewhere(cell: Cell, seen: Seen) -> &'static [Outcome] {
     use Outcome::{Delivered, Dropped, Established, NoReply, Refused, Rejected};
     match (expected_of(cell, seen).outcome, cell.cause.mechanism()) {
         (Established, _) => &[Established],

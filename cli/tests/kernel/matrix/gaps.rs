@@ -9,7 +9,7 @@ pub(crate) struct Gap {
     /// What is wrong.
     pub(crate) why: &'static str,
     /// Which cells.
-    pub(crate) holds: fn(&Cell) -> bool,
+    pub(crate) holds: fn(Cell) -> bool,
 }
 
 /// On a node that routes to its pods.

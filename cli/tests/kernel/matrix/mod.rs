@@ -5,6 +5,7 @@ mod cells;
 mod compare;
 mod expect;
 mod gaps;
+mod page;
 mod scene;
 
 use self::cells::{BRIDGED, Cause, Cell, ROUTED, product};
@@ -52,7 +53,7 @@ fn attempt_all(scene: &Scene, cells: &[Cell]) -> Vec<Attempt> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let attempted = scene.attempt(cell, patience(cell));
+            let attempted = scene.attempt(*cell, patience(*cell));
             done.lock().unwrap().push(Attempt { cell: *cell, attempted });
         }
     };
@@ -66,7 +67,7 @@ fn attempt_all(scene: &Scene, cells: &[Cell]) -> Vec<Attempt> {
     attempts
 }
 
-fn patience(cell: &Cell) -> Duration {
+fn patience(cell: Cell) -> Duration {
     match expect::expected(cell).outcome {
         _ if cell.cause == Cause::StaleNeighbour => NEIGHBOURLY,
         // What a router says is limited: a second try may hear what the first did not.

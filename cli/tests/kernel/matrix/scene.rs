@@ -2,6 +2,7 @@
 
 use super::cells::{Cause, Cell, Way};
 use crate::support::SECOND;
+use portolan_lab::enforce::{Reject, Target};
 use portolan_lab::lab::Connection;
 use portolan_lab::{
     Attempted, Direction, Lab, Mechanism, Place, PodSpec, Protocol, SctpAnswer, Server, ServiceSpec, Traffic,
@@ -115,7 +116,7 @@ impl Scene {
     }
 
     /// What a cell dials from where.
-    pub(crate) fn dialled(&self, cell: &Cell) -> Dialled {
+    pub(crate) fn dialled(&self, cell: Cell) -> Dialled {
         let own = pod_of(cell.cause, cell.direction);
         let egress = cell.direction == Direction::Egress;
         let other = other_end(cell.way);
@@ -141,20 +142,8 @@ impl Scene {
         Dialled { from: from.into(), address, port }
     }
 
-    /// The pod that a cell's attempt is for; none outside.
-    pub(crate) fn server(&self, cell: &Cell) -> Option<String> {
-        let own = pod_of(cell.cause, cell.direction);
-        let to_other = cell.direction == Direction::Egress && cell.way != Way::Hairpin;
-        match cell.way {
-            _ if cell.cause == Cause::NoSuchPod => None,
-            Way::Masqueraded => None,
-            way if to_other => Some(other_end(way).to_owned()),
-            _ => Some(own),
-        }
-    }
-
     /// Makes the attempt of a cell.
-    pub(crate) fn attempt(&self, cell: &Cell, wait: Duration) -> Attempted {
+    pub(crate) fn attempt(&self, cell: Cell, wait: Duration) -> Attempted {
         let Dialled { from, address, port } = self.dialled(cell);
         let lab = &self.lab;
         match cell.protocol {
@@ -170,6 +159,18 @@ impl Scene {
         let mut cut = sides(self.causes).into_iter().map(|(cause, direction)| pod_of(cause, direction));
         let number = cut.position(|name| name == pod).map_or(0, |number| number as u16 + 1);
         NEAR_NODE_PORT + number
+    }
+}
+
+/// The pod that a cell's attempt is for; none outside.
+pub(crate) fn server(cell: Cell) -> Option<String> {
+    let own = pod_of(cell.cause, cell.direction);
+    let to_other = cell.direction == Direction::Egress && cell.way != Way::Hairpin;
+    match cell.way {
+        _ if cell.cause == Cause::NoSuchPod => None,
+        Way::Masqueraded => None,
+        way if to_other => Some(other_end(way).to_owned()),
+        _ => Some(own),
     }
 }
 
@@ -238,7 +239,6 @@ fn enforce(lab: &mut Lab, mechanism: Mechanism, pod: &str, direction: Direction)
         }
     }
     traffic.push((Protocol::Icmp, 0));
-    use portolan_lab::enforce::{Reject, Target};
     if let Mechanism::NftReject(Reject::TcpReset) | Mechanism::Iptables(_, Target::TcpReset) = mechanism {
         traffic.retain(|(protocol, _)| *protocol == Protocol::Tcp);
     }

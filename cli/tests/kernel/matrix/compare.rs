@@ -5,7 +5,7 @@ use super::expect::{
     Expected, ends_untranslated, expected_of, is_denied, is_seen_elsewhere, is_translated_elsewhere,
     is_translated_here, outcomes_elsewhere,
 };
-use super::gaps::Gap;
+use super::gaps::{self, Gap, Shows};
 use super::scene::{Scene, server};
 use portolan_lab::{Attempted, Protocol as LabProtocol};
 use portolan_policy::{End, Flow, Protocol, Verdict};
@@ -31,7 +31,7 @@ impl Report {
         let mut told = Vec::new();
         for attempt in attempts {
             let own = views[0].take(scene, attempt);
-            let mut wrong = faults(scene, attempt, &own);
+            let mut wrong = faults(scene, attempt, &own, Teller::FirstNode);
             let far = views[1].take(scene, attempt);
             wrong.extend(faults_elsewhere(scene, attempt, &far));
             told.push((attempt.cell, wrong));
@@ -40,20 +40,23 @@ impl Report {
         Self { told, extra }
     }
 
+    /// The same for what the collector makes of both nodes' views.
+    pub(crate) fn joined(scene: &Scene, attempts: &[Attempt], flows: &[Flow]) -> Self {
+        let mut view = View::new(flows);
+        let mut judge = |attempt: &Attempt| {
+            let flows = view.take(scene, attempt);
+            (attempt.cell, faults(scene, attempt, &flows, Teller::Collector))
+        };
+        let told = attempts.iter().map(&mut judge).collect();
+        let extra = view.rest().map(|flow| format!("{flow:?}")).collect();
+        Self { told, extra }
+    }
+
     /// Fails with every difference that no gap knows, and with every gap that is none.
     pub(crate) fn check(&self, gaps: &[Gap]) {
-        let mut complaints: Vec<String> = Vec::new();
-        for (cell, wrong) in &self.told {
-            let known = gaps.iter().find(|gap| (gap.holds)(*cell));
-            match (wrong.is_empty(), known) {
-                (false, None) => complaints.push(format!("{cell}\n    {}", wrong.join("\n    "))),
-                (true, Some(gap)) => {
-                    complaints.push(format!("{cell}\n    is right now: take the gap {:?} away", gap.why));
-                }
-                _ => {}
-            }
-        }
+        let mut complaints: Vec<String> = self.told.iter().filter_map(|told| complaint(told, gaps)).collect();
         let wrong = complaints.len();
+        complaints.extend(gaps.iter().filter(|gap| self.is_closed(gap)).map(closed));
         complaints.extend(self.extra.iter().map(|flow| format!("a flow of no attempt: {flow}")));
         assert!(
             complaints.is_empty(),
@@ -64,6 +67,35 @@ impl Report {
             complaints.join("\n"),
         );
     }
+
+    /// No cell of the gap is wrong any more.
+    fn is_closed(&self, gap: &Gap) -> bool {
+        !self.told.iter().any(|(cell, wrong)| (gap.holds)(*cell) && !wrong.is_empty())
+    }
+}
+
+fn complaint((cell, wrong): &(Cell, Vec<String>), gaps: &[Gap]) -> Option<String> {
+    match gaps::of(gaps, *cell) {
+        None if wrong.is_empty() => None,
+        None => Some(format!("{cell}\n    {}", wrong.join("\n    "))),
+        Some(gap) if wrong.is_empty() && gap.shows != Shows::Sometimes => {
+            Some(format!("{cell}\n    is right now: narrow the gap {:?}", gap.why))
+        }
+        Some(_) => None,
+    }
+}
+
+fn closed(gap: &Gap) -> String {
+    format!("no cell is wrong any more: take the gap {:?} away", gap.why)
+}
+
+/// Whose word is compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Teller {
+    /// The agent where everything stands in the way.
+    FirstNode,
+    /// The collector, which has heard of both nodes.
+    Collector,
 }
 
 /// Protocol, address and port of the client. The port of an echo is none: its destination tells it apart.
@@ -111,7 +143,7 @@ fn lab_protocol(protocol: Protocol) -> LabProtocol {
     }
 }
 
-fn faults(scene: &Scene, attempt: &Attempt, flows: &[&Flow]) -> Vec<String> {
+fn faults(scene: &Scene, attempt: &Attempt, flows: &[&Flow], teller: Teller) -> Vec<String> {
     let [flow] = flows else {
         let told: Vec<String> = flows.iter().map(|flow| brief(flow)).collect();
         return vec![format!(
@@ -137,7 +169,7 @@ fn faults(scene: &Scene, attempt: &Attempt, flows: &[&Flow]) -> Vec<String> {
     check(verdicts.contains(&flow.verdict), format!("verdict {:?}, not {verdicts:?}", flow.verdict));
     check(is_source(flow, attempt), format!("source {:?}", flow.source));
     check(is_destination(flow, cell), format!("destination {:?}", flow.destination));
-    check(is_service(scene, flow, cell), format!("service {:?}", flow.service));
+    check(is_service(scene, flow, cell, teller), format!("service {:?}", flow.service));
     if !faults.is_empty() {
         faults.push(format!("in {}; the client saw {:?}", brief(flow), attempt.attempted.result));
     }
@@ -171,10 +203,14 @@ fn is_destination(flow: &Flow, cell: Cell) -> bool {
     }
 }
 
-fn is_service(scene: &Scene, flow: &Flow, cell: Cell) -> bool {
+fn is_service(scene: &Scene, flow: &Flow, cell: Cell, teller: Teller) -> bool {
+    let known = match teller {
+        Teller::FirstNode => is_translated_here(cell),
+        Teller::Collector => cell.way.is_translated(),
+    };
     match &flow.service {
-        Some(_) => is_translated_here(cell) && is_dialled_service(scene, flow, cell),
-        None => !is_translated_here(cell) || (ends_untranslated(cell) && cell.way == Way::NodePort),
+        Some(_) => known && is_dialled_service(scene, flow, cell),
+        None => !known || (ends_untranslated(cell) && cell.way == Way::NodePort),
     }
 }
 

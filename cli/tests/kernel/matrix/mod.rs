@@ -5,6 +5,7 @@ mod cells;
 mod compare;
 mod expect;
 mod gaps;
+mod joined;
 mod page;
 mod scene;
 

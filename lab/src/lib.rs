@@ -23,8 +23,8 @@
 //! # }
 //! ```
 //!
-//! A lab needs root, iproute2 and nftables. It is removed when dropped, on SIGINT and SIGTERM, and, should its process
-//! be killed, when the next lab starts.
+//! A lab needs root, iproute2 and nftables; to enforce by iptables, that too. It is removed when dropped, on SIGINT and
+//! SIGTERM, and, should its process be killed, when the next lab starts.
 
 pub mod apiserver;
 pub mod attempts;

@@ -71,9 +71,30 @@ pub(crate) const ROUTED: &[Cause] = &[
 pub(crate) const BRIDGED: &[Cause] = &[
     Cause::Nothing,
     Cause::Enforced(Mechanism::NftBridge),
+    Cause::Enforced(Mechanism::NftDrop),
+    Cause::Enforced(Mechanism::NftReject(Reject::TcpReset)),
+    Cause::Enforced(Mechanism::NftReject(Reject::AdminProhibited)),
     Cause::Enforced(Mechanism::Iptables(Backend::Legacy, Target::Drop)),
     Cause::Enforced(Mechanism::Iptables(Backend::Legacy, Target::Reject)),
+    Cause::Enforced(Mechanism::Queue { listener: true }),
+    Cause::Enforced(Mechanism::Tc),
     Cause::Enforced(Mechanism::Tcx),
+    Cause::Enforced(Mechanism::Xdp(XdpMode::Native)),
+    Cause::Enforced(Mechanism::NftAnswer),
+    Cause::Silence,
+    Cause::NoListener,
+];
+
+/// What shares a device with an agent that hangs in clsact.
+pub(crate) const ON_DEVICES: &[Cause] = &[
+    Cause::Nothing,
+    Cause::Enforced(Mechanism::NftDrop),
+    Cause::Enforced(Mechanism::Tc),
+    Cause::Late(Mechanism::Tc),
+    Cause::Enforced(Mechanism::Tcx),
+    Cause::Late(Mechanism::Tcx),
+    Cause::Enforced(Mechanism::Xdp(XdpMode::Native)),
+    Cause::Enforced(Mechanism::Xdp(XdpMode::Generic)),
     Cause::NoListener,
 ];
 
@@ -189,7 +210,8 @@ impl Way {
         matches!(self, Self::ClusterIp | Self::NodePort | Self::Outside | Self::Hairpin | Self::FarClusterIp)
     }
 
-    fn is_bridged(self) -> bool {
+    /// What stays on a bridge, where there is one.
+    fn is_switched(self) -> bool {
         matches!(self, Self::Near | Self::Denied | Self::ClusterIp)
     }
 }
@@ -216,14 +238,8 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Every cell that can be.
-pub(crate) fn product(bridged: bool) -> Vec<Cell> {
-    all(bridged).into_iter().filter(|cell| impossible(*cell).is_none()).collect()
-}
-
-/// The whole product.
-pub(crate) fn all(bridged: bool) -> Vec<Cell> {
-    let causes = if bridged { BRIDGED } else { ROUTED };
+/// Every cell of these causes that can be.
+pub(crate) fn product(causes: &[Cause], bridged: bool) -> Vec<Cell> {
     let mut cells = Vec::new();
     for cause in causes {
         for direction in [Direction::Egress, Direction::Ingress] {
@@ -235,19 +251,23 @@ pub(crate) fn all(bridged: bool) -> Vec<Cell> {
             }
         }
     }
+    cells.retain(|cell| impossible(*cell).is_none());
     cells
 }
 
 /// Why a cell cannot be, if so.
 pub(crate) fn impossible(cell: Cell) -> Option<&'static str> {
-    let Cell { bridged, cause, direction, protocol, way, .. } = cell;
+    let Cell { cause, direction, protocol, way, .. } = cell;
     let (egress, icmp) = (direction == Direction::Egress, protocol == Protocol::Icmp);
     let tcp_only = matches!(
         cause.mechanism(),
         Some(Mechanism::NftReject(Reject::TcpReset) | Mechanism::Iptables(_, Target::TcpReset))
     ) || cause == Cause::FullBacklog;
     let by_rule = [
-        (bridged && !way.is_bridged(), "only what stays on the bridge is switched"),
+        (
+            cause.mechanism() == Some(Mechanism::NftBridge) && !way.is_switched(),
+            "the bridge family sees only what is switched",
+        ),
         (egress && cause.is_the_servers(), "the cause lies with the server"),
         (icmp && way.is_translated(), "ICMP has no services"),
         (egress && way == Way::Outside, "what comes from outside leaves no pod"),

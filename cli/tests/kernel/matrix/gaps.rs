@@ -1,7 +1,7 @@
 //! Cells that are not told rightly yet. A gap that is closed fails the test until it is taken out of here.
 
-use super::cells::{Cause, Cell};
-use portolan_lab::enforce::{Mechanism, Route};
+use super::cells::{Cause, Cell, Way};
+use portolan_lab::enforce::{Mechanism, Reject, Route};
 use portolan_lab::{Direction, Protocol};
 
 /// Cells that are known to be told wrongly.
@@ -34,7 +34,22 @@ pub(crate) fn of(gaps: &[Gap], cell: Cell) -> Option<&Gap> {
 pub(crate) const ROUTED: &[Gap] = &[NO_DEVICE, NO_SCTP_OVER_IPV6];
 
 /// On a node that bridges them.
-pub(crate) const BRIDGED: &[Gap] = &[NO_SCTP_OVER_IPV6];
+pub(crate) const BRIDGED: &[Gap] = &[
+    NO_SCTP_OVER_IPV6,
+    Gap {
+        // The kernel sends the reset over the bridge without translating it back: no client takes it for its own.
+        why: "a client that does not take a reset for its own tries again, and each try is told as an attempt",
+        shows: Shows::Always,
+        holds: |cell| {
+            let switched = matches!(cell.way, Way::ClusterIp | Way::NodePort | Way::Hairpin)
+                || (cell.way == Way::FarClusterIp && cell.direction == Direction::Egress);
+            switched && cell.cause == Cause::Enforced(Mechanism::NftReject(Reject::TcpReset))
+        },
+    },
+];
+
+/// Where the agent hangs in clsact.
+pub(crate) const ON_DEVICES: &[Gap] = &[NO_SCTP_OVER_IPV6];
 
 /// What the collector makes of two nodes.
 pub(crate) const JOINED: &[Gap] = &[

@@ -24,7 +24,7 @@ fn every_attempt_between_two_nodes_is_one_flow_with_its_cause() {
     let _agents = ["n1", "n2"].map(|node| agent(&scene.lab, node));
     scene.enforce_late();
     let between = |cell: &Cell| matches!(cell.way, Way::Far | Way::FarClusterIp);
-    let cells: Vec<Cell> = product(false).into_iter().filter(between).collect();
+    let cells: Vec<Cell> = product(ROUTED, false).into_iter().filter(between).collect();
     let attempts = attempt_all(&scene, &cells);
     let is_told = |cell: &&Cell| gaps::of(gaps::JOINED, **cell).is_none_or(|gap| gap.shows != Shows::Untold);
     let expected = cells.iter().filter(is_told).count();

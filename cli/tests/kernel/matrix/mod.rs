@@ -9,7 +9,7 @@ mod joined;
 mod page;
 mod scene;
 
-use self::cells::{BRIDGED, Cause, Cell, ROUTED, product};
+use self::cells::{BRIDGED, Cause, Cell, ON_DEVICES, ROUTED, product};
 use self::compare::{Attempt, Report};
 use self::scene::Scene;
 use crate::support::Agent;
@@ -29,22 +29,24 @@ const NEIGHBOURLY: Duration = Duration::from_secs(2);
 
 #[test]
 fn every_attempt_is_told_once_with_its_cause_on_a_node_that_routes() {
-    let scene = Scene::new("matrix", false, ROUTED);
-    let report = run(scene, false);
-    report.check(gaps::ROUTED);
+    run("matrix", ROUTED, false, &[]).check(gaps::ROUTED);
 }
 
 #[test]
 fn every_attempt_is_told_once_with_its_cause_on_a_node_that_bridges() {
-    let scene = Scene::new("bridged", true, BRIDGED);
-    let report = run(scene, true);
-    report.check(gaps::BRIDGED);
+    run("bridged", BRIDGED, true, &[]).check(gaps::BRIDGED);
 }
 
-fn run(mut scene: Scene, bridged: bool) -> Report {
-    let agents = [Agent::start(&scene.lab, "n1"), Agent::start(&scene.lab, "n2")];
+#[test]
+fn every_attempt_is_told_once_with_its_cause_by_an_agent_without_tcx() {
+    run("clsact-matrix", ON_DEVICES, false, &["--attach", "clsact"]).check(gaps::ON_DEVICES);
+}
+
+fn run(name: &str, causes: &'static [Cause], bridged: bool, agent: &[&str]) -> Report {
+    let mut scene = Scene::new(name, bridged, causes);
+    let agents = ["n1", "n2"].map(|node| Agent::start_with(&scene.lab, node, agent));
     scene.enforce_late();
-    let attempts = attempt_all(&scene, &product(bridged));
+    let attempts = attempt_all(&scene, &product(causes, bridged));
     let [here, elsewhere]: [Vec<Flow>; 2] = agents.map(Agent::stop);
     Report::new(&scene, &attempts, &here, &elsewhere)
 }

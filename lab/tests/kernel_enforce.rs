@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
+use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -160,4 +161,20 @@ fn a_bridge_is_filtered_by_its_own_family_and_by_iptables() {
         holds(Mechanism::NftBridge, direction, true, &CUT);
         holds(Mechanism::Iptables(Backend::Legacy, Target::Drop), direction, true, &CUT);
     }
+}
+
+#[test]
+fn a_lab_leaves_no_control_group_behind() {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let root = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let root = root.into_iter().find(|fields| fields[2] == "cgroup2").unwrap()[1].to_owned();
+    let groups = |lab: &str| {
+        let entries = fs::read_dir(&root).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().contains(lab)).count()
+    };
+    let mut lab = pair("groups-left", false);
+    lab.enforce(Mechanism::Cgroup, Direction::Egress, "shop/client", &CUT).unwrap();
+    assert_eq!(groups("groups-left"), 1);
+    drop(lab);
+    assert_eq!(groups("groups-left"), 0);
 }

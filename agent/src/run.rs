@@ -175,7 +175,7 @@ impl Agent {
         match source {
             Source::Objects(objects) => {
                 for object in objects {
-                    self.change(Change::Apply(object));
+                    self.change(Timestamp::now(), Change::Apply(object));
                 }
             }
             Source::Kubernetes(config) => {
@@ -287,15 +287,15 @@ impl Agent {
 
     fn on_news(&mut self, news: News) {
         match news {
-            News::Change(change) => self.change(change),
+            News::Change { at, change } => self.change(at, change),
             News::Synced(kind) => {
                 self.awaited.remove(&kind);
             }
         }
     }
 
-    fn change(&mut self, change: Change) {
-        if let Err(error) = self.history.apply(Timestamp::now(), change) {
+    fn change(&mut self, at: Timestamp, change: Change) {
+        if let Err(error) = self.history.apply(at, change) {
             self.metrics.invalid_objects.get_or_create(&ByKind { kind: error.key.kind.as_str() }).inc();
             warn!(error = %chain(&error), "An object is not valid and is left out of the cluster state.");
         }
@@ -344,7 +344,7 @@ impl Agent {
             let cluster = self.history.latest();
             let is_service = |ip: &IpAddr| matches!(cluster.owner(*ip), Owner::Service(_));
             let addresses = self.addresses.iter().copied().filter(|ip| !is_service(ip)).collect();
-            self.change(Change::NodeAddresses { node, addresses });
+            self.change(Timestamp::now(), Change::NodeAddresses { node, addresses });
         }
     }
 

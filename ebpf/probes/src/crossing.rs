@@ -9,7 +9,7 @@ use crate::{
 };
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_load_bytes},
+    helpers::generated::{bpf_ktime_get_ns, bpf_skb_load_bytes},
     programs::TcContext,
 };
 use core::mem::size_of;
@@ -33,11 +33,11 @@ pub fn head(ctx: &TcContext, direction: u8) -> Head {
     Head { direction, ifindex: ifindex(ctx), conntrack_info: NO_CONNTRACK, ..Head::default() }
 }
 
-/// Tells of a packet of a connection, unless the socket of the pod behind this device will tell the same.
+/// Tells of a packet of a connection, unless a socket will tell the same.
 #[inline(always)]
 pub fn connection(ctx: &TcContext, head: &mut Head) -> Option<()> {
     const TELLING: u8 = tcp_flags::SYN | tcp_flags::RST;
-    if head.flags & TELLING == 0 && sockets_tell(head.ifindex) {
+    if head.flags & TELLING == 0 && socket_tells(ctx, head) {
         return None;
     }
     if head.flags & tcp_flags::SYN != 0 {
@@ -46,22 +46,33 @@ pub fn connection(ctx: &TcContext, head: &mut Head) -> Option<()> {
     tell(ctx, head, kind::CONNECTION)
 }
 
-/// Whether the end of a connection on this device is told by the socket itself.
+/// Whether the end of a connection is told by the socket itself: the one on the packet, or on the way
+/// to a pod the one that a pod with sockets in this kernel has. A pod may also have a guest or
+/// containers of its own behind the same device, so what it sends without a socket is always told.
 #[inline(always)]
-fn sockets_tell(ifindex: u32) -> bool {
-    layout::SOCKETS_TELL.load() != 0 && POD_DEVICES.get_ptr(ifindex).is_some()
+fn socket_tells(ctx: &TcContext, head: &Head) -> bool {
+    if layout::SOCKETS_TELL.load() == 0 {
+        false
+    } else if head.direction == direction::FROM_DEVICE {
+        // SAFETY: the context is a valid `__sk_buff` for the whole program run.
+        unsafe { !(*ctx.skb.skb).__bindgen_anon_2.sk.is_null() }
+    } else {
+        POD_DEVICES.get_ptr(head.ifindex).is_some()
+    }
 }
 
 /// Remembers the network namespace behind a device, when the pod's socket is still on the packet.
 #[inline(always)]
 pub fn learn_netns(ctx: &TcContext, head: &Head) {
-    if head.direction != direction::FROM_DEVICE || POD_DEVICES.get_ptr(head.ifindex).is_some() {
+    if head.direction != direction::FROM_DEVICE {
         return;
     }
     let Some(sk) = pointer(ctx.as_ptr() as u64, layout::SKB_SK.load()) else { return };
     let Some(netns) = socket_netns(sk) else { return };
-    let _ = POD_NETNS.insert(netns, head.ifindex, BPF_ANY);
-    let _ = POD_DEVICES.insert(head.ifindex, netns, BPF_ANY);
+    if POD_NETNS.get_ptr(netns).is_none() {
+        let _ = POD_NETNS.insert(netns, head.ifindex, BPF_ANY);
+        let _ = POD_DEVICES.insert(head.ifindex, netns, BPF_ANY);
+    }
 }
 
 /// Sends the record of a packet: on the way to a pod with its conntrack entry, since before that
@@ -70,8 +81,8 @@ pub fn learn_netns(ctx: &TcContext, head: &Head) {
 pub fn tell(ctx: &TcContext, head: &mut Head, kind: u8) -> Option<()> {
     head.kind = kind;
     let is_end = kind == kind::CONNECTION && head.flags & (tcp_flags::SYN | tcp_flags::RST) == 0;
-    // SAFETY: the helpers have no preconditions. Only the time of an end may be coarse.
-    head.time_ns = unsafe { if is_end { bpf_ktime_get_coarse_ns() } else { bpf_ktime_get_ns() } };
+    // SAFETY: the helper has no preconditions.
+    head.time_ns = unsafe { bpf_ktime_get_ns() };
     if head.direction == direction::TO_DEVICE
         && !is_end
         && let Some(entry) = conntrack::entry(ctx.as_ptr() as u64)

@@ -97,7 +97,7 @@ pub struct Head {
     pub conntrack_info: u8,
     /// Type and code of the ICMP error.
     pub icmp: [u8; 2],
-    /// Monotonic time in nanoseconds; to a few milliseconds where no time is measured by it.
+    /// Monotonic time in nanoseconds.
     pub time_ns: u64,
     /// Interface index, in the node's network namespace where the device is a pod's.
     pub ifindex: u32,

@@ -69,7 +69,9 @@ pub fn learn_netns(ctx: &TcContext, head: &Head) {
     }
     let Some(sk) = pointer(ctx.as_ptr() as u64, layout::SKB_SK.load()) else { return };
     let Some(netns) = socket_netns(sk) else { return };
-    if POD_NETNS.get_ptr(netns).is_none() {
+    // SAFETY: the map keeps the value alive for this program run. The number of a namespace that is gone
+    // is given to the next one.
+    if POD_NETNS.get_ptr(netns).is_none_or(|known| unsafe { *known } != head.ifindex) {
         let _ = POD_NETNS.insert(netns, head.ifindex, BPF_ANY);
         let _ = POD_DEVICES.insert(head.ifindex, netns, BPF_ANY);
     }

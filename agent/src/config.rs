@@ -41,6 +41,8 @@ pub struct Config {
     pub output: Output,
     /// How programs hang on the pod interfaces.
     pub attach: AttachMode,
+    /// Size of the ring between kernel and agent; that of the object when absent.
+    pub ring_bytes: Option<u32>,
     /// When attempts are closed.
     pub limits: Limits,
     /// Where metrics are served.

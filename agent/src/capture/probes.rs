@@ -13,10 +13,14 @@ use aya::{
     maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
     programs::{
         BtfTracePoint, LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-        tc::{NlOptions, SchedClassifierLinkId, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program},
+        tc::{
+            NlOptions, SchedClassifierLinkId, TcAttachOptions, TcError, qdisc_add_clsact,
+            qdisc_detach_program,
+        },
     },
     util::KernelVersion,
 };
+use nix::net::if_::if_indextoname;
 use portolan_ebpf_types::{Conversation, ConversationKey, Tuple, lost};
 use std::{
     collections::HashMap as Map,
@@ -144,13 +148,20 @@ const TCX_SINCE: KernelVersion = KernelVersion::new(6, 6, 0);
 
 impl Probes {
     /// Loads what this kernel can load.
-    pub fn load(layout: &Layout, attachment: AttachMode) -> Result<(Self, Vec<ProbeOff>), ProbesError> {
+    pub fn load(
+        layout: &Layout,
+        attachment: AttachMode,
+        ring_bytes: Option<u32>,
+    ) -> Result<(Self, Vec<ProbeOff>), ProbesError> {
         if OBJECT.is_empty() {
             return Err(ProbesError::NotBuilt);
         }
         let mut loader = EbpfLoader::new();
         for (name, value) in &layout.globals {
             loader.override_global(name, value, true);
+        }
+        if let Some(bytes) = ring_bytes {
+            loader.map_max_entries("EVENTS", bytes);
         }
         let mut ebpf = loader.load(OBJECT).map_err(load_error)?;
         for name in [FROM_POD, TO_POD] {
@@ -176,10 +187,11 @@ impl Probes {
 
     /// Attaches to a device, once. What others drop must be seen: first of all on the way from the
     /// pod, last of all on the way to it.
-    pub fn attach(&mut self, ifindex: u32, name: &str) -> Result<bool, ProgramError> {
+    pub fn attach(&mut self, ifindex: u32) -> Result<bool, ProgramError> {
         if self.devices.contains_key(&ifindex) {
             return Ok(false);
         }
+        let name = &current_name(ifindex)?;
         if !self.tcx {
             prepare_clsact(name);
         }
@@ -202,6 +214,11 @@ impl Probes {
             self.detach_one(FROM_POD, from_pod);
             self.detach_one(TO_POD, to_pod);
         }
+    }
+
+    /// Whether the programs hang on a device.
+    pub fn is_attached(&self, ifindex: u32) -> bool {
+        self.devices.contains_key(&ifindex)
     }
 
     /// The devices that the programs hang on, by index.
@@ -302,6 +319,12 @@ fn octets(ip: IpAddr) -> [u8; 16] {
         }
         IpAddr::V6(ip) => ip.octets(),
     }
+}
+
+/// What a device is called now: it may have been renamed since we heard of it.
+fn current_name(ifindex: u32) -> Result<String, ProgramError> {
+    let name = if_indextoname(ifindex).map_err(|errno| TcError::IoError(errno.into()))?;
+    Ok(name.to_string_lossy().into_owned())
 }
 
 /// Makes a device ready for filters. A qdisc may be there already, and filters too: those of an agent

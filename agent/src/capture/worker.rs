@@ -1,16 +1,19 @@
 //! The capture thread: drains the ring on a timer, closes attempts, passes them on.
 
-use super::probes::{Cost, Probes, chain};
+use super::{
+    losses::{LossCause, Losses, Lost},
+    probes::{Cost, Probes, chain},
+};
 use crate::{
     clock::monotonic,
     connections::{Attempt, Connections},
-    metrics::{ByProbe, Metrics},
+    metrics::{ByProbe, Cause, Metrics},
 };
 use aya::programs::{ProgramError, tc::TcError};
 use portolan_ebpf_types::lost;
 use prometheus_client::metrics::counter::Counter;
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -52,12 +55,7 @@ pub enum Captured {
     /// An attempt is over.
     Attempt(Box<Attempt>),
     /// Something could not be kept.
-    Lost {
-        /// Where: the name of the ring, map or queue.
-        cause: &'static str,
-        /// How many records.
-        count: u64,
-    },
+    Lost(Lost),
 }
 
 /// The capture thread's belongings.
@@ -68,16 +66,13 @@ pub struct Worker {
     out: Sender<Captured>,
     metrics: Arc<Metrics>,
     rounds: u32,
-    /// What was lost and could not be told yet.
-    untold: BTreeMap<&'static str, u64>,
+    losses: Losses,
     /// What was lost in the kernel, as far as it was counted here.
     counted: [u64; lost::COUNT as usize],
 }
 
-const CAUSES: [&str; lost::COUNT as usize] = ["kernel-ring-full", "kernel-map-full"];
-const PROBE_MISSED: &str = "probe-missed";
-const TABLE_FULL: &str = "attempt-table-full";
-const QUEUE_FULL: &str = "attempt-queue-full";
+/// What the kernel's counters count, by index.
+const KERNEL: [LossCause; lost::COUNT as usize] = [LossCause::Ring, LossCause::Conversations];
 
 impl Worker {
     /// A worker that has not begun.
@@ -95,7 +90,7 @@ impl Worker {
             out,
             metrics: Arc::clone(metrics),
             rounds: 0,
-            untold: BTreeMap::new(),
+            losses: Losses::new(monotonic()),
             counted: Default::default(),
         }
     }
@@ -106,17 +101,19 @@ impl Worker {
             self.wait_for_commands(Instant::now() + DRAIN_EVERY);
             self.round();
         }
+        self.end();
+    }
+
+    /// Tells all that is left. It may wait for room: nothing comes after it.
+    fn end(mut self) {
         let mut over = self.drain();
         self.connections.flush(&mut self.probes, &mut over);
-        for attempt in over {
-            // The last ones may wait for room: nothing comes after them.
-            if self.out.blocking_send(Captured::Attempt(Box::new(attempt))).is_err() {
-                break;
-            }
-        }
         self.count_losses();
-        for (cause, count) in std::mem::take(&mut self.untold) {
-            if self.out.blocking_send(Captured::Lost { cause, count }).is_err() {
+        // Losses first: lines carry them in the next flow.
+        let losses = self.losses.take().map(Captured::Lost);
+        let attempts = over.into_iter().map(|attempt| Captured::Attempt(Box::new(attempt)));
+        for captured in losses.chain(attempts) {
+            if self.out.blocking_send(captured).is_err() {
                 break;
             }
         }
@@ -140,7 +137,7 @@ impl Worker {
 
     /// Attaches to a device; one that vanishes meanwhile is no failure.
     pub fn attach(&mut self, ifindex: u32, name: &str) {
-        match self.probes.attach(ifindex, name) {
+        match self.probes.attach(ifindex) {
             Ok(true) => info!(ifindex, device = name, "Attached to a pod interface."),
             Ok(false) => {}
             Err(error) if is_gone(&error) => {
@@ -148,6 +145,7 @@ impl Worker {
             }
             Err(error) => {
                 self.metrics.attach_failures.inc();
+                self.lose(LossCause::AttachFailed, 1);
                 warn!(ifindex, device = name, error = %chain(&error),
                     "Cannot attach to a pod interface: its connections are not seen.");
             }
@@ -155,9 +153,12 @@ impl Worker {
         self.metrics.devices.set(self.probes.attached().len() as i64);
     }
 
+    /// Netlink had more to tell than could be heard.
     fn present(&mut self, devices: &[(u32, String)]) {
-        let is_present = |ifindex: &u32| devices.iter().any(|(present, _)| present == ifindex);
-        for ifindex in self.probes.attached().filter(|ifindex| !is_present(ifindex)).collect::<Vec<_>>() {
+        self.lose(LossCause::Interfaces, 1);
+        let present: BTreeSet<u32> = devices.iter().map(|(ifindex, _)| *ifindex).collect();
+        for ifindex in self.probes.attached().filter(|ifindex| !present.contains(ifindex)).collect::<Vec<_>>()
+        {
             self.gone(ifindex);
         }
         for (ifindex, name) in devices {
@@ -166,6 +167,9 @@ impl Worker {
     }
 
     fn gone(&mut self, ifindex: u32) {
+        if !self.probes.is_attached(ifindex) {
+            return;
+        }
         let mut over = self.drain();
         self.probes.detach(ifindex);
         self.connections.device_gone(ifindex, &mut self.probes, &mut over);
@@ -195,7 +199,7 @@ impl Worker {
             };
             raise(&self.metrics.probe_runs.get_or_create(&label), runs);
             let known = self.metrics.probe_missed.get_or_create(&label).get();
-            self.lose(PROBE_MISSED, missed.saturating_sub(known));
+            self.lose(LossCause::ProbeMissed, missed.saturating_sub(known));
             raise(&self.metrics.probe_missed.get_or_create(&label), missed);
             self.metrics.probe_run_seconds.get_or_create(&label).set(nanos as f64 / 1e9);
         }
@@ -210,6 +214,7 @@ impl Worker {
         });
         self.metrics.events.inc_by(events);
         self.metrics.unknown_events.inc_by(unknown);
+        self.lose(LossCause::UnknownRecord, unknown);
         over
     }
 
@@ -217,7 +222,7 @@ impl Worker {
         for attempt in over {
             match self.out.try_send(Captured::Attempt(Box::new(attempt))) {
                 Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.lose(QUEUE_FULL, 1),
+                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.lose(LossCause::AttemptQueue, 1),
             }
         }
     }
@@ -226,23 +231,35 @@ impl Worker {
     fn tell_losses(&mut self) {
         self.count_losses();
         let out = &self.out;
-        self.untold.retain(|&cause, &mut count| out.try_send(Captured::Lost { cause, count }).is_err());
+        self.losses.tell(monotonic(), |lost| out.try_send(Captured::Lost(lost)).is_ok());
     }
 
     /// Adds up what was lost since the last time.
     fn count_losses(&mut self) {
+        let now = monotonic();
         let lost = self.probes.lost();
-        for (index, cause) in CAUSES.into_iter().enumerate() {
-            self.lose(cause, lost[index].saturating_sub(self.counted[index]));
+        for (index, cause) in KERNEL.into_iter().enumerate() {
+            let count = lost[index].saturating_sub(self.counted[index]);
             self.counted[index] = lost[index];
+            self.count(cause, count);
+            self.losses.look(cause, count, now);
         }
         let refused = self.connections.take_evicted();
-        self.lose(TABLE_FULL, refused);
+        self.count(LossCause::AttemptTable, refused);
+        self.losses.look(LossCause::AttemptTable, refused, now);
     }
 
-    fn lose(&mut self, cause: &'static str, count: u64) {
+    /// Something was lost right now.
+    fn lose(&mut self, cause: LossCause, count: u64) {
         if count > 0 {
-            *self.untold.entry(cause).or_default() += count;
+            self.count(cause, count);
+            self.losses.lose(cause, count, monotonic());
+        }
+    }
+
+    fn count(&self, cause: LossCause, count: u64) {
+        if count > 0 {
+            self.metrics.lost.get_or_create(&Cause { cause: cause.as_str() }).inc_by(count);
         }
     }
 }

@@ -5,5 +5,6 @@
 mod alone;
 mod bad_input;
 mod demo;
+mod overload;
 mod streamed;
 mod support;

@@ -171,3 +171,42 @@ pub(crate) fn policies(side: &portolan_policy::SideDecision) -> (SideVerdict, Ve
     };
     (side.verdict, side.policies.iter().map(name).collect())
 }
+
+/// What an agent counts about itself.
+#[derive(Debug)]
+pub(crate) struct Counted(Vec<(String, f64)>);
+
+/// Reads the metrics of an agent in a node.
+pub(crate) fn metrics(lab: &Lab, node: &str, address: &str) -> Counted {
+    use std::io::{Read as _, Write as _};
+    let ask = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let text = lab.within(node, ask).unwrap().unwrap();
+    let value = |line: &str| {
+        let (name, value) = line.strip_prefix("portolan_agent_")?.rsplit_once(' ')?;
+        Some((name.to_owned(), value.parse().ok()?))
+    };
+    Counted(text.lines().filter_map(value).collect())
+}
+
+impl Counted {
+    /// The sum over all labels of a metric.
+    pub(crate) fn sum(&self, name: &str) -> u64 {
+        let of_name = |line: &&(String, f64)| line.0.split('{').next() == Some(name);
+        self.0.iter().filter(of_name).map(|(_, value)| *value as u64).sum()
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.sum("lost_records_total")
+    }
+
+    pub(crate) fn lost_to(&self, cause: &str) -> u64 {
+        let name = format!("lost_records_total{{cause=\"{cause}\"}}");
+        self.0.iter().find(|line| line.0 == name).map_or(0, |(_, value)| *value as u64)
+    }
+}

@@ -3,6 +3,7 @@
 //! Sums are exact, whatever becomes of single words: what cannot be told yet is told later.
 
 use crate::event::Nanos;
+use portolan_ebpf_types::lost;
 use std::{collections::BTreeMap, time::Duration};
 
 /// Between two words about one cause.
@@ -60,6 +61,10 @@ impl LossCause {
         }
     }
 }
+
+/// What the kernel's counters count, by index.
+pub(crate) const KERNEL_LOSSES: [LossCause; lost::COUNT as usize] =
+    [LossCause::Ring, LossCause::Conversations];
 
 /// A loss to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

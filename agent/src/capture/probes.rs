@@ -100,7 +100,8 @@ pub struct Cost {
 }
 
 impl Cost {
-    fn read(probe: &str, fdinfo: &str) -> Self {
+    /// Reads what the kernel says of a program's descriptor.
+    pub(crate) fn read(probe: &str, fdinfo: &str) -> Self {
         let value = |field: &str| {
             let line = fdinfo.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
             line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
@@ -130,6 +131,19 @@ pub struct Probes {
     devices: Map<u32, Attachment>,
     tcx: bool,
 }
+
+/// All probes, and what is not seen without each: the device programs, then the tracepoints.
+pub(crate) const PROBES: [(&str, &str); 4] = [
+    (FROM_POD, "openings by pods, and answers from pods: the agent does not start"),
+    (TO_POD, "arrival at pods, and the backend behind a service address: the agent does not start"),
+    TRACEPOINTS[0],
+    TRACEPOINTS[1],
+];
+
+const TRACEPOINTS: [(&str, &str); 2] = [
+    ("kfree_skb", "drops and their reasons: dropped attempts show as no-reply"),
+    ("inet_sock_set_state", "packets and bytes of TCP connections, and when a client gives up"),
+];
 
 const KEY: usize = size_of::<ConversationKey>();
 const VALUE: usize = size_of::<Conversation>();
@@ -338,10 +352,6 @@ fn prepare_clsact(device: &str) {
 
 /// Loads and attaches the tracepoints; one that this kernel refuses is off.
 fn load_tracepoints(ebpf: &mut Ebpf, layout: &Layout) -> Vec<ProbeOff> {
-    const TRACEPOINTS: [(&str, &str); 2] = [
-        ("kfree_skb", "drops and their reasons: dropped attempts show as no-reply"),
-        ("inet_sock_set_state", "packets and bytes of TCP connections, and when a client gives up"),
-    ];
     let btf = Btf::from_sys_fs();
     let mut off = Vec::new();
     if let Err(reason) = supported(layout, "conntrack") {

@@ -1,7 +1,7 @@
 //! The capture thread: drains the ring on a timer, closes attempts, passes them on.
 
 use super::{
-    losses::{LossCause, Losses, Lost},
+    losses::{KERNEL_LOSSES, LossCause, Losses, Lost},
     probes::{Cost, Probes, chain},
 };
 use crate::{
@@ -70,9 +70,6 @@ pub struct Worker {
     /// What was lost in the kernel, as far as it was counted here.
     counted: [u64; lost::COUNT as usize],
 }
-
-/// What the kernel's counters count, by index.
-const KERNEL: [LossCause; lost::COUNT as usize] = [LossCause::Ring, LossCause::Conversations];
 
 impl Worker {
     /// A worker that has not begun.
@@ -238,7 +235,7 @@ impl Worker {
     fn count_losses(&mut self) {
         let now = monotonic();
         let lost = self.probes.lost();
-        for (index, cause) in KERNEL.into_iter().enumerate() {
+        for (index, cause) in KERNEL_LOSSES.into_iter().enumerate() {
             let count = lost[index].saturating_sub(self.counted[index]);
             self.counted[index] = lost[index];
             self.count(cause, count);

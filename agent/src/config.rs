@@ -72,10 +72,10 @@ pub enum AgentError {
     #[error("cannot make a Kubernetes client")]
     Kubernetes(#[source] Box<kube::Error>),
     /// No thread can be started.
-    #[error("cannot start the capture thread")]
+    #[error("cannot start a thread of capture")]
     Thread(#[source] std::io::Error),
     /// The capture thread ended before it was told to.
-    #[error("the capture thread ended by itself")]
+    #[error("a thread of capture ended by itself")]
     CaptureEnded,
     /// Flows cannot be passed on.
     #[error(transparent)]

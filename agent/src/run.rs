@@ -1,14 +1,17 @@
 //! The agent from start to end: what is wired to what.
 //!
 //! ```text
-//! probes -> worker thread -> attempts -> attribution -> sink
-//! netlink -> devices -> worker            ^
+//! probes -> capture thread -> attempts -> attribution -> sink
+//! netlink -> watcher -> attaching thread   ^
 //! Kubernetes or objects -> changes -> history
 //! ```
 
 use crate::{
     attribute::Attributor,
-    capture::{Captured, Conntrack, Devices, Lost, Netlink, ProbeOff, Probes, Watcher, Worker, chain},
+    capture::{
+        Attacher, Captured, Conntrack, Devices, Ledger, Lost, Netlink, ProbeOff, Probes, Watcher, Worker,
+        chain,
+    },
     clock::Clock,
     cluster::{self, News},
     config::{AgentError, Config, Output, Source},
@@ -23,7 +26,10 @@ use crate::{
 };
 use jiff::Timestamp;
 use portolan_policy::{Change, History, ObjectKind, Owner};
-use std::{collections::BTreeSet, net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet, net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, sync::Arc,
+    thread::JoinHandle,
+};
 use tokio::{
     net::TcpListener,
     sync::{
@@ -54,19 +60,25 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let netns = std::fs::metadata("/proc/self/ns/net").map_err(AgentError::Netns)?.ino() as u32;
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
     let reasons = Reasons::new(types.enumerators("skb_drop_reason"));
-    let (probes, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach, ring_bytes)?;
+    let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach, ring_bytes)?;
     drop(types);
     report_off(&off);
     let netlink = Netlink::open()?;
     let mut devices = Devices::open(netlink.clone())?;
     let (commands, command_queue) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);
+    let (let_go, gone) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);
     let (captured, attempts) = mpsc::channel(ATTEMPT_QUEUE);
-    let mut worker = Worker::new(probes, Connections::new(netns, limits), command_queue, captured, &metrics);
+    let ledger = Ledger::new(&metrics);
+    let connections = Connections::new(netns, limits);
+    let worker = Worker::new(reader, connections, gone, captured, ledger.clone(), &metrics);
+    let capture = spawn("capture", &stop, |stop| worker.run(stop))?;
+    let mut attacher =
+        Attacher { probes, commands: command_queue, gone: let_go, ledger, metrics: Arc::clone(&metrics) };
     for (ifindex, name) in devices.pod_interfaces().await? {
-        worker.attach(ifindex, &name);
+        attacher.attach(ifindex, &name);
     }
+    let attaching = spawn("attach", &stop, |stop| attacher.run(stop))?;
     let (addresses, own_addresses) = watch::channel(netlink.addresses().await?);
-    let capture = spawn_worker(worker, stop.clone()).map_err(AgentError::Thread)?;
     tasks.spawn(Watcher { devices, commands, addresses }.run(stop.clone()));
 
     let (news, changes) = mpsc::channel(NEWS_QUEUE);
@@ -91,7 +103,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let result = agent.run(&stop).await;
     stop.cancel();
     drop(agent);
-    if capture.join().is_err() {
+    if capture.join().and(attaching.join()).is_err() {
         return Err(AgentError::CaptureEnded);
     }
     tasks.close();
@@ -102,8 +114,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     }
 }
 
-fn spawn_worker(worker: Worker, stop: CancellationToken) -> std::io::Result<std::thread::JoinHandle<()>> {
-    std::thread::Builder::new().name("capture".to_owned()).spawn(move || worker.run(&stop))
+/// Starts a thread of capture.
+fn spawn(
+    name: &str,
+    stop: &CancellationToken,
+    work: impl FnOnce(&CancellationToken) + Send + 'static,
+) -> Result<JoinHandle<()>, AgentError> {
+    let stop = stop.clone();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || work(&stop)).map_err(AgentError::Thread)
 }
 
 fn report_off(off: &[ProbeOff]) {

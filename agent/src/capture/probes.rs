@@ -3,14 +3,13 @@
 //! Each probe is optional. One that fails is reported with what is lost without it, and the rest
 //! goes on; without any there is nothing to do and the error says what is missing.
 
-use crate::{
-    connections::{ConversationCounters, Counters},
-    event::{Event, FiveTuple},
-    kernel::Layout,
-};
+mod order;
+
+use super::reader::Reader;
+use crate::kernel::Layout;
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::MapError,
     programs::{
         BtfTracePoint, LinkOrder, ProgramError, SchedClassifier, TcAttachType,
         tc::{
@@ -21,10 +20,8 @@ use aya::{
     util::KernelVersion,
 };
 use nix::net::if_::if_indextoname;
-use portolan_ebpf_types::{Conversation, ConversationKey, Tuple, lost};
 use std::{
     collections::HashMap as Map,
-    net::IpAddr,
     os::fd::{AsFd as _, AsRawFd as _},
 };
 
@@ -120,14 +117,13 @@ impl Cost {
 struct Attachment {
     from_pod: SchedClassifierLinkId,
     to_pod: SchedClassifierLinkId,
+    /// How often they were moved back to their place.
+    moves: u8,
 }
 
 /// The probes in the kernel.
 pub struct Probes {
     ebpf: Ebpf,
-    events: RingBuf<MapData>,
-    lost: PerCpuArray<MapData, u64>,
-    conversations: HashMap<MapData, [u8; KEY], [u8; VALUE]>,
     devices: Map<u32, Attachment>,
     tcx: bool,
 }
@@ -145,17 +141,12 @@ const TRACEPOINTS: [(&str, &str); 2] = [
     ("inet_sock_set_state", "packets and bytes of TCP connections, and when a client gives up"),
 ];
 
-const KEY: usize = size_of::<ConversationKey>();
-const VALUE: usize = size_of::<Conversation>();
 const FROM_POD: &str = "from_pod";
 const TO_POD: &str = "to_pod";
 
 /// Filters run by priority, the lowest first, and one that takes a verdict ends the row: before it on
 /// the way from the pod is right, and on the way to it the best there is.
 const CLSACT_PRIORITY: u16 = 1;
-
-/// Records read in one round at the most, so that ticks and commands have their turn.
-const ROUND: usize = 131_072;
 
 /// tcx came with this kernel; below it the programs hang in clsact.
 const TCX_SINCE: KernelVersion = KernelVersion::new(6, 6, 0);
@@ -166,7 +157,7 @@ impl Probes {
         layout: &Layout,
         attachment: AttachMode,
         ring_bytes: Option<u32>,
-    ) -> Result<(Self, Vec<ProbeOff>), ProbesError> {
+    ) -> Result<(Self, Reader, Vec<ProbeOff>), ProbesError> {
         if OBJECT.is_empty() {
             return Err(ProbesError::NotBuilt);
         }
@@ -184,10 +175,8 @@ impl Probes {
                 .map_err(|error| program_error(name, error))?;
         }
         let off = load_tracepoints(&mut ebpf, layout);
+        let reader = Reader::take(&mut ebpf)?;
         let probes = Self {
-            events: take_map(&mut ebpf, "EVENTS")?,
-            lost: take_map(&mut ebpf, "LOST")?,
-            conversations: take_map(&mut ebpf, "CONVERSATIONS")?,
             ebpf,
             devices: Map::new(),
             tcx: match attachment {
@@ -196,7 +185,7 @@ impl Probes {
                 AttachMode::Clsact => false,
             },
         };
-        Ok((probes, off))
+        Ok((probes, reader, off))
     }
 
     /// Attaches to a device, once. What others drop must be seen: first of all on the way from the
@@ -212,7 +201,7 @@ impl Probes {
         let from_pod = self.attach_one(FROM_POD, name, TcAttachType::Ingress, LinkOrder::first())?;
         match self.attach_one(TO_POD, name, TcAttachType::Egress, LinkOrder::last()) {
             Ok(to_pod) => {
-                self.devices.insert(ifindex, Attachment { from_pod, to_pod });
+                self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves: 0 });
                 Ok(true)
             }
             Err(error) => {
@@ -224,7 +213,7 @@ impl Probes {
 
     /// Lets go of a device that is gone or going.
     pub fn detach(&mut self, ifindex: u32) {
-        if let Some(Attachment { from_pod, to_pod }) = self.devices.remove(&ifindex) {
+        if let Some(Attachment { from_pod, to_pod, .. }) = self.devices.remove(&ifindex) {
             self.detach_one(FROM_POD, from_pod);
             self.detach_one(TO_POD, to_pod);
         }
@@ -238,26 +227,6 @@ impl Probes {
     /// The devices that the programs hang on, by index.
     pub fn attached(&self) -> impl ExactSizeIterator<Item = u32> {
         self.devices.keys().copied()
-    }
-
-    /// Reads every event that waits, and hands each to `take`; answers how many were not understood.
-    pub fn drain(&mut self, mut take: impl FnMut(Event)) -> u64 {
-        let mut unknown = 0;
-        for _ in 0..ROUND {
-            let Some(record) = self.events.next() else { break };
-            match Event::decode(&record) {
-                Some(event) => take(event),
-                None => unknown += 1,
-            }
-        }
-        unknown
-    }
-
-    /// Events and conversations that the kernel could not keep, since load.
-    pub fn lost(&self) -> [u64; lost::COUNT as usize] {
-        std::array::from_fn(|index| {
-            self.lost.get(&(index as u32), 0).map_or(0, |counters| counters.iter().sum())
-        })
     }
 
     /// What each loaded probe has cost so far. The kernel counts time and runs only while
@@ -292,46 +261,6 @@ impl Probes {
             // The device may have taken the link with it.
             drop(program.detach(link));
         }
-    }
-}
-
-impl ConversationCounters for Probes {
-    fn read(&mut self, ifindex: u32, tuple: &FiveTuple) -> Option<Counters> {
-        let value = self.conversations.get(&key(ifindex, tuple), 0).ok()?;
-        let value: Conversation = bytemuck::try_pod_read_unaligned(&value).ok()?;
-        Some(Counters {
-            packets: value.packets.iter().sum(),
-            bytes: value.bytes.iter().sum(),
-            last: value.last_ns,
-        })
-    }
-
-    fn forget(&mut self, ifindex: u32, tuple: &FiveTuple) {
-        // It is gone already when the other end of the tuple was asked for.
-        drop(self.conversations.remove(&key(ifindex, tuple)));
-    }
-}
-
-fn key(ifindex: u32, tuple: &FiveTuple) -> [u8; KEY] {
-    let family = if tuple.source.ip.is_ipv4() { 4 } else { 6 };
-    let raw = Tuple {
-        source: octets(tuple.source.ip),
-        destination: octets(tuple.destination.ip),
-        source_port: tuple.source.port,
-        destination_port: tuple.destination.port,
-    };
-    let mut key = ConversationKey::default();
-    key.set(ifindex, tuple.protocol.number(), family, &raw);
-    bytemuck::cast(key)
-}
-
-fn octets(ip: IpAddr) -> [u8; 16] {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, c, d] = ip.octets();
-            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        }
-        IpAddr::V6(ip) => ip.octets(),
     }
 }
 
@@ -392,7 +321,7 @@ fn device_program<'a>(
     ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
-fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
+pub(super) fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
     ebpf: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, ProbesError> {

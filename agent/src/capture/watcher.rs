@@ -1,10 +1,10 @@
-//! Passes on what changes among the devices: to the capture thread what to attach to, to attribution
+//! Passes on what changes among the devices: to the attaching thread what to attach to, to attribution
 //! the node's own addresses. A task of its own: a flood of changes holds up nothing else.
 
 use super::{
+    attacher::Command,
     devices::{DeviceChange, Devices},
     probes::chain,
-    worker::Command,
 };
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,7 @@ const BUSY: Duration = Duration::from_millis(5);
 pub struct Watcher {
     /// What it listens to.
     pub devices: Devices,
-    /// The capture thread.
+    /// The attaching thread.
     pub commands: SyncSender<Command>,
     /// The node's own addresses.
     pub addresses: watch::Sender<BTreeSet<IpAddr>>,
@@ -47,8 +47,8 @@ impl Watcher {
         warn!("Netlink is closed: pod interfaces that come from now on are not seen.");
     }
 
-    /// The capture thread takes commands at once; only when it is busy may the queue be full. When
-    /// it has ended there is nothing left to attach to.
+    /// The queue is full when interfaces come faster than they can be attached to: then they wait in
+    /// the kernel. When the thread has ended there is nothing left to attach to.
     async fn command(&self, mut command: Command) {
         while let Err(TrySendError::Full(refused)) = self.commands.try_send(command) {
             command = refused;

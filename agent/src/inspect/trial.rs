@@ -95,7 +95,7 @@ fn load(mode: AttachMode) -> Result<Loaded, String> {
     let reasons = Reasons::new(types.enumerators("skb_drop_reason"));
     // No namespace has this number: the trial sees nothing.
     let layout = Layout::resolve(&types, &reasons, 0);
-    let (probes, off) = Probes::load(&layout, mode, None).map_err(|error| chain(&error))?;
+    let (probes, _reader, off) = Probes::load(&layout, mode, None).map_err(|error| chain(&error))?;
     Ok((probes, off.into_iter().map(|off| (off.probe, off.reason)).collect()))
 }
 

@@ -5,6 +5,8 @@
 mod alone;
 mod bad_input;
 mod demo;
+mod devices;
 mod overload;
+mod probe;
 mod streamed;
 mod support;

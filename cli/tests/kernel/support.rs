@@ -31,7 +31,7 @@ impl Manifests {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = portolan();
-        command.args(["agent", "--output", "-", "--idle-timeout", "1", "--manifests"]).arg(&self.0);
+        command.args(["agent", "--output", "-", "--manifests"]).arg(&self.0);
         command
     }
 }
@@ -56,6 +56,9 @@ impl Agent {
     pub(crate) fn start_with(lab: &Lab, node: &str, args: &[&str]) -> Self {
         let manifests = Manifests::of(lab);
         let mut command = manifests.command();
+        if !args.contains(&"--idle-timeout") {
+            command.args(["--idle-timeout", "1"]);
+        }
         command.args(args);
         let mut process = lab.spawn_in_node(node, command).unwrap();
         process.wait_for_stderr(DEADLINE, |line| line == "ready").unwrap();
@@ -68,6 +71,23 @@ impl Agent {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Its open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
+    /// Its resident memory in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix(" kB"));
+        kilobytes.unwrap().trim().parse::<u64>().unwrap() * 1024
     }
 
     /// Ends it as nothing should be ended.

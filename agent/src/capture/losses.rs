@@ -195,8 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_has_its_own_name() {
+    fn every_cause_has_its_own_name_and_a_line_in_the_documentation() {
         let names: std::collections::BTreeSet<_> = LossCause::ALL.map(LossCause::as_str).into();
         assert_eq!(names.len(), LossCause::ALL.len());
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        for name in names {
+            assert!(page.contains(&format!("| `{name}` |")), "docs/operations.md says nothing of {name}");
+        }
     }
 }

@@ -53,7 +53,7 @@ pub fn tcx_programs(ifindex: u32, hook: TcxHook) -> io::Result<Vec<u32>> {
 /// How many entries a hash map has, as far as that can be said while it changes.
 pub fn count_entries(map: BorrowedFd<'_>, key_size: u32, at_most: u32) -> io::Result<u32> {
     #[repr(C)]
-    struct Next {
+    struct Walk {
         map: u32,
         reserved: u32,
         key: u64,
@@ -61,7 +61,7 @@ pub fn count_entries(map: BorrowedFd<'_>, key_size: u32, at_most: u32) -> io::Re
     }
     let (mut key, mut next) = (vec![0_u8; key_size as usize], vec![0_u8; key_size as usize]);
     let mut attributes =
-        Next { map: map.as_raw_fd() as u32, reserved: 0, key: 0, next: next.as_mut_ptr() as u64 };
+        Walk { map: map.as_raw_fd() as u32, reserved: 0, key: 0, next: next.as_mut_ptr() as u64 };
     let mut count = 0;
     // An entry that goes while it is looked at sends us back to the start.
     while count < at_most {

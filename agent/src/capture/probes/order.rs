@@ -24,8 +24,8 @@ impl Probes {
             tcx_programs(ifindex, hook).map_or(true, |order| place(&order) == Some(&ours))
         };
         let is_displaced = |ifindex: &u32| {
-            !stands(*ifindex, TcxHook::Ingress, from_pod, |order| order.first())
-                || !stands(*ifindex, TcxHook::Egress, to_pod, |order| order.last())
+            !stands(*ifindex, TcxHook::Ingress, from_pod, <[u32]>::first)
+                || !stands(*ifindex, TcxHook::Egress, to_pod, <[u32]>::last)
         };
         let settled = |attachment: &Attachment| attachment.moves > MOVES;
         let devices = self.devices.iter().filter(|(_, attachment)| !settled(attachment));

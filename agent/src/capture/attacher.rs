@@ -6,7 +6,7 @@
 use super::{
     ledger::Ledger,
     losses::LossCause,
-    probes::{Cost, Probes, chain},
+    probes::{Cost, Probes, chain, current_name},
 };
 use crate::metrics::{ByProbe, Metrics};
 use aya::programs::{ProgramError, tc::TcError};
@@ -84,15 +84,22 @@ impl Attacher {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Attach { ifindex, name } => self.attach(ifindex, &name),
+            Command::Attach { ifindex, name } => {
+                if self.attach(ifindex, &name) {
+                    let earlier = current_name(ifindex).ok().and_then(|name| crossed(&name)).unwrap_or(0);
+                    self.metrics.packets_before_attach.inc_by(earlier);
+                }
+            }
             Command::Gone { ifindex } => self.gone(ifindex),
             Command::Present(devices) => self.present(&devices),
         }
     }
 
-    /// Attaches to a device; one that vanishes meanwhile is no failure.
-    pub fn attach(&mut self, ifindex: u32, name: &str) {
-        match self.probes.attach(ifindex) {
+    /// Attaches to a device, and answers whether it is new; one that vanishes meanwhile is no failure.
+    pub fn attach(&mut self, ifindex: u32, name: &str) -> bool {
+        let attached = self.probes.attach(ifindex);
+        let is_new = matches!(attached, Ok(true));
+        match attached {
             Ok(true) => info!(ifindex, device = name, "Attached to a pod interface."),
             Ok(false) => {}
             Err(error) if is_gone(&error) => {
@@ -106,6 +113,7 @@ impl Attacher {
             }
         }
         self.metrics.devices.set(self.probes.attached().len() as i64);
+        is_new
     }
 
     fn gone(&mut self, ifindex: u32) {
@@ -172,6 +180,20 @@ impl Attacher {
     }
 }
 
+/// Packets that have crossed a device so far, both ways, by the kernel's own count.
+fn crossed(device: &str) -> Option<u64> {
+    packets(&std::fs::read_to_string("/proc/thread-self/net/dev").ok()?, device)
+}
+
+fn packets(table: &str, device: &str) -> Option<u64> {
+    const RECEIVED: usize = 1;
+    const SENT: usize = 9;
+    let mut lines = table.lines().filter_map(|line| line.trim_start().split_once(':'));
+    let (_, counters) = lines.find(|(name, _)| *name == device)?;
+    let counters: Vec<u64> = counters.split_whitespace().filter_map(|count| count.parse().ok()).collect();
+    Some(counters.get(RECEIVED)? + counters.get(SENT)?)
+}
+
 fn is_due(last: &mut Instant, every: Duration) -> bool {
     let is_due = last.elapsed() >= every;
     if is_due {
@@ -188,4 +210,22 @@ fn is_gone(error: &ProgramError) -> bool {
         _ => return false,
     };
     matches!(io.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packets;
+
+    const TABLE: &str = "\
+        Inter-|   Receive                                                |  Transmit\n \
+         face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n    \
+            lo:    1000      10    0    0    0     0          0         0     1000      10    0    0    0     0       0          0\n\
+        cali12:     860       7    0    0    0     0          0         0      470       5    0    0    0     0       0          0\n";
+
+    #[test]
+    fn packets_of_both_directions_are_added_up() {
+        assert_eq!(packets(TABLE, "cali12"), Some(12));
+        assert_eq!(packets(TABLE, "lo"), Some(20));
+        assert_eq!(packets(TABLE, "cali1"), None);
+    }
 }

@@ -265,7 +265,7 @@ impl Probes {
 }
 
 /// What a device is called now: it may have been renamed since we heard of it.
-fn current_name(ifindex: u32) -> Result<String, ProgramError> {
+pub(super) fn current_name(ifindex: u32) -> Result<String, ProgramError> {
     let name = if_indextoname(ifindex).map_err(|errno| TcError::IoError(errno.into()))?;
     Ok(name.to_string_lossy().into_owned())
 }

@@ -62,8 +62,13 @@ pub(super) fn hooks(process: Option<u32>, ours: &BTreeSet<u32>) -> Result<Vec<Ho
         Ok(runtime.block_on(list(ours, &names)))
     };
     // A thread of its own: nobody leaves our network namespace for good.
-    std::thread::scope(|scope| scope.spawn(look).join().expect("looking at hooks does not panic"))
-        .map_err(inside)?
+    let looked =
+        std::thread::scope(|scope| scope.spawn(look).join().expect("looking at hooks does not panic"));
+    match looked {
+        // The process has ended since, and took everything along.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(Vec::new()),
+        looked => looked.map_err(inside)?,
+    }
 }
 
 fn names() -> BTreeMap<u32, String> {

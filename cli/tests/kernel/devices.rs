@@ -1,6 +1,7 @@
 //! Devices of every kind that come, go, change their name, and carry programs of others too.
 
 use crate::support::{Agent, SECOND, eventually, flow_of, one_to_one, told};
+use nix::sys::signal::Signal;
 use portolan_agent::{
     capture::{AttachMode, Probes},
     kernel::{KernelTypes, Layout, bpf},
@@ -9,6 +10,7 @@ use portolan_agent::{
 use portolan_lab::{Attempted, Lab, PodSpec, Seen};
 use portolan_policy::{Outcome, Verdict};
 use std::{
+    net::Ipv4Addr,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -90,6 +92,48 @@ fn a_pod_is_seen_from_its_first_packet() {
     }
     let flows = agent.stop();
     one_to_one(&lab, &flows);
+}
+
+#[test]
+fn an_agent_that_was_killed_leaves_no_link_and_its_successor_attaches_once() {
+    let lab = pair("successor");
+    let web = lab.pod_info("shop/web").unwrap();
+    let _server = lab.serve_tcp("shop/web", 8080).unwrap();
+    let veth = web.veth.clone().unwrap();
+    let attached = || {
+        let look = || order(nix::net::if_::if_nametoindex(veth.as_str()).unwrap()).map(|side| side.len());
+        lab.within("n1", look).unwrap()
+    };
+    Agent::start(&lab, "n1").kill();
+    eventually(|| attached() == [0, 0], || format!("{:?} programs are left", attached()));
+    let agent = Agent::start(&lab, "n1");
+    assert_eq!(attached(), [1, 1]);
+    lab.connect_tcp("shop/client", web.v4(), 8080, SECOND).unwrap();
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+    eventually(|| attached() == [0, 0], || format!("{:?} programs are left", attached()));
+}
+
+#[test]
+fn a_flood_that_the_kernel_cannot_tell_of_is_counted_and_everything_is_looked_at_again() {
+    /// More than the agent's buffer for them holds.
+    const ROUTES: u32 = 100_000;
+    let mut lab = pair("overrun");
+    let web = lab.pod_info("shop/web").unwrap().v4();
+    let _server = lab.serve_tcp("shop/web", 8080).unwrap();
+    let mut agent = Agent::start(&lab, "n1");
+    agent.signal(Signal::SIGSTOP);
+    let route = |number: u32| format!("route add blackhole {}\n", Ipv4Addr::from(0x0b00_0000 + number));
+    lab.ip_batch("n1", &(0..ROUTES).map(route).collect::<String>()).unwrap();
+    lab.pod(PodSpec::new("dev/newcomer").node("n1").veth("late0")).unwrap();
+    agent.signal(Signal::SIGCONT);
+    agent.wait_for_log("device=\"late0\"");
+    lab.connect_tcp("dev/newcomer", web, 8080, SECOND).unwrap();
+    let log = agent.log();
+    let flows = agent.stop();
+    assert!(log.contains("interfaces-overrun"), "{log}");
+    one_to_one(&lab, &flows);
+    assert!(flows.iter().any(|flow| flow.lost > 0), "the overrun is told: {flows:#?}");
 }
 
 /// Probes of nobody's: another program that asks for the same place on every device.

@@ -90,6 +90,11 @@ impl Agent {
         kilobytes.unwrap().trim().parse::<u64>().unwrap() * 1024
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal).unwrap();
+    }
+
     /// Ends it as nothing should be ended.
     pub(crate) fn kill(mut self) {
         self.process.signal(Signal::SIGKILL).unwrap();

@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     connections::{Attempt, Conclusion, Locality, conclude},
     event::Address,
+    kernel::Places,
     reasons::Reasons,
 };
 use jiff::Timestamp;
@@ -25,6 +26,8 @@ pub struct Attributor {
     pub node: Option<String>,
     /// The kernel's names for drops.
     pub reasons: Reasons,
+    /// The kernel's functions that drop, as far as they were learned.
+    pub places: Places,
 }
 
 impl Attributor {
@@ -50,8 +53,8 @@ impl Attributor {
             protocol,
         };
         let decision = if history.knows(time) { cluster.decide(&connection) } else { forgotten() };
-        let Conclusion { outcome, drop_reason, reached_pod, dropped_in_pod } =
-            conclude(attempt, locality, &self.reasons);
+        let Conclusion { outcome, drop_reason, drop_location, reached_pod, dropped_in_pod } =
+            conclude(attempt, locality, &self.reasons, &self.places);
         let recently_changed = history.changed_near(time, [&source, &destination]);
         let judgement = judge(outcome, &decision, Evidence { reached_pod, dropped_in_pod, recently_changed });
         let (packets, bytes) = attempt.traffic();
@@ -68,16 +71,21 @@ impl Attributor {
             protocol,
             outcome,
             drop_reason,
+            drop_location,
             verdict: judgement.verdict,
             inferred: judgement.inferred,
             egress: decision.egress,
             ingress: decision.ingress,
             reporter: reporter(locality),
             attempts: 1,
+            tries: attempt.tries().into(),
             packets,
             bytes,
             latency_us: attempt.latency().map(|nanos| Latency::single(nanos / 1000)),
+            retransmits: attempt.retransmits,
+            srtt_us: attempt.srtt_us,
             lost: 0,
+            losses: Vec::new(),
         };
         Some(Observation {
             flow,

@@ -2,9 +2,12 @@
 //!
 //! Does no I/O. Addresses are canonical: an IPv4-mapped IPv6 address is IPv4 (M4).
 
-use portolan_ebpf_types::{self as raw, FIRST_REPLY_INFO, direction, kind, tcp_flags};
+use portolan_ebpf_types::{self as raw, FIRST_REPLY_INFO, NO_CONNTRACK, direction, kind, tcp_flags};
 use portolan_policy::Protocol;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    hash::{Hash, Hasher},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// Monotonic time of the kernel in nanoseconds.
 pub type Nanos = u64;
@@ -19,7 +22,7 @@ pub struct Address {
 }
 
 /// A five-tuple.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FiveTuple {
     /// The transport protocol.
     pub protocol: Protocol,
@@ -27,6 +30,31 @@ pub struct FiveTuple {
     pub source: Address,
     /// Who receives.
     pub destination: Address,
+}
+
+impl Hash for FiveTuple {
+    /// In whole words: it is done several times for each packet that is told.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { protocol, source, destination } = self;
+        let ports = [source.port, destination.port, protocol.number().into()];
+        state.write_u64(ports.into_iter().fold(0, |word, part| word << 16 | u64::from(part)));
+        match (source.ip, destination.ip) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                state.write_u64(u64::from(source.to_bits()) << 32 | u64::from(destination.to_bits()));
+            }
+            (source, destination) => {
+                state.write_u128(wide(source));
+                state.write_u128(wide(destination));
+            }
+        }
+    }
+}
+
+fn wide(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits(),
+    }
 }
 
 impl FiveTuple {
@@ -83,6 +111,8 @@ pub enum What {
     Unreachable {
         /// Who sent it.
         by: IpAddr,
+        /// Whether it says that an administrator forbids it.
+        prohibited: bool,
     },
 }
 
@@ -101,8 +131,6 @@ pub struct Sighting {
     pub tuple: FiveTuple,
     /// What conntrack knows about it.
     pub translation: Option<Translation>,
-    /// Transport payload bytes.
-    pub payload: u32,
 }
 
 /// A packet that the kernel dropped.
@@ -141,6 +169,10 @@ pub struct SocketEnd {
     pub packets: u64,
     /// Payload bytes, both directions.
     pub bytes: u64,
+    /// Segments that it sent again.
+    pub retransmits: u64,
+    /// The smoothed round trip in microseconds, where it measured one.
+    pub srtt_us: Option<u64>,
 }
 
 /// Anything that the probes say.
@@ -161,49 +193,58 @@ impl Event {
     /// Reads a record of the ring; `None` for one that this version does not know.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         match *bytes.first()? {
-            kind::SOCKET_END => socket_end(&bytemuck::try_pod_read_unaligned(bytes).ok()?),
-            kind::DROP => drop(&bytemuck::try_pod_read_unaligned(bytes).ok()?),
-            _ => sighting(&bytemuck::try_pod_read_unaligned(bytes).ok()?),
+            kind::SOCKET_END => socket_end(&record(bytes)?),
+            kind::DROP => drop(&record(bytes)?),
+            kind::UNREACHABLE => unreachable(&record(bytes)?),
+            _ if bytes.len() == size_of::<raw::Translated>() => {
+                let raw::Translated { head, translation: entry } = record(bytes)?;
+                sighting(&head, what(&head)?, translation(&head, &entry))
+            }
+            _ => {
+                let head = record(bytes)?;
+                sighting(&head, what(&head)?, None)
+            }
         }
     }
 }
 
-fn sighting(event: &raw::Event) -> Option<Event> {
-    let what = match event.kind {
-        kind::TCP => tcp_packet(event)?,
-        kind::FIRST => What::First,
-        kind::ANSWER => What::Answer,
-        kind::UNREACHABLE => What::Unreachable { by: ip(outer_family(event.icmp_type), &event.offender) },
-        _ => return None,
-    };
-    let crossing = match event.direction {
+fn record<T: bytemuck::Pod>(bytes: &[u8]) -> Option<T> {
+    bytemuck::try_pod_read_unaligned(bytes).ok()
+}
+
+fn sighting(head: &raw::Head, what: What, translation: Option<Translation>) -> Option<Event> {
+    let crossing = match head.direction {
         direction::FROM_DEVICE => Crossing::FromDevice,
         direction::TO_DEVICE => Crossing::ToDevice,
         _ => return None,
     };
     Some(Event::Sighting(Sighting {
-        at: event.time_ns,
+        at: head.time_ns,
         what,
         crossing,
-        ifindex: event.ifindex,
-        tuple: five_tuple(event.protocol, event.family, &event.tuple)?,
-        translation: match what {
-            // The error goes against the packet that it is about, and the tuple is that packet's.
-            What::Unreachable { .. } => translation(event).map(Translation::turned),
-            _ => translation(event),
-        },
-        payload: event.payload,
+        ifindex: head.ifindex,
+        tuple: five_tuple(head.protocol, head.family, &head.tuple)?,
+        translation,
     }))
 }
 
-fn tcp_packet(event: &raw::Event) -> Option<What> {
-    let has = |flag: u8| event.flags & flag != 0;
+fn what(head: &raw::Head) -> Option<What> {
+    match head.kind {
+        kind::CONNECTION => connection_packet(head),
+        kind::FIRST => Some(What::First),
+        kind::ANSWER => Some(What::Answer),
+        _ => None,
+    }
+}
+
+fn connection_packet(head: &raw::Head) -> Option<What> {
+    let has = |flag: u8| head.flags & flag != 0;
     if has(tcp_flags::RST) {
         Some(What::Reset)
     } else if has(tcp_flags::SYN) && has(tcp_flags::ACK) {
         Some(What::SynAck)
     } else if has(tcp_flags::SYN) {
-        Some(What::Syn(event.sequence))
+        Some(What::Syn(head.sequence))
     } else if has(tcp_flags::FIN) {
         Some(What::Fin)
     } else {
@@ -211,25 +252,33 @@ fn tcp_packet(event: &raw::Event) -> Option<What> {
     }
 }
 
-/// ICMP says "unreachable" with type 3, ICMPv6 with type 1.
-const fn outer_family(icmp_type: u8) -> u8 {
-    if icmp_type == 1 { 6 } else { 4 }
+fn unreachable(record: &raw::Unreachable) -> Option<Event> {
+    /// ICMP says "unreachable" with type 3, ICMPv6 with this one.
+    const V6_UNREACHABLE: u8 = 1;
+    let family = if record.head.icmp[0] == V6_UNREACHABLE { 6 } else { 4 };
+    // RFC 1812 and RFC 4443: prohibited for a network, a host, by an administrator; by policy, by route.
+    let prohibited = matches!((family, record.head.icmp[1]), (4, 9 | 10 | 13) | (6, 1 | 5 | 6));
+    let what = What::Unreachable { by: ip(family, &record.offender), prohibited };
+    // The error goes against the packet that it is about, and the tuple is that packet's.
+    let entry = translation(&record.head, &record.translation).map(Translation::turned);
+    sighting(&record.head, what, entry)
 }
 
-fn drop(event: &raw::Event) -> Option<Event> {
-    let tuple = five_tuple(event.protocol, event.family, &event.tuple)?;
-    let is_syn = tuple.protocol == Protocol::Tcp && event.flags & tcp_flags::SYN != 0;
-    let has_ack = event.flags & tcp_flags::ACK != 0;
+fn drop(record: &raw::Drop) -> Option<Event> {
+    let head = &record.head;
+    let tuple = five_tuple(head.protocol, head.family, &head.tuple)?;
+    let is_syn = tuple.protocol == Protocol::Tcp && head.flags & tcp_flags::SYN != 0;
+    let has_ack = head.flags & tcp_flags::ACK != 0;
     Some(Event::Drop(Drop {
-        at: event.time_ns,
+        at: head.time_ns,
         tuple,
-        translation: translation(event),
-        syn: (is_syn && !has_ack).then_some(event.sequence),
+        translation: translation(head, &record.translation),
+        syn: (is_syn && !has_ack).then_some(head.sequence),
         syn_ack: is_syn && has_ack,
-        netns: event.netns,
-        ifindex: event.ifindex,
-        reason: event.reason,
-        location: event.location,
+        netns: head.netns,
+        ifindex: head.ifindex,
+        reason: record.reason,
+        location: record.location,
     }))
 }
 
@@ -240,23 +289,33 @@ fn socket_end(end: &raw::SocketEnd) -> Option<Event> {
         gave_up: end.old_state == SYN_SENT,
         packets: u64::from(end.segments_in) + u64::from(end.segments_out),
         bytes: end.bytes_acked.saturating_add(end.bytes_received),
+        retransmits: end.retransmits.into(),
+        srtt_us: (end.srtt_us > 0).then_some(end.srtt_us.into()),
     }))
 }
 
-fn translation(event: &raw::Event) -> Option<Translation> {
-    if event.has_conntrack == 0 {
+fn translation(head: &raw::Head, entry: &raw::Translation) -> Option<Translation> {
+    if head.conntrack_info == NO_CONNTRACK {
         return None;
     }
-    let read = |tuple| five_tuple(event.protocol, event.family, tuple);
-    let mut original = read(&event.original)?;
-    let mut translated = read(&event.reply)?.reversed();
+    let read = |tuple: &raw::ConntrackTuple| {
+        let tuple = raw::Tuple {
+            source: tuple.source,
+            destination: tuple.destination,
+            source_port: u16::from_be_bytes(tuple.source_port),
+            destination_port: u16::from_be_bytes(tuple.destination_port),
+        };
+        five_tuple(head.protocol, head.family, &tuple)
+    };
+    let mut original = read(&entry.original)?;
+    let mut translated = read(&entry.reply)?.reversed();
     if !original.protocol.has_ports() {
         // Conntrack keeps the echo identifier as source port, and type and code as the other one.
         // Source NAT may choose another identifier.
         original.destination.port = original.source.port;
         translated.source.port = translated.destination.port;
     }
-    Some(Translation { original, translated, is_reply: event.conntrack_info >= FIRST_REPLY_INFO })
+    Some(Translation { original, translated, is_reply: head.conntrack_info >= FIRST_REPLY_INFO })
 }
 
 fn five_tuple(protocol: u8, family: u8, tuple: &raw::Tuple) -> Option<FiveTuple> {

@@ -16,16 +16,16 @@ use crate::{
     cluster::{self, News},
     config::{AgentError, Config, Output, Source},
     connections::{Attempt, Connections},
-    kernel::{KernelTypes, Layout},
+    kernel::{KernelTypes, Layout, Places},
     metrics::{ByKind, ByVerdict, Metrics},
     reasons::Reasons,
     serve,
-    sink::{Sink, SinkError},
-    stream::{Identity, Loss, Uplink},
+    sink::{Lines, Sink, SinkError},
+    stream::{Identity, Uplink},
     whereabouts::own_node,
 };
 use jiff::Timestamp;
-use portolan_policy::{Change, History, ObjectKind, Owner};
+use portolan_policy::{Change, History, Loss, ObjectKind, Owner};
 use std::{
     collections::BTreeSet, net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, sync::Arc,
     thread::JoinHandle,
@@ -59,7 +59,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
 
     let netns = std::fs::metadata("/proc/self/ns/net").map_err(AgentError::Netns)?.ino() as u32;
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
-    let reasons = Reasons::new(types.enumerators("skb_drop_reason"));
+    let reasons = Reasons::of(&types);
     let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach, ring_bytes)?;
     drop(types);
     report_off(&off);
@@ -97,7 +97,6 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         tasks: tasks.clone(),
         metrics,
         conntrack: open_conntrack(),
-        lost: 0,
     };
     agent.start(source, &news)?;
     let result = agent.run(&stop).await;
@@ -172,7 +171,6 @@ struct Agent {
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
     conntrack: Option<Conntrack>,
-    lost: u64,
 }
 
 /// What exists once the cluster state is complete.
@@ -187,7 +185,7 @@ impl Agent {
         match source {
             Source::Objects(objects) => {
                 for object in objects {
-                    self.change(Change::Apply(object));
+                    self.change(Timestamp::now(), Change::Apply(object));
                 }
             }
             Source::Kubernetes(config) => {
@@ -239,7 +237,11 @@ impl Agent {
         }
         self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
         Attributing {
-            attributor: Attributor { node: self.node.clone(), reasons: self.reasons.clone() },
+            attributor: Attributor {
+                node: self.node.clone(),
+                reasons: self.reasons.clone(),
+                places: Self::places(),
+            },
             sink,
         }
     }
@@ -267,9 +269,21 @@ impl Agent {
         }
     }
 
+    /// The functions of the kernel, by its symbols.
+    fn places() -> Places {
+        let places = Places::new(Path::new(Places::PATH));
+        if !places.are_shown() {
+            warn!(
+                "The kernel hides the addresses of its symbols (kernel.kptr_restrict, or no CAP_SYSLOG). Not seen \
+                 without them: which part of it dropped a packet, where the reason does not say."
+            );
+        }
+        places
+    }
+
     fn open_sink(&self, output: Output) -> Sink {
         match output {
-            Output::Lines(out) => Sink::Lines(out),
+            Output::Lines(out) => Sink::Lines(Lines::new(out)),
             Output::Collector { endpoint, cluster } => {
                 let (queue, items) = mpsc::channel(STREAM_QUEUE);
                 let node = self.node.clone().unwrap_or_else(|| "unknown".to_owned());
@@ -282,15 +296,15 @@ impl Agent {
 
     fn on_news(&mut self, news: News) {
         match news {
-            News::Change(change) => self.change(change),
+            News::Change { at, change } => self.change(at, change),
             News::Synced(kind) => {
                 self.awaited.remove(&kind);
             }
         }
     }
 
-    fn change(&mut self, change: Change) {
-        if let Err(error) = self.history.apply(Timestamp::now(), change) {
+    fn change(&mut self, at: Timestamp, change: Change) {
+        if let Err(error) = self.history.apply(at, change) {
             self.metrics.invalid_objects.get_or_create(&ByKind { kind: error.key.kind.as_str() }).inc();
             warn!(error = %chain(&error), "An object is not valid and is left out of the cluster state.");
         }
@@ -304,7 +318,7 @@ impl Agent {
             let known = self.own_addresses.borrow_and_update();
             let addresses = known.iter().copied().filter(|ip| !is_service(ip)).collect();
             drop(known);
-            self.change(Change::NodeAddresses { node, addresses });
+            self.change(Timestamp::now(), Change::NodeAddresses { node, addresses });
         }
     }
 
@@ -334,11 +348,14 @@ impl Agent {
         match captured {
             Captured::Attempt(mut attempt) => {
                 self.translate(&mut attempt);
+                for location in attempt.drops.locations() {
+                    attributor.places.learn(location);
+                }
                 match attributor.attribute(&attempt, &self.history, Clock::now()) {
                     Some(observation) => {
                         let verdict = ByVerdict { verdict: observation.flow.verdict.as_str() };
                         self.metrics.flows.get_or_create(&verdict).inc();
-                        sink.put(observation, std::mem::take(&mut self.lost)).await?;
+                        sink.put(observation).await?;
                     }
                     None => {
                         self.metrics.unattributed.inc();
@@ -356,8 +373,7 @@ impl Agent {
         let (cause, clock) = (cause.as_str(), Clock::now());
         let (from, to) = (clock.timestamp(from), clock.timestamp(to));
         warn!(cause, count, %from, %to, "Something was lost.");
-        self.lost += count;
-        Ok(sink.lose(Loss { cause: cause.to_owned(), count, at: to }).await?)
+        Ok(sink.lose(Loss { cause: cause.to_owned(), count, from, to }).await?)
     }
 }
 

@@ -66,8 +66,8 @@ impl Watching {
     async fn change(&mut self) -> String {
         loop {
             let (sign, key) = match self.next().await {
-                News::Change(Change::Apply(object)) => ('+', object.key()),
-                News::Change(Change::Delete(key)) => ('-', key),
+                News::Change { change: Change::Apply(object), .. } => ('+', object.key()),
+                News::Change { change: Change::Delete(key), .. } => ('-', key),
                 _ => continue,
             };
             if CUSTOM.contains(&key.kind) {

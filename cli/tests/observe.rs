@@ -83,8 +83,8 @@ async fn lines_for_people() {
     let answer = ask(&collector, "observe").await;
     assert_eq!(answer.status.code(), Some(0), "{}", text(&answer.stderr));
     let expected = "\
-2026-01-02 12:31:07.412 shop/web-1 → shop/db-0:5432/TCP via shop/db:5432  dropped  DENIED  \
-ingress: isolated by shop/db, shop/default-deny; none admits it (NETFILTER_DROP)
+2026-01-02 12:31:07.412 shop/web-1 → shop/db-0:5432/TCP via shop/db:5432  \
+dropped NETFILTER_DROP  DENIED  ingress: isolated by shop/db, shop/default-deny; none admits it
 2026-01-02 12:31:07.413 shop/web-1 → shop/db-0:5432/TCP  established  ALLOWED
 ";
     assert_eq!(text(&answer.stdout), expected);

@@ -11,7 +11,7 @@ use crate::{
     recent::Recent,
     subscribe::{Item, Subscribers, Wanted},
 };
-use portolan_policy::Flow;
+use portolan_policy::{Flow, Loss};
 use portolan_proto::Observation;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -31,8 +31,8 @@ pub(crate) struct Batch {
     pub(crate) observations: Vec<Observation>,
     /// How many observations could not.
     pub(crate) malformed: u64,
-    /// Records lost, by cause.
-    pub(crate) losses: Vec<(String, u64)>,
+    /// Records that the agent lost.
+    pub(crate) losses: Vec<Loss>,
 }
 
 /// The kept flows that are wanted and, for who follows, the queue of those to come.
@@ -80,7 +80,7 @@ impl Intake {
 
     /// Applies a batch unless it had been applied before.
     pub(crate) fn apply(&mut self, now: Now, batch: Batch) {
-        let Batch { cluster, node: name, boot, sequence, observations, malformed, losses } = batch;
+        let Batch { cluster, node: name, boot, sequence, mut observations, malformed, losses } = batch;
         let node = self.nodes.hear(&name, now);
         node.cluster = cluster;
         if !node.applied.insert(&boot, sequence) {
@@ -90,9 +90,15 @@ impl Intake {
         }
         node.observations += observations.len() as u64;
         node.malformed += malformed;
-        for (cause, count) in &losses {
-            let cause = node.lose(cause, *count);
-            self.metrics.lost(&name, cause, *count);
+        for loss in losses {
+            let count = loss.count;
+            let cause = node.lose(loss);
+            self.metrics.lost(&name, &cause, count);
+        }
+        if let Some(first) = observations.first_mut() {
+            for loss in node.untold.drain(..) {
+                first.flow.lose(loss);
+            }
         }
         self.metrics.batches.inc();
         self.metrics.observations.inc_by(observations.len() as u64);

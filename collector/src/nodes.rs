@@ -2,6 +2,7 @@
 
 use crate::{clock::Now, dedup::Applied};
 use jiff::Timestamp;
+use portolan_policy::Loss;
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
@@ -40,6 +41,8 @@ pub(crate) struct Node {
     pub(crate) malformed: u64,
     /// Records lost, by cause.
     pub(crate) losses: BTreeMap<String, u64>,
+    /// Losses that no flow has told of yet.
+    pub(crate) untold: Vec<Loss>,
 }
 
 impl Node {
@@ -54,15 +57,20 @@ impl Node {
             duplicates: 0,
             malformed: 0,
             losses: BTreeMap::new(),
+            untold: Vec::new(),
         }
     }
 
     /// Adds to a cause and returns the name it is counted under.
-    pub(crate) fn lose<'cause>(&mut self, cause: &'cause str, count: u64) -> &'cause str {
-        let known = self.losses.contains_key(cause) || self.losses.len() < CAUSES;
-        let cause = if known { cause } else { OTHER };
-        let total = self.losses.entry(cause.to_owned()).or_default();
-        *total = total.saturating_add(count);
+    pub(crate) fn lose(&mut self, mut loss: Loss) -> String {
+        let known = self.losses.contains_key(&loss.cause) || self.losses.len() < CAUSES;
+        if !known {
+            OTHER.clone_into(&mut loss.cause);
+        }
+        let cause = loss.cause.clone();
+        let total = self.losses.entry(cause.clone()).or_default();
+        *total = total.saturating_add(loss.count);
+        loss.add_to(&mut self.untold);
         cause
     }
 }
@@ -193,9 +201,10 @@ mod tests {
         let mut nodes = nodes();
         let node = nodes.hear("n1", at(0));
         for cause in 0..100 {
-            node.lose(&format!("cause-{cause}"), 2);
+            let time = Timestamp::UNIX_EPOCH;
+            node.lose(Loss { cause: format!("cause-{cause}"), count: 2, from: time, to: time });
         }
-        assert_eq!(node.losses.len(), CAUSES + 1);
+        assert_eq!((node.losses.len(), node.untold.len()), (CAUSES + 1, CAUSES + 1));
         assert_eq!(node.losses.values().sum::<u64>(), 200);
     }
 

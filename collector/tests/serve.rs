@@ -4,7 +4,7 @@
 mod support;
 
 use portolan_collector::Config;
-use portolan_policy::{End, Flow, Outcome, Protocol, Reporter, ServiceRef, Verdict};
+use portolan_policy::{End, Flow, Loss, Outcome, Protocol, Reporter, ServiceRef, Verdict};
 use portolan_proto::{
     Observation, timestamp_to_proto,
     v1::{self, observe_response::Item},
@@ -112,6 +112,24 @@ async fn a_malformed_observation_costs_only_itself() {
     let [node] = status.nodes.as_slice() else { panic!("{status:#?}") };
     assert_eq!((node.malformed, node.observations), (2, 2));
     assert_eq!(node.losses, [v1::LossCount { cause: "ring-full".to_owned(), count: 7 }]);
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn losses_stand_on_the_next_flow_of_the_node_that_lost() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    let lost = |count, from, to| Loss { cause: "ring-full".to_owned(), count, from: at(from), to: at(to) };
+    for loss in [lost(7, 10, 20), lost(2, 20, 30)] {
+        let mut batch = agent.batch(Vec::new());
+        batch.losses.push(loss.into());
+        agent.send(batch).await.unwrap();
+    }
+    collector.agent("n2").await.tell(vec![outward(1)]).await;
+    agent.tell(vec![outward(2), outward(3)]).await;
+    let flows = collector.observe(last(100)).await.unwrap().flows().await;
+    let told: Vec<_> = flows.iter().map(|flow| (flow.lost, flow.losses.clone())).collect();
+    assert_eq!(told, [(0, vec![]), (9, vec![lost(9, 10, 30)]), (0, vec![])]);
     collector.stop().await;
 }
 

@@ -1,6 +1,6 @@
 //! The record that Portolan is about: a flow, in the shape that `observe -o jsonl` prints.
 
-use crate::{Protocol, SideDecision};
+use crate::{Loss, Protocol, SideDecision};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -254,6 +254,10 @@ pub struct Flow {
     pub outcome: Outcome,
     /// The kernel's name for the drop.
     pub drop_reason: Option<String>,
+    /// What sort of place in the kernel dropped it: `netfilter`, `tc`, `route` and so on, or else the
+    /// kernel's function.
+    #[serde(default)]
+    pub drop_location: Option<String>,
     /// Outcome and decision together.
     pub verdict: Verdict,
     /// Whether the verdict rests on silence instead of on a drop that was seen.
@@ -267,14 +271,34 @@ pub struct Flow {
     pub reporter: Reporter,
     /// How many attempts the record stands for.
     pub attempts: u64,
+    /// How often their opening packets were sent; 0 where a record of an older version does not say.
+    #[serde(default)]
+    pub tries: u64,
     /// Packets seen, both directions.
     pub packets: u64,
     /// Transport payload bytes, both directions.
     pub bytes: u64,
     /// How long the handshakes took.
     pub latency_us: Option<Latency>,
-    /// Records lost before this one that it may stand beside.
+    /// Segments sent again, by a socket's own account at its close; null when no socket told.
+    #[serde(default)]
+    pub retransmits: Option<u64>,
+    /// The smoothed round trip by a socket's own account at its close, in microseconds.
+    #[serde(default)]
+    pub srtt_us: Option<u64>,
+    /// Records lost before this one that it may stand beside: the sum of `losses`.
     pub lost: u64,
+    /// The same by cause and interval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
+}
+
+impl Flow {
+    /// Tells of records that were lost before this one.
+    pub fn lose(&mut self, loss: Loss) {
+        self.lost = self.lost.saturating_add(loss.count);
+        loss.add_to(&mut self.losses);
+    }
 }
 
 #[cfg(test)]
@@ -289,5 +313,53 @@ mod tests {
         for verdict in Verdict::ALL {
             assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.as_str());
         }
+    }
+
+    /// A record as the first version wrote it.
+    const OLD: &str = r#"{"time":"2026-11-20T12:00:00Z","end_time":"2026-11-20T12:00:01Z",
+        "source":{"kind":"external","ip":"192.0.2.1","port":40000},
+        "destination":{"kind":"external","ip":"192.0.2.2","port":80},"service":null,"protocol":"TCP",
+        "outcome":"dropped","drop_reason":"NETFILTER_DROP","verdict":"denied",
+        "egress":{"verdict":"not-applicable","policies":[]},"ingress":{"verdict":"not-applicable","policies":[]},
+        "reporter":"source","attempts":1,"packets":1,"bytes":0,"latency_us":null,"lost":0}"#;
+
+    fn loss(cause: &str, count: u64) -> Loss {
+        let time = Timestamp::UNIX_EPOCH;
+        Loss { cause: cause.to_owned(), count, from: time, to: time }
+    }
+
+    #[test]
+    fn a_record_of_an_older_version_is_read() {
+        let flow: Flow = serde_json::from_str(OLD).unwrap();
+        assert_eq!((flow.drop_location, flow.tries, flow.losses), (None, 0, vec![]));
+        assert_eq!((flow.retransmits, flow.srtt_us), (None, None));
+    }
+
+    #[test]
+    fn new_fields_stand_in_their_place_and_losses_only_where_there_are_any() {
+        let mut flow: Flow = serde_json::from_str(OLD).unwrap();
+        flow.drop_location = Some("netfilter".to_owned());
+        let line = serde_json::to_string(&flow).unwrap();
+        assert!(
+            line.contains(r#""drop_reason":"NETFILTER_DROP","drop_location":"netfilter","verdict""#),
+            "{line}"
+        );
+        assert!(line.contains(r#""attempts":1,"tries":0,"packets""#), "{line}");
+        assert!(line.ends_with(r#""latency_us":null,"retransmits":null,"srtt_us":null,"lost":0}"#), "{line}");
+        flow.lose(loss("kernel-ring-full", 3));
+        let line = serde_json::to_string(&flow).unwrap();
+        let losses = r#""lost":3,"losses":[{"cause":"kernel-ring-full","count":3,"from":"1970-01-01T00:00:00Z","to":"1970-01-01T00:00:00Z"}]}"#;
+        assert!(line.ends_with(losses), "{line}");
+        assert_eq!(serde_json::from_str::<Flow>(&line).unwrap(), flow);
+    }
+
+    #[test]
+    fn what_was_lost_is_the_sum_of_the_losses() {
+        let mut flow: Flow = serde_json::from_str(OLD).unwrap();
+        for (cause, count) in [("ring", 3), ("map", 4), ("ring", 5)] {
+            flow.lose(loss(cause, count));
+        }
+        assert_eq!((flow.lost, flow.losses.len()), (12, 2));
+        assert_eq!(flow.losses.iter().map(|loss| loss.count).sum::<u64>(), flow.lost);
     }
 }

@@ -60,7 +60,7 @@ fn sound() -> v1::Observation {
         let flow = wire.flow.as_ref().unwrap();
         let pod = matches!(flow.source, Some(v1::End { end: Some(v1::end::End::Pod(_)) }));
         let policies = flow.ingress.as_ref().is_some_and(|side| side.policies.len() > 1);
-        if pod && policies {
+        if pod && policies && !flow.losses.is_empty() {
             return wire;
         }
     }
@@ -76,7 +76,7 @@ fn source_pod(wire: &mut v1::Observation) -> &mut v1::PodEnd {
 #[test]
 fn an_error_names_the_field_and_the_problem() {
     type Spoil = fn(&mut v1::Observation);
-    let cases: [(&str, Problem, Spoil); 13] = [
+    let cases: [(&str, Problem, Spoil); 14] = [
         ("flow", Problem::Missing, |o| o.flow = None),
         ("flow.time", Problem::Missing, |o| o.flow.as_mut().unwrap().time = None),
         ("flow.time", Problem::Time { seconds: 0, nanos: -1 }, |o| {
@@ -97,6 +97,7 @@ fn an_error_names_the_field_and_the_problem() {
         ("connection.destination_port", Problem::Port(70000), |o| {
             o.connection.as_mut().unwrap().destination_port = 70000;
         }),
+        ("flow.losses[0].from", Problem::Missing, |o| o.flow.as_mut().unwrap().losses[0].from = None),
         ("witness", Problem::Missing, |o| o.witness = None),
     ];
     for (field, problem, spoil) in cases {

@@ -20,8 +20,9 @@ use portolan_agent::{
     clock::{Clock, monotonic},
     connections::{Attempt, Connections, ConversationCounters, Counters, Limits},
     event::{Event, FiveTuple},
+    kernel::Places,
     reasons::Reasons,
-    sink::Sink,
+    sink::{Lines, Sink},
 };
 use portolan_policy::{Change, History, Verdict, parse_manifest};
 use ring::{DROP_REASON, Made, NODE_NETNS, Ring};
@@ -113,11 +114,11 @@ impl Bench {
             history.apply(Timestamp::now(), Change::Apply(object))?;
         }
         history.begin();
-        let reasons = Reasons::new([(DROP_REASON, "SKB_DROP_REASON_NETFILTER_DROP".to_owned())]);
+        let reasons = Reasons::new([(DROP_REASON, "SKB_DROP_REASON_NETFILTER_DROP".to_owned())], []);
         Ok(Self {
             ring: Ring::fill(attempts, monotonic()),
             history,
-            attributor: Attributor { node: Some(cluster::own_node()), reasons },
+            attributor: Attributor { node: Some(cluster::own_node()), reasons, places: Places::default() },
             runtime: tokio::runtime::Builder::new_current_thread().build()?,
         })
     }
@@ -159,7 +160,7 @@ impl Bench {
         let mut connections = Connections::new(NODE_NETNS, Limits::default());
         let (mut passed, mut over, mut counters) = (Passed::default(), Vec::new(), Conversations);
         let written = Arc::new(AtomicU64::new(0));
-        let mut sink = Sink::Lines(Box::new(Counting(Arc::clone(&written))));
+        let mut sink = Sink::Lines(Lines::new(Box::new(Counting(Arc::clone(&written)))));
         let mut now = 0;
         for (at, record) in self.ring.records() {
             if at >= now + TICK {
@@ -206,7 +207,7 @@ impl Bench {
                 _ => passed.others += 1,
             }
             if stage == Stage::Printed {
-                sink.put(observation, 0).await?;
+                sink.put(observation).await?;
             } else {
                 black_box(&observation);
             }

@@ -5,7 +5,10 @@
 //! refused; thirteen are questions to the name server.
 
 use crate::cluster::{self, APPS, DNS_POD, DNS_PORT, DNS_SERVICE, NAMESPACES, NODES, PORT, SERVICE_PORT};
-use portolan_ebpf_types::{Event, SocketEnd, Tuple, direction, kind, tcp_flags};
+use portolan_ebpf_types::{
+    ConntrackTuple, Drop, Head, NO_CONNTRACK, SocketEnd, Translated, Translation, Tuple, direction, kind,
+    tcp_flags,
+};
 use std::net::IpAddr;
 
 /// The namespace of our node's network.
@@ -24,7 +27,6 @@ const AGAIN: u64 = 1_000_000_000;
 
 const SYN: u8 = tcp_flags::SYN;
 const SYN_ACK: u8 = tcp_flags::SYN | tcp_flags::ACK;
-const FIN: u8 = tcp_flags::FIN | tcp_flags::ACK;
 const RST: u8 = tcp_flags::RST | tcp_flags::ACK;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -135,10 +137,8 @@ impl Ring {
 
     fn connection(&mut self, attempt: &Attempt, local: bool) {
         self.made.allowed += 1;
-        self.there(attempt, kind::TCP, SYN, 0, local);
-        self.back(attempt, kind::TCP, SYN_ACK, 2 * STEP, local);
-        self.there(attempt, kind::TCP, FIN, OPEN, local);
-        self.back(attempt, kind::TCP, FIN, OPEN + 2 * STEP, local);
+        self.there(attempt, kind::CONNECTION, SYN, 0, local);
+        self.back(attempt, kind::CONNECTION, SYN_ACK, 2 * STEP, local);
         self.put_end(attempt.client_end(ESTABLISHED, OPEN + 4 * STEP));
         if local {
             self.put_end(attempt.server_end(OPEN + 4 * STEP));
@@ -148,16 +148,16 @@ impl Ring {
     fn denied(&mut self, attempt: &Attempt) {
         self.made.denied += 1;
         for after in [0, AGAIN] {
-            self.put(attempt.out_of(attempt.client_device, kind::TCP, SYN, after, false));
-            self.put(attempt.drop(after + STEP));
+            self.put_head(&attempt.out_of(attempt.client_device, kind::CONNECTION, SYN, after, false));
+            self.put(attempt.at + after + STEP, &attempt.drop(after + STEP));
         }
         self.put_end(attempt.client_end(SYN_SENT, 2 * AGAIN));
     }
 
     fn refused(&mut self, attempt: &Attempt) {
         self.made.failed += 1;
-        self.there(attempt, kind::TCP, SYN, 0, true);
-        self.back(attempt, kind::TCP, RST, 2 * STEP, true);
+        self.there(attempt, kind::CONNECTION, SYN, 0, true);
+        self.back(attempt, kind::CONNECTION, RST, 2 * STEP, true);
         self.put_end(attempt.client_end(SYN_SENT, 4 * STEP));
     }
 
@@ -169,26 +169,36 @@ impl Ring {
 
     /// A packet from the client, on one device or on both.
     fn there(&mut self, attempt: &Attempt, kind: u8, flags: u8, after: u64, local: bool) {
-        self.put(attempt.out_of(attempt.client_device, kind, flags, after, false));
+        self.put_head(&attempt.out_of(attempt.client_device, kind, flags, after, false));
         if local {
-            self.put(attempt.into(attempt.server_device, kind, flags, after + STEP, false));
+            self.put(
+                attempt.at + after + STEP,
+                &attempt.into(attempt.server_device, kind, flags, after + STEP, false),
+            );
         }
     }
 
     /// A packet from the server, on both devices or on one.
     fn back(&mut self, attempt: &Attempt, kind: u8, flags: u8, after: u64, local: bool) {
         if local {
-            self.put(attempt.out_of(attempt.server_device, kind, flags, after, true));
+            self.put_head(&attempt.out_of(attempt.server_device, kind, flags, after, true));
         }
-        self.put(attempt.into(attempt.client_device, kind, flags, after + STEP, true));
+        self.put(
+            attempt.at + after + STEP,
+            &attempt.into(attempt.client_device, kind, flags, after + STEP, true),
+        );
     }
 
-    fn put(&mut self, event: Event) {
-        self.records.push((event.time_ns, bytemuck::bytes_of(&event).to_vec()));
+    fn put_head(&mut self, head: &Head) {
+        self.put(head.time_ns, head);
     }
 
     fn put_end(&mut self, end: SocketEnd) {
-        self.records.push((end.time_ns, bytemuck::bytes_of(&end).to_vec()));
+        self.put(end.time_ns, &end);
+    }
+
+    fn put(&mut self, at: u64, record: &impl bytemuck::NoUninit) {
+        self.records.push((at, bytemuck::bytes_of(record).to_vec()));
     }
 }
 
@@ -211,54 +221,53 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn event(&self, kind: u8, flags: u8, after: u64) -> Event {
-        Event {
+    fn head(&self, kind: u8, flags: u8, after: u64) -> Head {
+        Head {
             kind,
             protocol: self.protocol,
             family: 4,
             flags,
+            conntrack_info: NO_CONNTRACK,
             time_ns: self.at + after,
             sequence: self.sequence,
-            ..Event::default()
+            ..Head::default()
         }
     }
 
     /// A packet as its sender wrote it.
-    fn out_of(&self, ifindex: u32, kind: u8, flags: u8, after: u64, reply: bool) -> Event {
+    fn out_of(&self, ifindex: u32, kind: u8, flags: u8, after: u64, reply: bool) -> Head {
         let tuple = if reply { tuple(self.server, self.client) } else { tuple(self.client, self.dialled) };
-        Event { direction: direction::FROM_DEVICE, ifindex, tuple, ..self.event(kind, flags, after) }
+        Head { direction: direction::FROM_DEVICE, ifindex, tuple, ..self.head(kind, flags, after) }
     }
 
     /// A packet as its receiver will see it, with what conntrack knows.
-    fn into(&self, ifindex: u32, kind: u8, flags: u8, after: u64, reply: bool) -> Event {
+    fn into(&self, ifindex: u32, kind: u8, flags: u8, after: u64, reply: bool) -> Translated {
+        const NEW: u8 = 2;
+        const REPLY: u8 = 3;
         let tuple = if reply { tuple(self.dialled, self.client) } else { tuple(self.client, self.server) };
-        let event =
-            Event { direction: direction::TO_DEVICE, ifindex, tuple, ..self.event(kind, flags, after) };
-        self.tracked(event, reply)
+        let conntrack_info = if reply { REPLY } else { NEW };
+        let direction = direction::TO_DEVICE;
+        let head = Head { direction, conntrack_info, ifindex, tuple, ..self.head(kind, flags, after) };
+        Translated { head, translation: self.translation() }
     }
 
-    fn drop(&self, after: u64) -> Event {
-        let event = Event {
+    fn drop(&self, after: u64) -> Drop {
+        let head = Head {
             direction: direction::NONE,
             ifindex: self.client_device,
             netns: NODE_NETNS,
-            reason: DROP_REASON,
-            location: 0xffff_ffff_8100_0000,
+            conntrack_info: 2,
             tuple: tuple(self.client, self.server),
-            ..self.event(kind::DROP, SYN, after)
+            ..self.head(kind::DROP, SYN, after)
         };
-        self.tracked(event, false)
+        let (translation, location) = (self.translation(), 0xffff_ffff_8100_0000);
+        Drop { head, translation, location, reason: DROP_REASON, reserved: 0 }
     }
 
-    fn tracked(&self, event: Event, reply: bool) -> Event {
-        const NEW: u32 = 2;
-        const REPLY: u32 = 3;
-        Event {
-            has_conntrack: 1,
-            conntrack_info: if reply { REPLY } else { NEW },
-            original: tuple(self.client, self.dialled),
-            reply: tuple(self.server, self.client),
-            ..event
+    fn translation(&self) -> Translation {
+        Translation {
+            original: conntrack_tuple(tuple(self.client, self.dialled)),
+            reply: conntrack_tuple(tuple(self.server, self.client)),
         }
     }
 
@@ -294,6 +303,16 @@ fn tuple(source: (IpAddr, u16), destination: (IpAddr, u16)) -> Tuple {
         destination: octets(destination.0),
         source_port: source.1,
         destination_port: destination.1,
+    }
+}
+
+fn conntrack_tuple(tuple: Tuple) -> ConntrackTuple {
+    ConntrackTuple {
+        source: tuple.source,
+        source_port: tuple.source_port.to_be_bytes(),
+        destination: tuple.destination,
+        destination_port: tuple.destination_port.to_be_bytes(),
+        ..ConntrackTuple::default()
     }
 }
 

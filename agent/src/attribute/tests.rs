@@ -82,7 +82,7 @@ fn change(history: &mut History, at: Timestamp, yaml: &str) {
 }
 
 fn on_n1() -> Attributor {
-    Attributor { node: Some("n1".to_owned()), reasons: reasons() }
+    Attributor { node: Some("n1".to_owned()), reasons: reasons(), places: Places::default() }
 }
 
 fn observe(events: impl IntoIterator<Item = Event>, history: &History) -> Option<Observation> {
@@ -134,7 +134,8 @@ fn a_service_is_an_attribute_and_the_port_is_the_backends() {
         (Outcome::Established, Verdict::Allowed, Reporter::Both)
     );
     assert_eq!(flow.latency_us, Some(Latency::single(3000)));
-    assert_eq!((flow.attempts, flow.packets, flow.lost), (1, 1, 0));
+    assert_eq!((flow.attempts, flow.tries, flow.packets, flow.lost), (1, 1, 1, 0));
+    assert_eq!((flow.retransmits, flow.srtt_us), (None, None), "no socket told");
 }
 
 #[test]
@@ -245,7 +246,7 @@ fn attempts_of_others_are_none_of_ours() {
     assert_eq!(observe([elsewhere.syn(1).left(CLIENT)], &history), None);
     let own = tcp("10.0.0.1:40000", "192.0.2.9:80");
     assert_eq!(observe([own.syn(1).dropped(NETFILTER_DROP)], &history), None);
-    let nameless = Attributor { node: None, reasons: reasons() };
+    let nameless = Attributor { node: None, reasons: reasons(), places: Places::default() };
     let local = attempt(established(service()));
     assert_eq!(nameless.attribute(&local, &history, Clock::now()), None);
 }

@@ -12,7 +12,9 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Where something was lost. `docs/operations.md` says for each what one of it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LossCause {
-    /// A record found the ring between kernel and agent full.
+    /// A record that may have been the only one of an opening found the ring to the agent full.
+    RingOpenings,
+    /// Another record found the ring full.
     Ring,
     /// A conversation found the map of conversations full.
     Conversations,
@@ -34,7 +36,8 @@ pub enum LossCause {
 
 impl LossCause {
     /// All of them, in the order in which they are printed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::RingOpenings,
         Self::Ring,
         Self::Conversations,
         Self::ProbeMissed,
@@ -49,6 +52,7 @@ impl LossCause {
     /// The name in records and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::RingOpenings => "kernel-ring-full-openings",
             Self::Ring => "kernel-ring-full",
             Self::Conversations => "kernel-map-full",
             Self::ProbeMissed => "probe-missed",
@@ -64,7 +68,7 @@ impl LossCause {
 
 /// What the kernel's counters count, by index.
 pub(crate) const KERNEL_LOSSES: [LossCause; lost::COUNT as usize] =
-    [LossCause::Ring, LossCause::Conversations];
+    [LossCause::RingOpenings, LossCause::Ring, LossCause::Conversations];
 
 /// A loss to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

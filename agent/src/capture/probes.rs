@@ -138,11 +138,12 @@ pub(crate) const PROBES: [(&str, &str); 4] = [
 
 const TRACEPOINTS: [(&str, &str); 2] = [
     ("kfree_skb", "drops and their reasons: dropped attempts show as no-reply"),
-    ("inet_sock_set_state", "packets and bytes of TCP connections, and when a client gives up"),
+    (SOCKETS, "packets and bytes of TCP connections, and when a client gives up"),
 ];
 
 const FROM_POD: &str = "from_pod";
 const TO_POD: &str = "to_pod";
+const SOCKETS: &str = "inet_sock_set_state";
 
 /// Filters run by priority, the lowest first, and one that takes a verdict ends the row: before it on
 /// the way from the pod is right, and on the way to it the best there is.
@@ -161,20 +162,7 @@ impl Probes {
         if OBJECT.is_empty() {
             return Err(ProbesError::NotBuilt);
         }
-        let mut loader = EbpfLoader::new();
-        for (name, value) in &layout.globals {
-            loader.override_global(name, value, true);
-        }
-        if let Some(bytes) = ring_bytes {
-            loader.map_max_entries("EVENTS", bytes);
-        }
-        let mut ebpf = loader.load(OBJECT).map_err(load_error)?;
-        for name in [FROM_POD, TO_POD] {
-            device_program(&mut ebpf, name)
-                .and_then(SchedClassifier::load)
-                .map_err(|error| program_error(name, error))?;
-        }
-        let off = load_tracepoints(&mut ebpf, layout);
+        let (mut ebpf, off) = load_object(layout, ring_bytes)?;
         let reader = Reader::take(&mut ebpf)?;
         let probes = Self {
             ebpf,
@@ -277,6 +265,41 @@ fn prepare_clsact(device: &str) {
     for (direction, program) in [(TcAttachType::Ingress, FROM_POD), (TcAttachType::Egress, TO_POD)] {
         drop(qdisc_detach_program(device, direction, program));
     }
+}
+
+/// Loads the programs. Where closing sockets are not told, the device programs must tell every end.
+fn load_object(layout: &Layout, ring_bytes: Option<u32>) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
+    if supported(layout, SOCKETS).is_ok() {
+        let (ebpf, off) = load_programs(layout, ring_bytes, true)?;
+        if off.iter().all(|off| off.probe != SOCKETS) {
+            return Ok((ebpf, off));
+        }
+    }
+    load_programs(layout, ring_bytes, false)
+}
+
+fn load_programs(
+    layout: &Layout,
+    ring_bytes: Option<u32>,
+    sockets_tell: bool,
+) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
+    let sockets_tell = u32::from(sockets_tell);
+    let mut loader = EbpfLoader::new();
+    for (name, value) in &layout.globals {
+        loader.override_global(name, value, true);
+    }
+    loader.override_global("SOCKETS_TELL", &sockets_tell, true);
+    if let Some(bytes) = ring_bytes {
+        loader.map_max_entries("EVENTS", bytes);
+    }
+    let mut ebpf = loader.load(OBJECT).map_err(load_error)?;
+    for name in [FROM_POD, TO_POD] {
+        device_program(&mut ebpf, name)
+            .and_then(SchedClassifier::load)
+            .map_err(|error| program_error(name, error))?;
+    }
+    let off = load_tracepoints(&mut ebpf, layout);
+    Ok((ebpf, off))
 }
 
 /// Loads and attaches the tracepoints; one that this kernel refuses is off.

@@ -9,6 +9,7 @@ use crate::{
     metrics::{ByKind, Metrics},
 };
 use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::ReplicaSet,
     batch::v1::Job,
@@ -46,9 +47,18 @@ pub const LOOK_AGAIN: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub enum News {
     /// The cluster changed.
-    Change(Change),
+    Change {
+        /// When it was heard of: it may wait before it is taken in.
+        at: Timestamp,
+        /// How.
+        change: Change,
+    },
     /// All objects of a kind have been told.
     Synced(ObjectKind),
+}
+
+fn change(change: Change) -> News {
+    News::Change { at: Timestamp::now(), change }
 }
 
 /// Starts a watch for every kind; each goes on until the receiver is gone.
@@ -232,7 +242,7 @@ impl Watched {
             Ok(_) if version.is_some() && self.known.get(&key) == Some(&version) => Ok(()),
             Ok(object) => {
                 self.known.insert(key, version);
-                self.tell(News::Change(Change::Apply(object.into()))).await
+                self.tell(change(Change::Apply(object.into()))).await
             }
             Err(invalid) => {
                 self.metrics.invalid_objects.get_or_create(&ByKind { kind: self.kind.as_str() }).inc();
@@ -245,7 +255,7 @@ impl Watched {
 
     async fn delete(&mut self, key: ObjectKey) -> Result<(), Stopped> {
         self.known.remove(&key);
-        self.tell(News::Change(Change::Delete(key))).await
+        self.tell(change(Change::Delete(key))).await
     }
 
     /// The list is complete: what it did not name is gone.

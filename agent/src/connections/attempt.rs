@@ -1,6 +1,8 @@
 //! One attempt and the evidence about it.
 
 use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
+use portolan_policy::Protocol;
+use smallvec::SmallVec;
 use std::net::IpAddr;
 
 /// Where in the node a packet was dropped.
@@ -46,6 +48,11 @@ impl Drops {
         }
     }
 
+    /// The kernel addresses that dropped.
+    pub fn locations(&self) -> impl Iterator<Item = u64> {
+        [self.node, self.source_pod, self.destination_pod].into_iter().flatten().map(|drop| drop.location)
+    }
+
     /// Whether there was any, anywhere.
     pub const fn is_any(&self) -> bool {
         self.node.is_some() || self.source_pod.is_some() || self.destination_pod.is_some()
@@ -67,6 +74,8 @@ impl Drops {
 pub struct UnreachableSeen {
     /// Who sent it.
     pub by: IpAddr,
+    /// Whether it says that an administrator forbids it.
+    pub prohibited: bool,
     /// Whether it came out of the destination's device.
     pub from_destination_device: bool,
 }
@@ -112,14 +121,20 @@ pub struct Attempt {
     pub drops: Drops,
     /// Segments and payload bytes by the sockets' own accounts.
     pub accounts: Option<(u64, u64)>,
+    /// Segments sent again, by the account of the socket that sent more of them.
+    pub retransmits: Option<u64>,
+    /// The smoothed round trip in microseconds, by the account of the socket that measured the longer one.
+    pub srtt_us: Option<u64>,
     /// Packets that were seen one by one.
     pub packets_seen: u64,
     /// Payload bytes that were seen one by one.
     pub bytes_seen: u64,
+    /// Its number in the order of openings.
+    pub(super) number: u64,
     /// The tuples of its packets, all in the initiator's direction.
-    pub(super) known_as: Vec<FiveTuple>,
+    pub(super) known_as: SmallVec<[FiveTuple; 3]>,
     /// The devices that count it as a conversation, and the tuples that they do so under.
-    pub(super) conversations: Vec<(u32, FiveTuple)>,
+    pub(super) conversations: SmallVec<[(u32, FiveTuple); 2]>,
     /// The initiator or a socket that was open came to its end: the handshake was completed, even
     /// where none of its answers was seen.
     pub(super) completed: bool,
@@ -136,7 +151,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// An attempt of which nothing but its tuple is known yet.
-    pub(super) const fn new(original: FiveTuple, sequence: u32, at: Nanos) -> Self {
+    pub(super) const fn new(original: FiveTuple, sequence: u32, at: Nanos, number: u64) -> Self {
         Self {
             original,
             translated: None,
@@ -152,10 +167,13 @@ impl Attempt {
             unreachable: None,
             drops: Drops { node: None, source_pod: None, destination_pod: None },
             accounts: None,
+            retransmits: None,
+            srtt_us: None,
             packets_seen: 0,
             bytes_seen: 0,
-            known_as: Vec::new(),
-            conversations: Vec::new(),
+            number,
+            known_as: SmallVec::new_const(),
+            conversations: SmallVec::new_const(),
             completed: false,
             queued: Nanos::MAX,
             tries_left: 0,
@@ -176,6 +194,17 @@ impl Attempt {
     /// How often the opening packet was sent.
     pub fn tries(&self) -> u32 {
         self.tries_left.max(self.tries_arrived).max(self.tries_dropped).max(1)
+    }
+
+    /// Whether the destination pod took some of its datagrams, whatever became of others there.
+    pub fn was_taken_in_part(&self) -> bool {
+        self.original.protocol != Protocol::Tcp && u64::from(self.tries_dropped) < self.packets_seen
+    }
+
+    /// Whether it was dropped, as far as is known without the kernel's reasons.
+    pub(super) fn is_dropped(&self) -> bool {
+        let Drops { node, source_pod, destination_pod } = self.drops;
+        node.is_some() || source_pod.is_some() || (destination_pod.is_some() && !self.was_taken_in_part())
     }
 
     /// Packets and payload bytes, both directions, by the best account there is.
@@ -228,9 +257,13 @@ impl Attempt {
                 self.finished[usize::from(!forward)] = true;
                 self.completed = true;
             }
-            (What::Unreachable { by }, true) => {
+            (What::Unreachable { by, prohibited }, true) => {
                 let from_destination_device = sighting.crossing == Crossing::FromDevice;
-                let known = self.unreachable.get_or_insert(UnreachableSeen { by, from_destination_device });
+                let known = self.unreachable.get_or_insert(UnreachableSeen {
+                    by,
+                    prohibited,
+                    from_destination_device,
+                });
                 known.from_destination_device |= from_destination_device;
             }
             // An error about an answer, because the initiator had gone, is no word about the opening.
@@ -304,6 +337,8 @@ impl Attempt {
         self.socket_closed = true;
         self.gave_up |= end.gave_up;
         self.completed |= !end.gave_up;
+        self.retransmits = self.retransmits.max(Some(end.retransmits));
+        self.srtt_us = self.srtt_us.max(end.srtt_us);
         if end.gave_up && end.bytes == 0 && !self.is_answered() {
             return;
         }
@@ -313,13 +348,18 @@ impl Attempt {
 
     /// Whether the initiator gave up without a word from anybody.
     pub(super) const fn is_abandoned(&self) -> bool {
-        self.gave_up && !self.reset_sent && !self.reset_received
+        self.gave_up && !self.is_reset()
+    }
+
+    /// Whether it was turned away by a reset.
+    pub(super) const fn is_reset(&self) -> bool {
+        self.reset_sent || self.reset_received
     }
 
     /// Whether nothing more is to be expected of a TCP connection. A socket closes after it has seen
     /// both ends finish, or when it waits no longer: its peer may be gone without a word.
     pub(super) const fn is_over(&self) -> bool {
-        self.reset_sent || self.reset_received || self.socket_closed || (self.finished[0] && self.finished[1])
+        self.is_reset() || self.socket_closed || (self.finished[0] && self.finished[1])
     }
 }
 

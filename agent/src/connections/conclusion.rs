@@ -1,7 +1,10 @@
 //! What became of an attempt: the evidence weighed. Pure.
 
 use super::attempt::{Attempt, DropSeen, Place};
-use crate::reasons::Reasons;
+use crate::{
+    kernel::{Places, class},
+    reasons::Reasons,
+};
 use portolan_policy::{Outcome, Protocol};
 
 /// Which ends of an attempt have their device on this node.
@@ -20,6 +23,8 @@ pub struct Conclusion {
     pub outcome: Outcome,
     /// The kernel's name for the drop.
     pub drop_reason: Option<String>,
+    /// What sort of place in the kernel dropped it.
+    pub drop_location: Option<String>,
     /// There is a witness that the attempt reached the destination pod.
     pub reached_pod: bool,
     /// The drop happened inside the destination pod, after arrival.
@@ -27,20 +32,29 @@ pub struct Conclusion {
 }
 
 /// Weighs the evidence of an attempt that is over, or that is looked at early.
-pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons) -> Conclusion {
+pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons, places: &Places) -> Conclusion {
     let drop = attempt.drops.counting(locality.source, locality.destination);
-    let weighed = Weighed { attempt, locality, drop, reasons };
+    let drop = drop.filter(|(place, drop)| !is_later_congestion(attempt, *place, &reasons.name(drop.reason)));
+    let weighed = Weighed { attempt, locality, drop, reasons, places };
     let outcome = weighed.outcome();
     let refused_here = outcome == Outcome::Refused && weighed.came_from_destination();
     let drop = drop.filter(|_| matches!(outcome, Outcome::Dropped | Outcome::Rejected));
     Conclusion {
         outcome,
         drop_reason: drop.map(|(_, drop)| reasons.name(drop.reason)),
+        drop_location: drop
+            .and_then(|(_, drop)| class(&reasons.name(drop.reason), places.function(drop.location))),
         reached_pod: outcome == Outcome::Established
             || refused_here
             || (locality.destination && (attempt.arrived.is_some() || attempt.answer_sent.is_some())),
         dropped_in_pod: drop.is_some_and(|(place, drop)| place == Place::DestinationPod && !drop.of_answer),
     }
+}
+
+/// Whether the pod took some datagrams and had no room for others: then the conversation was delivered.
+fn is_later_congestion(attempt: &Attempt, place: Place, reason: &str) -> bool {
+    const CONGESTION: [&str; 3] = ["SOCKET_RCVBUFF", "SOCKET_BACKLOG", "PROTO_MEM"];
+    place == Place::DestinationPod && CONGESTION.contains(&reason) && attempt.was_taken_in_part()
 }
 
 /// An attempt with the evidence that counts.
@@ -49,11 +63,12 @@ struct Weighed<'a> {
     locality: Locality,
     drop: Option<(Place, DropSeen)>,
     reasons: &'a Reasons,
+    places: &'a Places,
 }
 
 impl Weighed<'_> {
     fn outcome(&self) -> Outcome {
-        let Self { attempt, locality, drop, reasons: _ } = self;
+        let Self { attempt, locality, drop, .. } = self;
         if self.is_established() {
             return Outcome::Established;
         }
@@ -75,7 +90,7 @@ impl Weighed<'_> {
     /// The handshake was completed, or the initiator got an answer; where its device is not here, that
     /// one was sent must do.
     fn is_established(&self) -> bool {
-        let Self { attempt, locality, drop, reasons: _ } = self;
+        let Self { attempt, locality, drop, .. } = self;
         if attempt.completed || (attempt.answer_received.is_some() && locality.source) {
             return true;
         }
@@ -87,7 +102,7 @@ impl Weighed<'_> {
     /// The destination itself said no: a reset or an ICMP error out of its device, or in its name,
     /// or a datagram for which it had no socket.
     fn came_from_destination(&self) -> bool {
-        let Self { attempt, locality, drop, reasons } = self;
+        let Self { attempt, locality, drop, reasons, .. } = self;
         let reset = attempt.reset_sent && locality.destination;
         let unreachable = attempt.unreachable.is_some_and(|seen| {
             // A firewall's word goes out in the name of the service, or of the pod on a bridge: where
@@ -103,11 +118,17 @@ impl Weighed<'_> {
         reset || unreachable || no_socket
     }
 
-    /// The router had no way to the address: that it also said so makes it no firewall.
+    /// The router had no way to the address: that it also said so makes it no firewall. A route that
+    /// forbids is one.
     fn is_routing_failure(&self, drop: DropSeen) -> bool {
-        const FAILURES: [&str; 2] = ["NEIGH_", "IP_INNOROUTES"];
-        let name = self.reasons.name(drop.reason);
-        !self.attempt.reset_received && FAILURES.iter().any(|failure| name.starts_with(failure))
+        let forbidden = self.attempt.unreachable.is_some_and(|seen| seen.prohibited);
+        let class = self.class(drop);
+        !self.attempt.reset_received && !forbidden && matches!(class.as_deref(), Some("route" | "neighbour"))
+    }
+
+    /// The part of the kernel that dropped.
+    fn class(&self, drop: DropSeen) -> Option<String> {
+        class(&self.reasons.name(drop.reason), self.places.function(drop.location))
     }
 
     /// Nothing came back. A one-way protocol may have been delivered all the same; one that never

@@ -11,6 +11,7 @@ mod attempt;
 mod conclusion;
 mod conversations;
 mod deadline;
+mod due;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -4,28 +4,30 @@ use super::{
     attempt::Attempt,
     conversations::{self, ConversationCounters, Strays},
     deadline::Limits,
+    due::Calendar,
 };
 use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
 use foldhash::quality::RandomState;
 use portolan_policy::Protocol;
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-    time::Duration,
-};
+use slotmap::{SlotMap, new_key_type};
+use std::{collections::HashMap, time::Duration};
 
-type Id = u64;
+new_key_type! {
+    /// What stands for an attempt; never used again for another.
+    struct Id;
+}
 
 /// The attempts under way on this node.
 #[derive(Debug)]
 pub struct Connections {
     limits: Limits,
     node_netns: u32,
-    next: Id,
-    attempts: HashMap<Id, Attempt, RandomState>,
+    opened: u64,
+    attempts: SlotMap<Id, Attempt>,
     /// Drawn at random, the hash is hard to collide on purpose: tuples are for anyone to choose.
     by_tuple: HashMap<FiveTuple, Id, RandomState>,
-    due: BinaryHeap<Reverse<(Nanos, Id)>>,
+    /// Attempts by the time to look at them, in the order of their opening.
+    due: Calendar<(u64, Id)>,
     strays: Strays,
     evicted: u64,
 }
@@ -50,10 +52,10 @@ impl Connections {
         Self {
             limits,
             node_netns,
-            next: 0,
-            attempts: HashMap::default(),
+            opened: 0,
+            attempts: SlotMap::default(),
             by_tuple: HashMap::default(),
-            due: BinaryHeap::new(),
+            due: Calendar::new(),
             strays: Strays::default(),
             evicted: 0,
         }
@@ -95,7 +97,7 @@ impl Connections {
             },
         };
         let Some((id, forward)) = belongs else { return };
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.sight(sighting, forward);
         self.name(id, sighting.tuple, sighting.translation, forward);
         self.look_again(id);
@@ -149,7 +151,7 @@ impl Connections {
 
     /// An attempt that was dropped has no answer: what comes the other way is an attempt of its own.
     fn may_be_answered(&self, id: Id) -> bool {
-        self.attempts.get(&id).is_some_and(|attempt| !attempt.drops.is_any())
+        self.attempts.get(id).is_some_and(|attempt| !attempt.is_dropped())
     }
 
     /// What looked like an opening was the answer of a conversation that is older than the agent.
@@ -178,7 +180,7 @@ impl Connections {
             return;
         }
         let in_node = drop.netns == self.node_netns;
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.drop_seen(drop, forward, in_node);
         self.name(id, drop.tuple, drop.translation, forward);
         self.look_again(id);
@@ -194,12 +196,12 @@ impl Connections {
     }
 
     fn sequence_of(&self, id: Id) -> Option<u32> {
-        self.attempts.get(&id).map(|attempt| attempt.sequence)
+        self.attempts.get(id).map(|attempt| attempt.sequence)
     }
 
     fn on_socket_end(&mut self, end: &SocketEnd) {
         let Found::Attempt(id, _) = self.find(&end.tuple, None) else { return };
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.socket_end(end);
         self.look_again(id);
     }
@@ -230,9 +232,8 @@ impl Connections {
             self.evicted += 1;
             return None;
         }
-        let id = self.next;
-        self.next += 1;
-        self.attempts.insert(id, Attempt::new(original, sequence, at));
+        self.opened += 1;
+        let id = self.attempts.insert(Attempt::new(original, sequence, at, self.opened));
         self.know(id, original);
         Some(id)
     }
@@ -240,7 +241,7 @@ impl Connections {
     /// Makes room: what was told is only remembered for its later tries, and a new attempt counts more.
     fn forget_reported(&mut self) {
         let reported: Vec<Id> =
-            self.attempts.iter().filter(|(_, attempt)| attempt.reported).map(|(id, _)| *id).collect();
+            self.attempts.iter().filter(|(_, attempt)| attempt.reported).map(|(id, _)| id).collect();
         for id in reported {
             if let Some(attempt) = self.remove(id) {
                 self.strays.adopt(&attempt, Duration::ZERO);
@@ -257,16 +258,16 @@ impl Connections {
     }
 
     fn know(&mut self, id: Id, tuple: FiveTuple) {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
         if !attempt.known_as.contains(&tuple) {
             attempt.known_as.push(tuple);
+            self.by_tuple.insert(tuple, id);
         }
-        self.by_tuple.insert(tuple, id);
     }
 
     /// After new evidence.
     fn look_again(&mut self, id: Id) {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
         if attempt.reported && attempt.is_answered() && !attempt.is_over() {
             // It was given up too early: it did get through, and that has to be told.
             attempt.reported = false;
@@ -276,23 +277,19 @@ impl Connections {
 
     /// An attempt stands in the queue once: at the earliest moment that it may be due.
     fn enqueue(&mut self, id: Id) {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
         if let Some(at) = self.limits.due(attempt)
             && at < attempt.queued
         {
             attempt.queued = at;
-            self.due.push(Reverse((at, id)));
+            self.due.note(at, (attempt.number, id));
         }
     }
 
     /// Closes what is due at `now`.
     pub fn tick(&mut self, now: Nanos, counters: &mut impl ConversationCounters, over: &mut Vec<Attempt>) {
-        while let Some(&Reverse((at, id))) = self.due.peek() {
-            if at > now {
-                break;
-            }
-            self.due.pop();
-            let Some(attempt) = self.attempts.get_mut(&id) else { continue };
+        for (at, (_, id)) in self.due.take_due(now) {
+            let Some(attempt) = self.attempts.get_mut(id) else { continue };
             if attempt.queued != at {
                 continue;
             }
@@ -314,14 +311,14 @@ impl Connections {
 
     /// Tells of an attempt, and remembers it for as long as more of the same may come.
     fn report(&mut self, id: Id, over: &mut Vec<Attempt>) {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        if attempt.original.protocol == Protocol::Tcp && attempt.is_answered() {
+            over.extend(self.remove(id));
+            return;
+        }
         attempt.reported = true;
         over.push(attempt.clone());
-        if attempt.original.protocol == Protocol::Tcp && attempt.is_answered() {
-            self.remove(id);
-        } else {
-            self.enqueue(id);
-        }
+        self.enqueue(id);
     }
 
     /// Reports everything that was seen on a device that is gone.
@@ -335,7 +332,7 @@ impl Connections {
             [attempt.left, attempt.arrived].into_iter().flatten().any(|seen| seen.ifindex == ifindex)
         };
         for id in self.ids(|attempt| !attempt.reported && on_device(attempt)) {
-            if let Some(attempt) = self.attempts.get_mut(&id) {
+            if let Some(attempt) = self.attempts.get_mut(id) {
                 conversations::read(attempt, counters);
             }
             self.report(id, over);
@@ -345,7 +342,7 @@ impl Connections {
     /// Ends everything: the agent stops.
     pub fn flush(&mut self, counters: &mut impl ConversationCounters, over: &mut Vec<Attempt>) {
         for id in self.ids(|_| true) {
-            if let Some(attempt) = self.attempts.get_mut(&id) {
+            if let Some(attempt) = self.attempts.get_mut(id) {
                 conversations::read(attempt, counters);
             }
             self.close(id, over);
@@ -355,9 +352,9 @@ impl Connections {
     /// The attempts that are so, in the order of their opening.
     fn ids(&self, are_so: impl Fn(&Attempt) -> bool) -> Vec<Id> {
         let chosen = self.attempts.iter().filter(|(_, attempt)| are_so(attempt));
-        let mut ids: Vec<Id> = chosen.map(|(id, _)| *id).collect();
+        let mut ids: Vec<(u64, Id)> = chosen.map(|(id, attempt)| (attempt.number, id)).collect();
         ids.sort_unstable();
-        ids
+        ids.into_iter().map(|(_, id)| id).collect()
     }
 
     fn close(&mut self, id: Id, over: &mut Vec<Attempt>) {
@@ -369,7 +366,7 @@ impl Connections {
     }
 
     fn remove(&mut self, id: Id) -> Option<Attempt> {
-        let attempt = self.attempts.remove(&id)?;
+        let attempt = self.attempts.remove(id)?;
         for tuple in &attempt.known_as {
             if self.by_tuple.get(tuple) == Some(&id) {
                 self.by_tuple.remove(tuple);

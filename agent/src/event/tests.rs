@@ -2,7 +2,10 @@
 
 use super::*;
 use bytemuck::Zeroable as _;
-use portolan_ebpf_types::{ConversationKey, Event as Raw, SocketEnd as RawEnd, Tuple};
+use portolan_ebpf_types::{
+    ConntrackTuple, ConversationKey, Drop as RawDrop, Head, SocketEnd as RawEnd, Translated, Tuple,
+    Unreachable,
+};
 use proptest::{array::uniform16, collection::vec, prelude::*};
 
 const RST: u8 = tcp_flags::RST;
@@ -42,9 +45,9 @@ fn tuple(protocol: Protocol, source: &str, destination: &str) -> FiveTuple {
 }
 
 /// A TCP packet on its way to a pod.
-fn packet(flags: u8) -> Raw {
-    Raw {
-        kind: kind::TCP,
+fn packet(flags: u8) -> Head {
+    Head {
+        kind: kind::CONNECTION,
         protocol: 6,
         family: 4,
         direction: direction::TO_DEVICE,
@@ -53,18 +56,38 @@ fn packet(flags: u8) -> Raw {
         ifindex: 3,
         sequence: 77,
         tuple: raw_tuple("10.0.0.2:40000", "10.0.0.3:8080"),
-        ..Raw::zeroed()
+        conntrack_info: NO_CONNTRACK,
+        ..Head::zeroed()
     }
 }
 
-fn sighted(raw: &Raw) -> Sighting {
+/// What conntrack keeps: both directions, in network order.
+fn entry(original: [&str; 2], reply: [&str; 2]) -> raw::Translation {
+    let tuple = |[source, destination]: [&str; 2]| {
+        let Tuple { source, destination, source_port, destination_port } = raw_tuple(source, destination);
+        ConntrackTuple {
+            source,
+            destination,
+            source_port: source_port.to_be_bytes(),
+            destination_port: destination_port.to_be_bytes(),
+            ..ConntrackTuple::zeroed()
+        }
+    };
+    raw::Translation { original: tuple(original), reply: tuple(reply) }
+}
+
+fn translated(head: Head, conntrack_info: u8, original: [&str; 2], reply: [&str; 2]) -> Translated {
+    Translated { head: Head { conntrack_info, ..head }, translation: entry(original, reply) }
+}
+
+fn sighted(raw: &impl bytemuck::NoUninit) -> Sighting {
     match Event::decode(bytemuck::bytes_of(raw)) {
         Some(Event::Sighting(sighting)) => sighting,
         other => panic!("{other:?} is no sighting"),
     }
 }
 
-fn dropped(raw: &Raw) -> Drop {
+fn dropped(raw: &RawDrop) -> Drop {
     match Event::decode(bytemuck::bytes_of(raw)) {
         Some(Event::Drop(drop)) => drop,
         other => panic!("{other:?} is no drop"),
@@ -90,13 +113,8 @@ fn tcp_flags_say_what_a_packet_is() {
 
 #[test]
 fn a_syn_through_a_service_shows_both_names_of_the_connection() {
-    let raw = Raw {
-        has_conntrack: 1,
-        conntrack_info: 2,
-        original: raw_tuple("10.0.0.2:40000", "10.96.0.7:80"),
-        reply: raw_tuple("10.0.0.3:8080", "10.0.0.2:40000"),
-        ..packet(SYN)
-    };
+    let original = ["10.0.0.2:40000", "10.96.0.7:80"];
+    let raw = translated(packet(SYN), 2, original, ["10.0.0.3:8080", "10.0.0.2:40000"]);
     let expected = Sighting {
         at: 5,
         what: What::Syn(77),
@@ -108,7 +126,6 @@ fn a_syn_through_a_service_shows_both_names_of_the_connection() {
             translated: tuple(Protocol::Tcp, "10.0.0.2:40000", "10.0.0.3:8080"),
             is_reply: false,
         }),
-        payload: 0,
     };
     assert_eq!(sighted(&raw), expected);
 }
@@ -116,7 +133,8 @@ fn a_syn_through_a_service_shows_both_names_of_the_connection() {
 #[test]
 fn the_direction_of_a_packet_is_conntracks() {
     for (info, is_reply) in [(0, false), (1, false), (2, false), (3, true), (4, true), (7, true)] {
-        let raw = Raw { has_conntrack: 1, conntrack_info: info, ..packet(SYN | ACK) };
+        let ends = ["10.0.0.2:40000", "10.0.0.3:8080"];
+        let raw = translated(packet(SYN | ACK), info, ends, ["10.0.0.3:8080", "10.0.0.2:40000"]);
         let translation = sighted(&raw).translation.expect("it has an entry");
         assert_eq!(translation.is_reply, is_reply, "ctinfo {info}");
     }
@@ -126,37 +144,25 @@ fn the_direction_of_a_packet_is_conntracks() {
 fn an_error_goes_against_the_packet_that_it_is_about() {
     let mut offender = [0; 16];
     offender[..4].copy_from_slice(&[10, 0, 0, 1]);
-    let raw = Raw {
-        kind: kind::UNREACHABLE,
-        icmp_type: 3,
+    let raw = Unreachable {
+        head: Head { kind: kind::UNREACHABLE, icmp: [3, 1], conntrack_info: 4, ..packet(0) },
+        translation: entry(["10.0.0.2:40000", "10.0.0.3:8080"], ["10.0.0.3:8080", "10.0.0.2:40000"]),
         offender,
-        has_conntrack: 1,
-        conntrack_info: 4,
-        original: raw_tuple("10.0.0.2:40000", "10.0.0.3:8080"),
-        reply: raw_tuple("10.0.0.3:8080", "10.0.0.2:40000"),
-        ..packet(0)
     };
     let sighting = sighted(&raw);
-    assert_eq!(sighting.what, What::Unreachable { by: "10.0.0.1".parse().unwrap() });
+    assert_eq!(sighting.what, What::Unreachable { by: "10.0.0.1".parse().unwrap(), prohibited: false });
     assert!(!sighting.translation.expect("it has an entry").is_reply, "the tuple is the opening's");
 
     let by: IpAddr = "fd00::1".parse().unwrap();
-    let raw = Raw { icmp_type: 1, offender: bytes(by), ..raw };
-    assert_eq!(sighted(&raw).what, What::Unreachable { by });
+    let raw = Unreachable { head: Head { icmp: [1, 1], ..raw.head }, offender: bytes(by), ..raw };
+    assert_eq!(sighted(&raw).what, What::Unreachable { by, prohibited: true });
 }
 
 #[test]
 fn an_echo_keeps_its_identifier_and_not_the_type_and_code_that_conntrack_has_beside_it() {
-    let raw = Raw {
-        kind: kind::ANSWER,
-        protocol: 1,
-        has_conntrack: 1,
-        conntrack_info: 3,
-        tuple: raw_tuple("10.0.0.3:7", "10.0.0.2:7"),
-        original: raw_tuple("10.0.0.2:7", "10.0.0.3:2048"),
-        reply: raw_tuple("10.0.0.3:7", "10.0.0.2:0"),
-        ..packet(0)
-    };
+    let tuple_seen = raw_tuple("10.0.0.3:7", "10.0.0.2:7");
+    let head = Head { kind: kind::ANSWER, protocol: 1, tuple: tuple_seen, ..packet(0) };
+    let raw = translated(head, 3, ["10.0.0.2:7", "10.0.0.3:2048"], ["10.0.0.3:7", "10.0.0.2:0"]);
     let translation = sighted(&raw).translation.expect("it has an entry");
     let echo = tuple(Protocol::Icmp, "10.0.0.2:7", "10.0.0.3:7");
     assert_eq!(translation, Translation { original: echo, translated: echo, is_reply: true });
@@ -164,16 +170,9 @@ fn an_echo_keeps_its_identifier_and_not_the_type_and_code_that_conntrack_has_bes
 
 #[test]
 fn an_echo_whose_identifier_was_translated_keeps_both() {
-    let raw = Raw {
-        kind: kind::ANSWER,
-        protocol: 1,
-        has_conntrack: 1,
-        conntrack_info: 3,
-        tuple: raw_tuple("192.0.2.9:7", "10.0.0.2:7"),
-        original: raw_tuple("10.0.0.2:7", "192.0.2.9:2048"),
-        reply: raw_tuple("192.0.2.9:900", "10.0.0.1:0"),
-        ..packet(0)
-    };
+    let tuple_seen = raw_tuple("192.0.2.9:7", "10.0.0.2:7");
+    let head = Head { kind: kind::ANSWER, protocol: 1, tuple: tuple_seen, ..packet(0) };
+    let raw = translated(head, 3, ["10.0.0.2:7", "192.0.2.9:2048"], ["192.0.2.9:900", "10.0.0.1:0"]);
     let translation = sighted(&raw).translation.expect("it has an entry");
     assert_eq!(translation.original, tuple(Protocol::Icmp, "10.0.0.2:7", "192.0.2.9:7"));
     assert_eq!(translation.translated, tuple(Protocol::Icmp, "10.0.0.1:900", "192.0.2.9:900"));
@@ -181,10 +180,10 @@ fn an_echo_whose_identifier_was_translated_keeps_both() {
 
 #[test]
 fn addresses_of_either_family_are_read_and_mapped_ones_are_ipv4() {
-    let v6 = Raw { family: 6, tuple: raw_tuple("[fd00::2]:40000", "[fd00::3]:80"), ..packet(SYN) };
+    let v6 = Head { family: 6, tuple: raw_tuple("[fd00::2]:40000", "[fd00::3]:80"), ..packet(SYN) };
     assert_eq!(sighted(&v6).tuple, tuple(Protocol::Tcp, "[fd00::2]:40000", "[fd00::3]:80"));
     let mapped = raw_tuple("[::ffff:10.0.0.2]:40000", "[::ffff:10.0.0.3]:8080");
-    let seen = sighted(&Raw { family: 6, tuple: mapped, ..packet(SYN) }).tuple;
+    let seen = sighted(&Head { family: 6, tuple: mapped, ..packet(SYN) }).tuple;
     assert_eq!(seen, sighted(&packet(SYN)).tuple);
 }
 
@@ -193,7 +192,8 @@ fn a_dropped_packet_is_an_opening_an_answer_or_neither() {
     let drop = |flags, protocol| {
         let kind = kind::DROP;
         let direction = direction::NONE;
-        dropped(&Raw { kind, direction, protocol, reason: 12, netns: 9, location: 4, ..packet(flags) })
+        let head = Head { kind, direction, protocol, netns: 9, ..packet(flags) };
+        dropped(&RawDrop { head, reason: 12, location: 4, ..RawDrop::zeroed() })
     };
     assert_eq!((drop(SYN, 6).syn, drop(SYN, 6).syn_ack), (Some(77), false));
     assert_eq!((drop(SYN | ACK, 6).syn, drop(SYN | ACK, 6).syn_ack), (None, true));
@@ -203,7 +203,7 @@ fn a_dropped_packet_is_an_opening_an_answer_or_neither() {
 
 #[test]
 fn a_socket_that_never_got_beyond_its_opening_gave_up() {
-    let end = |old_state| {
+    let end = |old_state, srtt_us| {
         let raw = RawEnd {
             kind: kind::SOCKET_END,
             old_state,
@@ -213,6 +213,8 @@ fn a_socket_that_never_got_beyond_its_opening_gave_up() {
             segments_out: 5,
             bytes_acked: 100,
             bytes_received: u64::MAX,
+            retransmits: 3,
+            srtt_us,
             tuple: raw_tuple("10.0.0.2:40000", "10.0.0.3:80"),
             ..RawEnd::zeroed()
         };
@@ -222,24 +224,27 @@ fn a_socket_that_never_got_beyond_its_opening_gave_up() {
         }
     };
     let tuple = tuple(Protocol::Tcp, "10.0.0.2:40000", "10.0.0.3:80");
-    let expected = SocketEnd { at: 8, tuple, gave_up: true, packets: 9, bytes: u64::MAX };
-    assert_eq!(end(SYN_SENT), expected);
-    assert_eq!(end(1), SocketEnd { gave_up: false, ..expected });
+    let expected =
+        SocketEnd { at: 8, tuple, gave_up: true, packets: 9, bytes: u64::MAX, retransmits: 3, srtt_us: None };
+    assert_eq!(end(SYN_SENT, 0), expected);
+    assert_eq!(end(1, 95), SocketEnd { gave_up: false, srtt_us: Some(95), ..expected });
 }
 
 #[test]
 fn what_this_version_does_not_know_is_nothing() {
     let unknown = [
-        Raw { kind: 0, ..packet(SYN) },
-        Raw { kind: 99, ..packet(SYN) },
-        Raw { direction: direction::NONE, ..packet(SYN) },
-        Raw { direction: 9, ..packet(SYN) },
-        Raw { protocol: 47, ..packet(SYN) },
-        Raw { protocol: 47, kind: kind::DROP, ..packet(SYN) },
+        Head { kind: 0, ..packet(SYN) },
+        Head { kind: 99, ..packet(SYN) },
+        Head { direction: direction::NONE, ..packet(SYN) },
+        Head { direction: 9, ..packet(SYN) },
+        Head { protocol: 47, ..packet(SYN) },
     ];
     for raw in unknown {
         assert_eq!(Event::decode(bytemuck::bytes_of(&raw)), None, "{raw:?}");
     }
+    let unknown =
+        RawDrop { head: Head { protocol: 47, kind: kind::DROP, ..packet(SYN) }, ..RawDrop::zeroed() };
+    assert_eq!(Event::decode(bytemuck::bytes_of(&unknown)), None);
     assert_eq!(Event::decode(&[]), None);
     let whole = bytemuck::bytes_of(&packet(SYN)).to_vec();
     assert_eq!(Event::decode(&whole[..whole.len() - 1]), None, "cut short");
@@ -254,27 +259,39 @@ fn ips() -> impl Strategy<Value = [IpAddr; 2]> {
     prop_oneof![v4, v6]
 }
 
+/// The lengths that a record of this kind may have.
+fn lengths(kind: u8) -> Vec<usize> {
+    match kind {
+        kind::SOCKET_END => vec![size_of::<RawEnd>()],
+        kind::DROP => vec![size_of::<RawDrop>()],
+        kind::UNREACHABLE => vec![size_of::<Unreachable>()],
+        _ => vec![size_of::<Head>(), size_of::<Translated>()],
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_an_event_or_nothing(bytes in vec(any::<u8>(), 0..400)) {
         if let Some(event) = Event::decode(&bytes) {
-            let size = if bytes[0] == kind::SOCKET_END { size_of::<RawEnd>() } else { size_of::<Raw>() };
-            prop_assert_eq!(bytes.len(), size, "{:?}", event);
+            prop_assert!(lengths(bytes[0]).contains(&bytes.len()), "{:?}", event);
         }
     }
 
     #[test]
     fn any_bytes_of_the_right_length_keep_their_time(
         kind in 0..8_u8,
-        rest in vec(any::<u8>(), size_of::<Raw>() - 1),
+        direction in 0..4_u8,
+        protocol in proptest::sample::select(vec![1_u8, 6, 17, 58, 132]),
+        rest in vec(any::<u8>(), 400),
     ) {
-        let bytes = [&[kind], &rest[..]].concat();
+        let bytes = [&[kind, protocol, 4, direction], &rest[..]].concat();
         let at = u64::from_ne_bytes(bytes[8..16].try_into().unwrap());
-        let known = if kind == kind::SOCKET_END { size_of::<RawEnd>() } else { size_of::<Raw>() };
-        match Event::decode(&bytes[..known]) {
-            Some(Event::Sighting(Sighting { at: told, .. }) | Event::Drop(Drop { at: told, .. })
-                | Event::SocketEnd(SocketEnd { at: told, .. })) => prop_assert_eq!(told, at),
-            None => {}
+        for length in lengths(kind) {
+            match Event::decode(&bytes[..length]) {
+                Some(Event::Sighting(Sighting { at: told, .. }) | Event::Drop(Drop { at: told, .. })
+                    | Event::SocketEnd(SocketEnd { at: told, .. })) => prop_assert_eq!(told, at),
+                None => {}
+            }
         }
     }
 
@@ -287,10 +304,9 @@ proptest! {
         crossing in prop_oneof![Just(Crossing::FromDevice), Just(Crossing::ToDevice)],
         at in any::<u64>(),
         ifindex in any::<u32>(),
-        payload in any::<u32>(),
     ) {
         let family = if ips[0].is_ipv4() { 4 } else { 6 };
-        let raw = Raw {
+        let raw = Head {
             kind: if what == What::First { kind::FIRST } else { kind::ANSWER },
             protocol: protocol.number(),
             family,
@@ -300,18 +316,18 @@ proptest! {
             },
             time_ns: at,
             ifindex,
-            payload,
             tuple: Tuple {
                 source: bytes(ips[0]),
                 destination: bytes(ips[1]),
                 source_port: ports[0],
                 destination_port: ports[1],
             },
-            ..Raw::zeroed()
+            conntrack_info: NO_CONNTRACK,
+            ..Head::zeroed()
         };
         let end = |index: usize| Address { ip: ips[index], port: ports[index] };
         let tuple = FiveTuple { protocol, source: end(0), destination: end(1) };
-        let expected = Sighting { at, what, crossing, ifindex, tuple, translation: None, payload };
+        let expected = Sighting { at, what, crossing, ifindex, tuple, translation: None };
         prop_assert_eq!(sighted(&raw), expected);
         prop_assert_eq!(tuple.reversed().reversed(), tuple);
     }

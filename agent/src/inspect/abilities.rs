@@ -70,10 +70,9 @@ impl Abilities {
 }
 
 fn of_types(types: &KernelTypes) -> [Ability; 2] {
-    let enumerators = types.enumerators("skb_drop_reason");
-    let names = enumerators.len();
+    let names = types.enumerators("skb_drop_reason").len();
     let found = if names > 0 { Ok(format!("{names} names")) } else { Err("none".to_owned()) };
-    let layout = Layout::resolve(types, &Reasons::new(enumerators), 0);
+    let layout = Layout::resolve(types, &Reasons::of(types), 0);
     let missing: Vec<_> = layout.missing.iter().map(|missing| missing.member.as_str()).collect();
     let members = if missing.is_empty() { Ok("all".to_owned()) } else { Err(missing.join(", ")) };
     [

@@ -92,7 +92,7 @@ type Loaded = (Probes, Vec<(&'static str, String)>);
 
 fn load(mode: AttachMode) -> Result<Loaded, String> {
     let types = KernelTypes::read(Path::new(KernelTypes::PATH)).map_err(|error| chain(&error))?;
-    let reasons = Reasons::new(types.enumerators("skb_drop_reason"));
+    let reasons = Reasons::of(&types);
     // No namespace has this number: the trial sees nothing.
     let layout = Layout::resolve(&types, &reasons, 0);
     let (probes, _reader, off) = Probes::load(&layout, mode, None).map_err(|error| chain(&error))?;

@@ -10,7 +10,7 @@ pub struct KernelTypes {
 }
 
 /// Modules with types of interest, where they are no part of the kernel.
-const MODULES: [&str; 1] = ["nf_conntrack"];
+const MODULES: [&str; 3] = ["nf_conntrack", "openvswitch", "mac80211"];
 
 /// The kernel's types cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -65,15 +65,17 @@ impl KernelTypes {
 
     /// The enumerators of an enumeration.
     pub fn enumerators(&self, name: &str) -> Vec<(u32, String)> {
-        let types = self.kernel.resolve_types_by_name(name).unwrap_or_default();
-        let Some(found) = types.into_iter().find_map(|found| match found {
-            Type::Enum(found) => Some(found),
-            _ => None,
-        }) else {
-            return Vec::new();
-        };
-        let named = found.members.iter().map(|member| (member.val(), self.kernel.resolve_name(member)));
-        named.filter_map(|(value, name)| Some((value, name.ok()?))).collect()
+        let all = std::iter::once(&self.kernel).chain(&self.modules);
+        let mut found = all.filter_map(|btf| {
+            let types = btf.resolve_types_by_name(name).ok()?;
+            let found = types.into_iter().find_map(|found| match found {
+                Type::Enum(found) => Some(found),
+                _ => None,
+            })?;
+            let named = found.members.iter().map(|member| (member.val(), btf.resolve_name(member)));
+            Some(named.filter_map(|(value, name)| Some((value, name.ok()?))).collect())
+        });
+        found.next().unwrap_or_default()
     }
 
     /// A structure, with the types among which its members are found.

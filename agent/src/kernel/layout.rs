@@ -2,6 +2,8 @@
 
 use super::KernelTypes;
 use crate::reasons::Reasons;
+use portolan_ebpf_types::ConntrackTuple;
+use std::mem::offset_of;
 
 /// A member that this kernel does not have, and what is lost without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,7 @@ const MEMBERS: &[(&str, &str, &str, &str)] = &[
     ("SKB_DEV", "sk_buff", "dev", DROPS),
     ("SKB_SK", "sk_buff", "sk", DROPS),
     ("SKB_HEAD", "sk_buff", "head", DROPS),
+    ("SKB_TAIL", "sk_buff", "tail", DROPS),
     ("SKB_NETWORK_HEADER", "sk_buff", "network_header", DROPS),
     ("DEV_IFINDEX", "net_device", "ifindex", DROPS),
     ("DEV_NET", "net_device", "nd_net.net", DROPS),
@@ -40,9 +43,6 @@ const MEMBERS: &[(&str, &str, &str, &str)] = &[
     ("LINK_OPS_KIND", "rtnl_link_ops", "kind", DROPS),
     ("NET_INUM", "net", "ns.inum", DROPS),
     ("SKB_NFCT", "sk_buff", "_nfct", CONNTRACK),
-    ("CT_SOURCE_PORT", "nf_conntrack_tuple", "src.u", CONNTRACK),
-    ("CT_DESTINATION", "nf_conntrack_tuple", "dst.u3", CONNTRACK),
-    ("CT_DESTINATION_PORT", "nf_conntrack_tuple", "dst.u", CONNTRACK),
     ("SK_FAMILY", "sock", "__sk_common.skc_family", SOCKETS),
     ("SK_NET", "sock", "__sk_common.skc_net.net", SOCKETS),
     ("SK_DADDR", "sock", "__sk_common.skc_daddr", SOCKETS),
@@ -61,6 +61,21 @@ const MEMBERS: &[(&str, &str, &str, &str)] = &[
     ("TCP_SRTT", "tcp_sock", "srtt_us", SOCKETS),
 ];
 
+/// Reasons that are no drops of anybody's traffic.
+const NOISE: &[(&str, &str)] = &[
+    ("REASON_QUEUE_PURGE", "QUEUE_PURGE"),
+    ("REASON_CONSUMED", "SKB_CONSUMED"),
+    ("REASON_OTHERHOST", "OTHERHOST"),
+];
+
+/// Where conntrack must keep what: its tuples are copied as they are.
+const CONNTRACK_TUPLE: &[(&str, usize)] = &[
+    ("src.u3", offset_of!(ConntrackTuple, source)),
+    ("src.u", offset_of!(ConntrackTuple, source_port)),
+    ("dst.u3", offset_of!(ConntrackTuple, destination)),
+    ("dst.u", offset_of!(ConntrackTuple, destination_port)),
+];
+
 impl Layout {
     /// Resolves every global for the node with this network namespace.
     pub fn resolve(types: &KernelTypes, reasons: &Reasons, node_netns: u32) -> Self {
@@ -73,8 +88,14 @@ impl Layout {
         layout.set("DEV_PRIVATE", device_private(types), DROPS, || "net_device.priv".to_owned());
         layout.set("CT_ORIGINAL", conntrack_tuple(types, 0), CONNTRACK, || "nf_conn.tuplehash".to_owned());
         layout.set("CT_REPLY", conntrack_tuple(types, 1), CONNTRACK, || "nf_conn.tuplehash".to_owned());
+        for (member, offset) in CONNTRACK_TUPLE {
+            if types.offset("nf_conntrack_tuple", member) != Some(*offset as u32) {
+                let member = format!("nf_conntrack_tuple.{member} at byte {offset}");
+                layout.missing.push(Missing { member, probe: CONNTRACK });
+            }
+        }
         layout.disable_conntrack_unless_whole();
-        for (global, reason) in [("REASON_QUEUE_PURGE", "QUEUE_PURGE"), ("REASON_CONSUMED", "SKB_CONSUMED")] {
+        for (global, reason) in NOISE {
             layout.globals.push((global, reasons.number(reason).unwrap_or(NO_REASON)));
         }
         layout

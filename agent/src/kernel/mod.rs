@@ -3,6 +3,8 @@
 pub mod bpf;
 mod btf;
 mod layout;
+mod places;
 
 pub use btf::{KernelTypes, TypesError};
 pub use layout::{Layout, Missing};
+pub use places::{Places, class};

@@ -3,5 +3,5 @@
 mod outbox;
 mod uplink;
 
-pub use outbox::{Item, Loss, Outbox};
+pub use outbox::{Item, Outbox};
 pub use uplink::{Identity, Uplink};

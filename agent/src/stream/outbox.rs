@@ -1,19 +1,9 @@
 //! Batches on their way: numbered, kept until acknowledged, bounded. Pure.
 
 use jiff::Timestamp;
+use portolan_policy::Loss;
 use portolan_proto::Observation;
 use std::collections::VecDeque;
-
-/// Records that were lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// The ring, map or queue that was full.
-    pub cause: String,
-    /// How many.
-    pub count: u64,
-    /// When the loss was noticed.
-    pub at: Timestamp,
-}
 
 /// What goes into a batch.
 #[derive(Clone, Debug)]
@@ -66,7 +56,7 @@ impl Outbox {
                 self.open.observations.push(*observation);
                 self.held += 1;
             }
-            Item::Loss(loss) => self.add_loss(loss),
+            Item::Loss(loss) => loss.add_to(&mut self.open.losses),
         }
         if self.open.observations.len() >= BATCH {
             self.seal();
@@ -119,23 +109,20 @@ impl Outbox {
     /// The collector has been away for too long: the oldest batch is given up, and counted.
     fn give_up_oldest(&mut self, now: Timestamp) {
         let (lost, weighed) = if let Some(batch) = self.sealed.pop_front() {
-            let counts = (batch.observations.len(), weight(&batch));
-            batch.losses.into_iter().for_each(|loss| self.add_loss(loss));
-            counts
+            let weighed = weight(&batch);
+            for loss in batch.losses {
+                loss.add_to(&mut self.open.losses);
+            }
+            (batch.observations, weighed)
         } else {
-            let lost = std::mem::take(&mut self.open.observations).len();
-            (lost, lost)
+            let lost = std::mem::take(&mut self.open.observations);
+            let weighed = lost.len();
+            (lost, weighed)
         };
         self.held -= weighed;
-        if lost > 0 {
-            self.add_loss(Loss { cause: OVERFLOW.to_owned(), count: lost as u64, at: now });
-        }
-    }
-
-    fn add_loss(&mut self, loss: Loss) {
-        match self.open.losses.iter_mut().find(|known| known.cause == loss.cause) {
-            Some(known) => known.count += loss.count,
-            None => self.open.losses.push(loss),
+        if let Some(from) = lost.iter().map(|observation| observation.flow.time).min() {
+            let loss = Loss { cause: OVERFLOW.to_owned(), count: lost.len() as u64, from, to: now };
+            loss.add_to(&mut self.open.losses);
         }
     }
 }

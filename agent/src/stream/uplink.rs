@@ -4,7 +4,7 @@
 use super::outbox::{Batch, Item, Outbox};
 use crate::{capture::chain, metrics::Metrics};
 use jiff::Timestamp;
-use portolan_proto::{timestamp_to_proto, v1};
+use portolan_proto::v1;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
@@ -176,19 +176,13 @@ async fn next_ack(live: &mut Option<Live>) -> Result<v1::Ack, String> {
 }
 
 fn to_proto(identity: &Identity, batch: &Batch) -> v1::Batch {
-    let loss = |loss: &super::Loss| v1::Loss {
-        cause: loss.cause.clone(),
-        count: loss.count,
-        from: Some(timestamp_to_proto(loss.at)),
-        to: Some(timestamp_to_proto(loss.at)),
-    };
     v1::Batch {
         cluster: identity.cluster.clone(),
         node: identity.node.clone(),
         boot: identity.boot.clone(),
         sequence: batch.sequence,
         observations: batch.observations.iter().cloned().map(v1::Observation::from).collect(),
-        losses: batch.losses.iter().map(loss).collect(),
+        losses: batch.losses.iter().cloned().map(v1::Loss::from).collect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Flows as lines for people: a pure function of the flow, the time and the place.
 
 mod ends;
+mod outcome;
 mod paint;
 mod reason;
 mod table;
@@ -35,7 +36,7 @@ impl Renderer {
         let mut line = format!("{time} {} → {}", ends::source(flow), ends::destination(flow));
         let verdict = flow.verdict.as_str().to_uppercase();
         let color = color(flow.verdict);
-        let (outcome, verdict) = (flow.outcome.as_str(), self.paint.apply(color, &verdict));
+        let (outcome, verdict) = (clean(&outcome::of(flow)), self.paint.apply(color, &verdict));
         write!(line, "  {outcome}  {verdict}").expect("writing to a string does not fail");
         if let Some(why) = reason::of(flow) {
             line += "  ";

@@ -18,11 +18,7 @@ pub(super) fn of(flow: &Flow) -> Option<String> {
 
 fn denied(flow: &Flow) -> String {
     let why = says(flow);
-    match (&flow.drop_reason, flow.inferred) {
-        (Some(reason), _) => format!("{why} ({reason})"),
-        (None, true) => format!("{why} (inferred: no answer, no drop seen)"),
-        (None, false) => why,
-    }
+    if flow.inferred { format!("{why} (inferred: no answer, no drop seen)") } else { why }
 }
 
 fn unenforced(flow: &Flow) -> String {
@@ -35,19 +31,18 @@ fn unenforced(flow: &Flow) -> String {
     format!("policies deny, yet {yet}: not enforced by the network{}", trailing(says(flow)))
 }
 
-fn blocker(flow: &Flow) -> String {
-    let by = match flow.outcome {
+const fn blocker(flow: &Flow) -> &'static str {
+    match flow.outcome {
         Outcome::Rejected => "something else rejected it",
         _ => "something else dropped it",
-    };
-    with_reason(by, flow)
+    }
 }
 
-fn failure(flow: &Flow) -> String {
+const fn failure(flow: &Flow) -> &'static str {
     match flow.outcome {
-        Outcome::Refused => "nobody listens there".to_owned(),
-        Outcome::Dropped | Outcome::Rejected => with_reason("the pod itself dropped it", flow),
-        _ => "no answer came".to_owned(),
+        Outcome::Refused => "nobody listens there",
+        Outcome::Dropped | Outcome::Rejected => "the pod itself dropped it",
+        _ => "no answer came",
     }
 }
 
@@ -105,13 +100,6 @@ fn sides(flow: &Flow) -> [(&'static str, &SideDecision); 2] {
 
 fn names(policies: &[PolicyRef]) -> String {
     policies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn with_reason(words: &str, flow: &Flow) -> String {
-    match &flow.drop_reason {
-        Some(reason) => format!("{words} ({reason})"),
-        None => words.to_owned(),
-    }
 }
 
 fn trailing(words: String) -> String {

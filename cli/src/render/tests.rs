@@ -39,7 +39,7 @@ fn every_verdict_says_why() {
         ),
         (
             web_to_db().ended(Dropped).because("NETFILTER_DROP").ingress(isolated()).judged(unseen()),
-            "dropped  DENIED  ingress: isolated by shop/db, shop/default-deny; none admits it (NETFILTER_DROP)",
+            "dropped NETFILTER_DROP  DENIED  ingress: isolated by shop/db, shop/default-deny; none admits it",
         ),
         (
             web_to_db().ended(Rejected).egress(denied(&["shop/web"])).ingress(isolated()).judged(unseen()),
@@ -72,7 +72,7 @@ fn every_verdict_says_why() {
                 .because("NETFILTER_DROP")
                 .ingress(admitted("shop/db"))
                 .judged(unseen()),
-            "dropped  BLOCKED  policies admit it; something else dropped it (NETFILTER_DROP)",
+            "dropped NETFILTER_DROP  BLOCKED  policies admit it; something else dropped it",
         ),
         (
             web_to_db().ended(Rejected).judged(unseen()),
@@ -89,7 +89,7 @@ fn every_verdict_says_why() {
                 dropped_in_pod: true,
                 recently_changed: false,
             }),
-            "dropped  FAILED  policies admit it; the pod itself dropped it (TCP_LISTEN_OVERFLOW)",
+            "dropped TCP_LISTEN_OVERFLOW  FAILED  policies admit it; the pod itself dropped it",
         ),
         (
             web_to_db()
@@ -169,6 +169,20 @@ fn time_is_told_where_the_reader_is_and_the_date_when_it_was_another_day() {
     let line = |now| Renderer::new(Paint::Plain, zone.clone()).line(&web_to_db(), now);
     assert!(line(at(0)).starts_with("14:31:07.412 shop"));
     assert!(line(at(86_400_000)).starts_with("2026-01-02 14:31:07.412 shop"));
+}
+
+#[test]
+fn a_drop_says_where_and_silence_how_often_it_was_asked() {
+    let dropped = web_to_db()
+        .ended(Outcome::Dropped)
+        .because("NETFILTER_DROP")
+        .change(|flow| flow.drop_location = Some("netfilter".to_owned()));
+    assert!(line(&dropped).contains("  dropped NETFILTER_DROP (netfilter)  "), "{}", line(&dropped));
+    let silent = |tries| web_to_db().ended(Outcome::NoReply).change(|flow| flow.tries = tries);
+    assert!(line(&silent(4)).contains("  no-reply after 4 tries  "), "{}", line(&silent(4)));
+    assert!(line(&silent(1)).contains("  no-reply  "), "{}", line(&silent(1)));
+    let evil = silent(1).change(|flow| flow.drop_location = Some("\x1b[2J".to_owned()));
+    assert!(!line(&evil).contains('\x1b'), "{}", line(&evil));
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn an_agent_that_was_killed_leaves_no_link_and_its_successor_attaches_once() {
 #[test]
 fn a_flood_that_the_kernel_cannot_tell_of_is_counted_and_everything_is_looked_at_again() {
     /// More than the agent's buffer for them holds.
-    const ROUTES: u32 = 100_000;
+    const ROUTES: u32 = 250_000;
     let mut lab = pair("overrun");
     let web = lab.pod_info("shop/web").unwrap().v4();
     let _server = lab.serve_tcp("shop/web", 8080).unwrap();
@@ -139,7 +139,7 @@ fn a_flood_that_the_kernel_cannot_tell_of_is_counted_and_everything_is_looked_at
 /// Probes of nobody's: another program that asks for the same place on every device.
 fn intruder() -> Probes {
     let types = KernelTypes::read(Path::new(KernelTypes::PATH)).unwrap();
-    let reasons = Reasons::new(types.enumerators("skb_drop_reason"));
+    let reasons = Reasons::of(&types);
     Probes::load(&Layout::resolve(&types, &reasons, 0), AttachMode::Tcx, None).unwrap().0
 }
 
@@ -265,7 +265,7 @@ fn churn(name: &str, attach: &str, pairs: usize) {
         over.store(true, Ordering::Relaxed);
     });
     eventually(
-        || agent.descriptors() == descriptors,
+        || agent.descriptors() <= descriptors,
         || format!("{} descriptors, {descriptors} before", agent.descriptors()),
     );
     let grown = agent.memory().saturating_sub(memory);

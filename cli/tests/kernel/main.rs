@@ -6,6 +6,8 @@ mod alone;
 mod bad_input;
 mod demo;
 mod devices;
+mod edges;
+mod matrix;
 mod overload;
 mod probe;
 mod streamed;

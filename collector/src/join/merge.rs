@@ -2,7 +2,7 @@
 
 use super::side::Side;
 use portolan_policy::{
-    Decision, Evidence, Flow, Judgement, Outcome, Reporter, SideDecision, SideVerdict, judge,
+    Decision, Evidence, Flow, Judgement, Loss, Outcome, Reporter, SideDecision, SideVerdict, judge,
 };
 use portolan_proto::{Observation, Witness};
 use std::cmp::{max, min};
@@ -25,7 +25,7 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
         destination.flow.outcome,
         source.witness.dropped_in_pod || destination.witness.dropped_in_pod,
     );
-    let drop_reason = drop_reason(outcome, &source.flow, &destination.flow);
+    let (drop_reason, drop_location) = drop(outcome, &source.flow, &destination.flow);
     let (from, to) = (source.flow, destination.flow);
     let decision =
         Decision { egress: decided(from.egress, to.egress), ingress: decided(to.ingress, from.ingress) };
@@ -39,6 +39,7 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
         protocol: from.protocol,
         outcome,
         drop_reason,
+        drop_location,
         verdict,
         inferred,
         egress: decision.egress,
@@ -46,10 +47,15 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
         reporter: Reporter::Both,
         // Two views of the same packets, so not their sum.
         attempts: max(from.attempts, to.attempts),
+        tries: max(from.tries, to.tries),
         packets: max(from.packets, to.packets),
         bytes: max(from.bytes, to.bytes),
         latency_us: from.latency_us,
+        // None is less than any.
+        retransmits: max(from.retransmits, to.retransmits),
+        srtt_us: from.srtt_us.or(to.srtt_us),
         lost: from.lost.saturating_add(to.lost),
+        losses: losses(from.losses, to.losses),
     }
 }
 
@@ -80,18 +86,27 @@ fn outcome(source: Outcome, destination: Outcome, in_pod: bool) -> Outcome {
     }
 }
 
-/// The kernel's name for the drop, from the side that saw it.
-fn drop_reason(outcome: Outcome, source: &Flow, destination: &Flow) -> Option<String> {
+fn losses(mut some: Vec<Loss>, others: Vec<Loss>) -> Vec<Loss> {
+    for loss in others {
+        loss.add_to(&mut some);
+    }
+    some
+}
+
+/// The kernel's name for the drop and its place, both from the side that saw it.
+fn drop(outcome: Outcome, source: &Flow, destination: &Flow) -> (Option<String>, Option<String>) {
     if !matches!(outcome, Outcome::Dropped | Outcome::Rejected) {
-        return None;
+        return (None, None);
     }
     let seen_as = |wanted: Outcome| {
         [source, destination]
             .into_iter()
             .filter(move |flow| flow.outcome == wanted)
-            .find_map(|flow| flow.drop_reason.clone())
+            .find(|flow| flow.drop_reason.is_some())
+            .map(|flow| (flow.drop_reason.clone(), flow.drop_location.clone()))
     };
-    seen_as(outcome).or_else(|| seen_as(Outcome::Dropped)).or_else(|| seen_as(Outcome::Rejected))
+    let seen = seen_as(outcome).or_else(|| seen_as(Outcome::Dropped)).or_else(|| seen_as(Outcome::Rejected));
+    seen.unwrap_or_default()
 }
 
 /// The near side's decision, unless only the far side could make one.

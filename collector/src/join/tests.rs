@@ -5,7 +5,7 @@ use crate::build::{
     FlowExt as _, admitted, at, by_destination, by_source, denied, external, flow, node, pod, view, web_to_db,
 };
 use portolan_policy::{
-    End, Flow, Latency, Outcome, Protocol, Reporter, ServiceRef, SideDecision, SideVerdict, Verdict,
+    End, Flow, Latency, Loss, Outcome, Protocol, Reporter, ServiceRef, SideDecision, SideVerdict, Verdict,
 };
 use portolan_proto::{Connection, Observation, Witness};
 use std::time::Duration;
@@ -127,9 +127,18 @@ fn outcomes_and_verdicts_of_pairs_of_views() {
 #[test]
 fn the_reason_comes_from_the_view_that_saw_the_drop() {
     let quiet = web_to_db().ended(Outcome::NoReply);
-    let dropped = web_to_db().ended(Outcome::Dropped).because("NETFILTER_DROP");
+    let dropped = web_to_db()
+        .ended(Outcome::Dropped)
+        .because("NETFILTER_DROP")
+        .change(|flow| flow.drop_location = Some("netfilter".to_owned()));
     let reason = |source: &Flow, destination: &Flow| {
-        joined(&by_source(source.clone()), &by_destination(destination.clone())).drop_reason
+        let flow = joined(&by_source(source.clone()), &by_destination(destination.clone()));
+        assert_eq!(
+            flow.drop_location.is_some(),
+            flow.drop_reason.is_some(),
+            "the place goes with the reason"
+        );
+        flow.drop_reason
     };
     assert_eq!(reason(&quiet, &dropped).as_deref(), Some("NETFILTER_DROP"));
     assert_eq!(reason(&dropped, &quiet).as_deref(), Some("NETFILTER_DROP"));
@@ -167,6 +176,24 @@ fn each_side_is_believed_about_its_own_pod() {
     assert_eq!(flow.verdict, Verdict::Undecided);
 }
 
+fn loss(cause: &str, count: u64) -> Loss {
+    Loss { cause: cause.to_owned(), count, from: at(0), to: at(5) }
+}
+
+#[test]
+fn the_sockets_own_accounts_survive_the_join_whoever_has_them() {
+    let told = |retransmits, srtt_us| {
+        web_to_db().change(|flow| (flow.retransmits, flow.srtt_us) = (retransmits, srtt_us))
+    };
+    let accounts = |source: Flow, destination: Flow| {
+        let flow = joined(&by_source(source), &by_destination(destination));
+        (flow.retransmits, flow.srtt_us)
+    };
+    assert_eq!(accounts(told(Some(1), Some(80)), told(Some(3), Some(20))), (Some(3), Some(80)));
+    assert_eq!(accounts(told(Some(0), None), told(None, Some(20))), (Some(0), Some(20)));
+    assert_eq!(accounts(told(None, None), told(None, None)), (None, None), "no socket told");
+}
+
 #[test]
 fn identities_service_counts_and_times_come_from_who_knows_them() {
     let service = ServiceRef {
@@ -180,11 +207,15 @@ fn identities_service_counts_and_times_come_from_who_knows_them() {
     let mut source = by_source(far.change(|flow| {
         flow.service = Some(service.clone());
         flow.latency_us = Some(Latency::single(95));
-        (flow.packets, flow.bytes, flow.attempts, flow.lost) = (10, 900, 3, 1);
+        (flow.packets, flow.bytes, flow.attempts, flow.tries) = (10, 900, 3, 5);
+        flow.lose(loss("ring", 1));
     }));
     let mut destination = by_destination(masqueraded.started(at(40)).change(|flow| {
         flow.latency_us = Some(Latency::single(5));
-        (flow.packets, flow.bytes, flow.attempts, flow.lost) = (8, 1000, 2, 2);
+        (flow.packets, flow.bytes, flow.attempts, flow.tries) = (8, 1000, 2, 6);
+        (flow.retransmits, flow.srtt_us) = (Some(4), Some(77));
+        flow.lose(loss("map", 2));
+        flow.lose(loss("ring", 1));
     }));
     destination.connection = Connection { start: at(40), ..source.connection };
     // The destination's view must be there first, or the source's would not wait for an outsider.
@@ -200,7 +231,8 @@ fn identities_service_counts_and_times_come_from_who_knows_them() {
     assert_eq!(joined.latency_us, Some(Latency::single(95)));
     assert_eq!((joined.time, joined.end_time), (at(0), at(140)));
     assert_eq!((joined.packets, joined.bytes, joined.attempts), (10, 1000, 3), "views of the same packets");
-    assert_eq!(joined.lost, 3);
+    assert_eq!((joined.tries, joined.retransmits, joined.srtt_us), (6, Some(4), Some(77)));
+    assert_eq!((joined.lost, joined.losses.clone()), (4, vec![loss("ring", 2), loss("map", 2)]));
 }
 
 #[test]

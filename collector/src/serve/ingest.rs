@@ -2,7 +2,9 @@
 
 use crate::{hub::Hub, intake::Batch, nodes};
 use futures::{Stream, StreamExt as _, stream};
-use portolan_proto::{Observation, v1};
+use jiff::Timestamp;
+use portolan_policy::Loss;
+use portolan_proto::{Observation, timestamp, v1};
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
@@ -123,8 +125,15 @@ fn read(wire: v1::Batch) -> Result<Batch, Status> {
         return Err(Status::invalid_argument("field `sequence` of the batch is 0; it counts from 1"));
     }
     let (observations, malformed) = read_observations(&node, observations);
-    let losses = losses.into_iter().map(|loss| (loss.cause, loss.count)).collect();
+    let losses = losses.into_iter().map(|loss| read_loss(loss, Timestamp::now())).collect();
     Ok(Batch { cluster, node, boot, sequence, observations, malformed, losses })
+}
+
+/// Reads a loss. Whatever else is wrong with it, what was lost must be counted: a time that cannot be
+/// read is that of its arrival.
+fn read_loss(v1::Loss { cause, count, from, to }: v1::Loss, now: Timestamp) -> Loss {
+    let time = |field, value: Option<_>| value.and_then(|value| timestamp(value, field).ok()).unwrap_or(now);
+    Loss { cause, count, from: time("from", from), to: time("to", to) }
 }
 
 fn read_observations(node: &str, wire: Vec<v1::Observation>) -> (Vec<Observation>, u64) {

@@ -63,16 +63,21 @@ pub(crate) fn flow(source: End, destination: End) -> Flow {
         protocol: Protocol::Tcp,
         outcome: Outcome::Established,
         drop_reason: None,
+        drop_location: None,
         verdict: Verdict::Allowed,
         inferred: false,
         egress: SideDecision::plain(SideVerdict::NotIsolated),
         ingress: SideDecision::plain(SideVerdict::NotIsolated),
         reporter: Reporter::Source,
         attempts: 1,
+        tries: 1,
         packets: 10,
         bytes: 1000,
         latency_us: None,
+        retransmits: None,
+        srtt_us: None,
         lost: 0,
+        losses: Vec::new(),
     }
 }
 

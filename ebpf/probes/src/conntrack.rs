@@ -4,46 +4,43 @@ use crate::{
     kernel::{fill, read},
     layout,
 };
-use portolan_ebpf_types::{Event, FIRST_REPLY_INFO, Tuple};
+use portolan_ebpf_types::{FIRST_REPLY_INFO, NO_CONNTRACK, Translation};
 
 /// The low bits of `_nfct` say how the packet relates to the entry.
 const INFO_MASK: u64 = 7;
 
-/// How a packet relates to its conntrack entry, if it has one.
+/// A packet's entry.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    address: u64,
+    /// How the packet relates to it.
+    pub info: u8,
+}
+
+/// The entry on a packet, if it has one.
 #[inline(always)]
-pub fn info(skb: u64) -> Option<(u64, u32)> {
+pub fn entry(skb: u64) -> Option<Entry> {
     let offset = layout::SKB_NFCT.load();
     if offset == 0 {
         return None;
     }
     let nfct: u64 = read(skb, offset)?;
-    let entry = nfct & !INFO_MASK;
-    if entry == 0 { None } else { Some((entry, (nfct & INFO_MASK) as u32)) }
+    let address = nfct & !INFO_MASK;
+    if address == 0 { None } else { Some(Entry { address, info: (nfct & INFO_MASK) as u8 }) }
 }
 
 /// Whether the conntrack entry says that the packet is an answer.
 #[inline(always)]
 pub fn is_reply(skb: u64) -> bool {
-    matches!(info(skb), Some((_, info)) if info >= FIRST_REPLY_INFO)
+    matches!(entry(skb), Some(Entry { info, .. }) if info >= FIRST_REPLY_INFO)
 }
 
-/// Copies both tuples of the packet's entry into the event.
+/// Copies both tuples of an entry; answers how the packet relates to it, if they could be read.
 #[inline(always)]
-pub fn describe(skb: u64, event: &mut Event) {
-    let Some((entry, info)) = info(skb) else { return };
-    if tuple(entry, layout::CT_ORIGINAL.load(), &mut event.original).is_some()
-        && tuple(entry, layout::CT_REPLY.load(), &mut event.reply).is_some()
-    {
-        event.conntrack_info = info;
-        event.has_conntrack = 1;
-    }
-}
-
-#[inline(always)]
-fn tuple(entry: u64, offset: u32, tuple: &mut Tuple) -> Option<()> {
-    fill(entry, offset, &raw mut tuple.source)?;
-    fill(entry, offset + layout::CT_DESTINATION.load(), &raw mut tuple.destination)?;
-    tuple.source_port = u16::from_be(read(entry, offset + layout::CT_SOURCE_PORT.load())?);
-    tuple.destination_port = u16::from_be(read(entry, offset + layout::CT_DESTINATION_PORT.load())?);
-    Some(())
+pub fn describe(entry: Entry, translation: *mut Translation) -> u8 {
+    // SAFETY: only the addresses of the two fields are taken.
+    let (original, reply) = unsafe { (&raw mut (*translation).original, &raw mut (*translation).reply) };
+    let whole = fill(entry.address, layout::CT_ORIGINAL.load(), original).is_some()
+        && fill(entry.address, layout::CT_REPLY.load(), reply).is_some();
+    if whole { entry.info } else { NO_CONNTRACK }
 }

@@ -2,21 +2,40 @@
 
 use crate::{
     conntrack,
-    kernel::{self, device_netns, pointer, read, socket_netns},
+    kernel::{self, device_netns, load, netns_of, read},
     layout,
-    maps::{drop_scratch, emit},
-    packet::{self, Bytes, Transport, protocol},
+    maps::{POD_NETNS, emit},
+    packet::{self, Bytes, Transport, plain, protocol},
 };
 use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, programs::BtfTracePointContext};
-use portolan_ebpf_types::{Event, direction, kind, tcp_flags};
+use core::mem::size_of;
+use portolan_ebpf_types::{Drop, Head, NO_CONNTRACK, direction, kind, lost, tcp_flags};
 
 /// The packet of a buffer that is being freed, from its network header on.
-struct Buffer(u64);
+struct Buffer {
+    start: u64,
+    /// Bytes that are the packet's: behind them lies what the memory held before.
+    length: u32,
+}
+
+impl Buffer {
+    #[inline(always)]
+    fn of(skb: *const u8) -> Option<Self> {
+        let head: u64 = load(skb, layout::SKB_HEAD.load());
+        let tail: u32 = load(skb, layout::SKB_TAIL.load());
+        let network_header: u16 = load(skb, layout::SKB_NETWORK_HEADER.load());
+        let length = tail.checked_sub(network_header.into())?;
+        Some(Self { start: head + u64::from(network_header), length })
+    }
+}
 
 impl Bytes for Buffer {
     #[inline(always)]
     fn fill<T: Copy>(&self, offset: u32, destination: *mut T) -> Option<()> {
-        kernel::fill(self.0, offset, destination)
+        if u64::from(offset) + size_of::<T>() as u64 > u64::from(self.length) {
+            return None;
+        }
+        kernel::fill(self.start, offset, destination)
     }
 }
 
@@ -26,62 +45,102 @@ struct Place {
     ifindex: u32,
 }
 
-/// Looks at one freed buffer. The kernel's everyday noise leaves at the first comparison.
+/// Looks at one freed buffer. The kernel's everyday noise leaves at the first comparisons.
 #[inline(always)]
 pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     let reason: u32 = ctx.arg(2);
-    if reason == layout::REASON_CONSUMED.load() || reason == layout::REASON_QUEUE_PURGE.load() {
+    if is_noise(reason) {
         return None;
     }
-    let skb = ctx.arg::<*const u8>(0) as u64;
-    let place = place(skb)?;
-    let network_header: u16 = read(skb, layout::SKB_NETWORK_HEADER.load())?;
-    let buffer = Buffer(pointer(skb, layout::SKB_HEAD.load())? + u64::from(network_header));
-    let event = drop_scratch()?;
-    let transport = packet::ip(&buffer, 0, event)?;
-    opening(&buffer, transport, event)?;
-    event.kind = kind::DROP;
-    event.direction = direction::NONE;
+    let skb: *const u8 = ctx.arg(0);
+    let Place { netns, ifindex } = place(skb)?;
+    let buffer = Buffer::of(skb)?;
+    let mut record = Drop { location: ctx.arg(1), reason, ..Drop::default() };
+    record.head = Head {
+        kind: kind::DROP,
+        direction: direction::NONE,
+        conntrack_info: NO_CONNTRACK,
+        netns,
+        ifindex,
+        ..Head::default()
+    };
+    if plainly(&buffer, &mut record.head).is_none() {
+        let transport = packet::ip(&buffer, 0, &mut record.head)?;
+        header(&buffer, transport, &mut record.head)?;
+    }
+    if record.head.protocol == protocol::TCP && record.head.flags & tcp_flags::SYN == 0 {
+        return None;
+    }
     // SAFETY: the helper has no preconditions.
-    event.time_ns = unsafe { bpf_ktime_get_ns() };
-    event.netns = place.netns;
-    event.ifindex = place.ifindex;
-    event.reason = reason;
-    event.location = ctx.arg(1);
-    conntrack::describe(skb, event);
-    emit(&*event)
+    record.head.time_ns = unsafe { bpf_ktime_get_ns() };
+    if let Some(entry) = conntrack::entry(skb as u64) {
+        record.head.conntrack_info = conntrack::describe(entry, &raw mut record.translation);
+    }
+    emit(&record, lost::OPENINGS)
+}
+
+#[inline(always)]
+fn is_noise(reason: u32) -> bool {
+    reason == layout::REASON_QUEUE_PURGE.load()
+        || reason == layout::REASON_CONSUMED.load()
+        || reason == layout::REASON_OTHERHOST.load()
 }
 
 /// Tracepoints are node-wide and a kernel may hold several nodes: only this node's namespace, and
-/// the pods that hang on it by a veth, are ours.
+/// the pods that hang on it, are ours.
 #[inline(always)]
-fn place(skb: u64) -> Option<Place> {
+fn place(skb: *const u8) -> Option<Place> {
     let node = layout::NODE_NETNS.load();
-    let Some(dev) = pointer(skb, layout::SKB_DEV.load()) else {
-        let netns = socket_netns(pointer(skb, layout::SKB_SK.load())?)?;
+    let dev: *const u8 = load(skb, layout::SKB_DEV.load());
+    if dev.is_null() {
+        let sk: *const u8 = load(skb, layout::SKB_SK.load());
+        let netns = if sk.is_null() { None } else { netns_of(sk, layout::SK_NET.load()) }?;
         return if netns == node { Some(Place { netns, ifindex: 0 }) } else { None };
-    };
-    let netns = device_netns(dev)?;
-    let mut ours = dev;
-    if netns != node {
-        ours = kernel::veth_peer(dev)?;
-        if device_netns(ours)? != node {
-            return None;
-        }
+    }
+    let netns = netns_of(dev, layout::DEV_NET.load())?;
+    if netns == node {
+        return Some(Place { netns, ifindex: load(dev, layout::DEV_IFINDEX.load()) });
+    }
+    if let Some(ifindex) = POD_NETNS.get_ptr(netns) {
+        // SAFETY: the map keeps the value alive for this program run.
+        return Some(Place { netns, ifindex: unsafe { *ifindex } });
+    }
+    let ours = kernel::veth_peer(dev as u64)?;
+    if device_netns(ours)? != node {
+        return None;
     }
     Some(Place { netns, ifindex: read(ours, layout::DEV_IFINDEX.load())? })
 }
 
-/// Reads the transport header of an opening or of the answer to one; other packets leave here.
+/// Reads the usual headers in one or two pieces.
 #[inline(always)]
-fn opening(buffer: &Buffer, transport: Transport, event: &mut Event) -> Option<()> {
-    match event.protocol {
-        protocol::TCP => {
-            packet::tcp(buffer, transport, event)?;
-            if event.flags & tcp_flags::SYN == 0 { None } else { Some(()) }
-        }
-        protocol::UDP => packet::ports(buffer, transport, event),
-        protocol::ICMP | protocol::ICMPV6 => packet::echo(buffer, transport, event).map(|_| ()),
+fn plainly(buffer: &Buffer, head: &mut Head) -> Option<()> {
+    let bytes = buffer.read::<[u8; plain::IPV4 + plain::TCP]>(0)?;
+    let ip = bytes.as_ptr();
+    if plain::is_ipv4(ip) && plain::has_ports(plain::at(ip, 9)) {
+        plain::ipv4(ip, head);
+        transport(ip.wrapping_add(plain::IPV4), head);
+        return Some(());
+    }
+    None
+}
+
+#[inline(always)]
+fn transport(start: *const u8, head: &mut Head) {
+    if head.protocol == protocol::TCP {
+        plain::tcp(start, head);
+    } else {
+        plain::ports(start, head);
+    }
+}
+
+/// Reads the transport header of what may be an opening or the answer to one.
+#[inline(always)]
+fn header(buffer: &Buffer, transport: Transport, head: &mut Head) -> Option<()> {
+    match head.protocol {
+        protocol::TCP => packet::tcp(buffer, transport, head),
+        protocol::UDP | protocol::SCTP => packet::ports(buffer, transport, head),
+        protocol::ICMP | protocol::ICMPV6 => packet::echo(buffer, transport, head).map(|_| ()),
         _ => None,
     }
 }

@@ -7,6 +7,15 @@ use core::{
     mem::{MaybeUninit, size_of},
 };
 
+/// Loads a member of a structure that the verifier knows by its kernel type: one instruction, where
+/// [`read`] is a call. The offset must be a global's, so that the verifier knows it too; an address
+/// that is gone reads as zero.
+#[inline(always)]
+pub fn load<T: Copy>(structure: *const u8, offset: u32) -> T {
+    // SAFETY: the verifier takes only a typed kernel pointer with the offset of a member of that size.
+    unsafe { structure.add(offset as usize).cast::<T>().read_volatile() }
+}
+
 /// Fills `destination` from `base + offset`.
 #[inline(always)]
 pub fn fill<T: Copy>(base: u64, offset: u32, destination: *mut T) -> Option<()> {
@@ -35,6 +44,13 @@ pub fn pointer(base: u64, offset: u32) -> Option<u64> {
 #[inline(always)]
 pub fn socket_netns(sk: u64) -> Option<u32> {
     read(pointer(sk, layout::SK_NET.load())?, layout::NET_INUM.load())
+}
+
+/// The network namespace that a structure of a known type points to with this member.
+#[inline(always)]
+pub fn netns_of(structure: *const u8, member: u32) -> Option<u32> {
+    let net: *const u8 = load(structure, member);
+    if net.is_null() { None } else { Some(load(net, layout::NET_INUM.load())) }
 }
 
 /// The network namespace that a device lives in.

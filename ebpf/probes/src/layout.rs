@@ -25,6 +25,8 @@ globals! {
     SKB_HEAD,
     /// `sk_buff.network_header`
     SKB_NETWORK_HEADER,
+    /// `sk_buff.tail`, counted from the head
+    SKB_TAIL,
     /// `sk_buff._nfct`; 0 when the kernel has no conntrack
     SKB_NFCT,
     /// `net_device.ifindex`
@@ -43,12 +45,6 @@ globals! {
     CT_ORIGINAL,
     /// `nf_conn.tuplehash[1].tuple`
     CT_REPLY,
-    /// `nf_conntrack_tuple.src.u`
-    CT_SOURCE_PORT,
-    /// `nf_conntrack_tuple.dst.u3`
-    CT_DESTINATION,
-    /// `nf_conntrack_tuple.dst.u`
-    CT_DESTINATION_PORT,
     /// `sock.__sk_common.skc_family`
     SK_FAMILY,
     /// `sock.__sk_common.skc_net`
@@ -81,8 +77,12 @@ globals! {
     TCP_RETRANS,
     /// `tcp_sock.srtt_us`
     TCP_SRTT,
+    /// 1 when closing sockets are told, so that devices need not tell the same
+    SOCKETS_TELL,
     /// `SKB_DROP_REASON_QUEUE_PURGE`: every healthy connection makes one
     REASON_QUEUE_PURGE,
     /// `SKB_CONSUMED`: not a drop at all
     REASON_CONSUMED,
+    /// `SKB_DROP_REASON_OTHERHOST`: a copy that a bridge sent to all its ports
+    REASON_OTHERHOST,
 }

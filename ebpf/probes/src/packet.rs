@@ -1,7 +1,10 @@
-//! Reading headers into an event, wherever their bytes are: on a device or in a dropped buffer.
+//! Reading headers into a record, wherever their bytes are: on a device or in a dropped buffer.
+//!
+//! Two ways to the same end: [`plain`] reads the usual headers in place, from memory whose length was
+//! compared before; everything else is read piece by piece through [`Bytes`].
 
 use core::mem::MaybeUninit;
-use portolan_ebpf_types::{Event, Tuple};
+use portolan_ebpf_types::{Head, Tuple};
 
 /// IP protocol numbers that the probes look at.
 pub mod protocol {
@@ -9,10 +12,13 @@ pub mod protocol {
     pub const TCP: u8 = 6;
     pub const UDP: u8 = 17;
     pub const ICMPV6: u8 = 58;
+    pub const SCTP: u8 = 132;
 }
 
 /// ICMP types that the probes look at.
 pub mod icmp {
+    /// Bytes before what an error quotes.
+    pub const HEADER: u32 = 8;
     pub const ECHO_REPLY: u8 = 0;
     pub const UNREACHABLE: u8 = 3;
     pub const ECHO_REQUEST: u8 = 8;
@@ -21,6 +27,102 @@ pub mod icmp {
     pub const V6_UNREACHABLE: u8 = 1;
     pub const V6_ECHO_REQUEST: u8 = 128;
     pub const V6_ECHO_REPLY: u8 = 129;
+}
+
+/// SCTP chunk types that the probes look at.
+pub mod chunk {
+    /// Type, flags and length.
+    pub const HEADER: usize = 4;
+    pub const INIT_ACK: u8 = 2;
+    pub const ABORT: u8 = 6;
+}
+
+/// Headers without options, extensions or fragments, read where they lie.
+///
+/// Every function reads no further than it says, and its caller has compared that much.
+pub mod plain {
+    use super::{is_mapped, protocol};
+    use portolan_ebpf_types::Head;
+
+    pub const IPV4: usize = 20;
+    pub const IPV6: usize = 40;
+    pub const TCP: usize = 20;
+    pub const UDP: usize = 8;
+
+    /// Reads bytes at a distance.
+    #[inline(always)]
+    pub fn at<T: Copy>(start: *const u8, offset: usize) -> T {
+        // SAFETY: the caller has compared; only integers and arrays of bytes are read.
+        unsafe { start.add(offset).cast::<T>().read_unaligned() }
+    }
+
+    /// Whether a plain IPv4 header begins here; reads its first ten bytes.
+    #[inline(always)]
+    pub fn is_ipv4(ip: *const u8) -> bool {
+        let [fragment0, fragment1] = at::<[u8; 2]>(ip, 6);
+        at::<u8>(ip, 0) == 0x45 && fragment0 & 0x1f == 0 && fragment1 == 0
+    }
+
+    /// Takes protocol and addresses from a plain IPv4 header; answers the bytes after it.
+    #[inline(always)]
+    pub fn ipv4(ip: *const u8, head: &mut Head) -> u32 {
+        head.family = 4;
+        head.protocol = at(ip, 9);
+        let [a, b, c, d] = at::<[u8; 4]>(ip, 12);
+        [head.tuple.source[0], head.tuple.source[1], head.tuple.source[2], head.tuple.source[3]] =
+            [a, b, c, d];
+        let [a, b, c, d] = at::<[u8; 4]>(ip, 16);
+        let destination = &mut head.tuple.destination;
+        [destination[0], destination[1], destination[2], destination[3]] = [a, b, c, d];
+        u32::from(u16::from_be_bytes(at(ip, 2))).saturating_sub(IPV4 as u32)
+    }
+
+    /// Whether an IPv6 header begins here; reads its first byte.
+    #[inline(always)]
+    pub fn is_ipv6(ip: *const u8) -> bool {
+        at::<u8>(ip, 0) >> 4 == 6
+    }
+
+    /// Takes protocol and addresses from an IPv6 header; answers the bytes after it, or nothing where
+    /// an address is a mapped one.
+    #[inline(always)]
+    pub fn ipv6(ip: *const u8, head: &mut Head) -> Option<u32> {
+        head.family = 6;
+        head.protocol = at(ip, 6);
+        head.tuple.source = at(ip, 8);
+        head.tuple.destination = at(ip, 24);
+        if is_mapped(&head.tuple.source) || is_mapped(&head.tuple.destination) {
+            return None;
+        }
+        Some(u32::from(u16::from_be_bytes(at(ip, 4))))
+    }
+
+    /// Takes the ports: the first four bytes of TCP, UDP and SCTP alike.
+    #[inline(always)]
+    pub fn ports(transport: *const u8, head: &mut Head) {
+        head.tuple.source_port = u16::from_be_bytes(at(transport, 0));
+        head.tuple.destination_port = u16::from_be_bytes(at(transport, 2));
+    }
+
+    /// The flags of a TCP header.
+    #[inline(always)]
+    pub fn tcp_flags(transport: *const u8) -> u8 {
+        at(transport, 13)
+    }
+
+    /// Takes ports, sequence number and flags of a TCP header.
+    #[inline(always)]
+    pub fn tcp(transport: *const u8, head: &mut Head) {
+        ports(transport, head);
+        head.sequence = u32::from_be_bytes(at(transport, 4));
+        head.flags = tcp_flags(transport);
+    }
+
+    /// Whether this protocol begins with two ports.
+    #[inline(always)]
+    pub fn has_ports(number: u8) -> bool {
+        matches!(number, protocol::TCP | protocol::UDP | protocol::SCTP)
+    }
 }
 
 /// Where packet bytes come from.
@@ -48,35 +150,35 @@ pub struct Transport {
 /// Extension headers are followed this far.
 const EXTENSIONS: usize = 4;
 
-/// Reads the IP header at `offset` into family, protocol and addresses of the event.
+/// Reads the IP header at `offset` into family, protocol and addresses.
 /// Fragments after the first are nobody's beginning.
 #[inline(always)]
-pub fn ip(bytes: &impl Bytes, offset: u32, event: &mut Event) -> Option<Transport> {
+pub fn ip(bytes: &impl Bytes, offset: u32, head: &mut Head) -> Option<Transport> {
     let first: u8 = bytes.read(offset)?;
     match first >> 4 {
-        4 => ipv4(bytes, offset, u32::from(first & 0xf) * 4, event),
-        6 => ipv6(bytes, offset, event),
+        4 => ipv4(bytes, offset, u32::from(first & 0xf) * 4, head),
+        6 => ipv6(bytes, offset, head),
         _ => None,
     }
 }
 
 #[inline(always)]
-fn ipv4(bytes: &impl Bytes, offset: u32, header_length: u32, event: &mut Event) -> Option<Transport> {
+fn ipv4(bytes: &impl Bytes, offset: u32, header_length: u32, head: &mut Head) -> Option<Transport> {
     let [_, _, length0, length1, _, _, fragment0, fragment1, _, protocol] = bytes.read::<[u8; 10]>(offset)?;
     if header_length < 20 || u16::from_be_bytes([fragment0 & 0x1f, fragment1]) != 0 {
         return None;
     }
-    event.family = 4;
-    event.protocol = protocol;
-    event.tuple = Tuple::default();
-    bytes.fill(offset + 12, event.tuple.source.as_mut_ptr().cast::<[u8; 4]>())?;
-    bytes.fill(offset + 16, event.tuple.destination.as_mut_ptr().cast::<[u8; 4]>())?;
+    head.family = 4;
+    head.protocol = protocol;
+    head.tuple = Tuple::default();
+    bytes.fill(offset + 12, head.tuple.source.as_mut_ptr().cast::<[u8; 4]>())?;
+    bytes.fill(offset + 16, head.tuple.destination.as_mut_ptr().cast::<[u8; 4]>())?;
     let total = u32::from(u16::from_be_bytes([length0, length1]));
     Some(Transport { offset: offset + header_length, length: total.saturating_sub(header_length) })
 }
 
 #[inline(always)]
-fn ipv6(bytes: &impl Bytes, offset: u32, event: &mut Event) -> Option<Transport> {
+fn ipv6(bytes: &impl Bytes, offset: u32, head: &mut Head) -> Option<Transport> {
     let [length0, length1, next] = bytes.read::<[u8; 3]>(offset + 4)?;
     let mut protocol = next;
     let mut extensions = 0;
@@ -97,22 +199,28 @@ fn ipv6(bytes: &impl Bytes, offset: u32, event: &mut Event) -> Option<Transport>
                 protocol = next;
                 extensions += 8;
             }
+            // Authentication.
+            51 => {
+                let [next, length] = bytes.read::<[u8; 2]>(at)?;
+                protocol = next;
+                extensions += (u32::from(length) + 2) * 4;
+            }
             _ => break,
         }
     }
-    event.family = 6;
-    event.protocol = protocol;
-    bytes.fill(offset + 8, &raw mut event.tuple.source)?;
-    bytes.fill(offset + 24, &raw mut event.tuple.destination)?;
-    // No router carries these, and user space would take them for IPv4 and never find them again.
-    if is_mapped(&event.tuple.source) || is_mapped(&event.tuple.destination) {
+    head.family = 6;
+    head.protocol = protocol;
+    bytes.fill(offset + 8, &raw mut head.tuple.source)?;
+    bytes.fill(offset + 24, &raw mut head.tuple.destination)?;
+    if is_mapped(&head.tuple.source) || is_mapped(&head.tuple.destination) {
         return None;
     }
     let payload = u32::from(u16::from_be_bytes([length0, length1]));
     Some(Transport { offset: offset + 40 + extensions, length: payload.saturating_sub(extensions) })
 }
 
-/// Whether this is an IPv4-mapped IPv6 address.
+/// Whether this is an IPv4-mapped IPv6 address. No router carries these, and user space would take
+/// them for IPv4 and never find them again.
 #[inline(always)]
 fn is_mapped(address: &[u8; 16]) -> bool {
     let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *address;
@@ -120,37 +228,43 @@ fn is_mapped(address: &[u8; 16]) -> bool {
         && u32::from_ne_bytes([i, j, k, l]) == u32::from_be(0xffff)
 }
 
-/// Reads the two ports at the start of a transport header.
+/// Reads the two ports at the start of a transport header. None is shorter than eight bytes, and an
+/// ICMP error quotes no less.
 #[inline(always)]
-pub fn ports(bytes: &impl Bytes, transport: Transport, event: &mut Event) -> Option<()> {
-    let [a, b, c, d] = bytes.read::<[u8; 4]>(transport.offset)?;
-    event.tuple.source_port = u16::from_be_bytes([a, b]);
-    event.tuple.destination_port = u16::from_be_bytes([c, d]);
+pub fn ports(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option<()> {
+    let [a, b, c, d, ..] = bytes.read::<[u8; plain::UDP]>(transport.offset)?;
+    head.tuple.source_port = u16::from_be_bytes([a, b]);
+    head.tuple.destination_port = u16::from_be_bytes([c, d]);
     Some(())
 }
 
-/// Reads the TCP header: ports, numbers, flags.
+/// Reads the TCP header: ports, sequence number, flags.
 #[inline(always)]
-pub fn tcp(bytes: &impl Bytes, transport: Transport, event: &mut Event) -> Option<()> {
-    ports(bytes, transport, event)?;
-    let [q0, q1, q2, q3, a0, a1, a2, a3, length, flags] = bytes.read::<[u8; 10]>(transport.offset + 4)?;
-    event.sequence = u32::from_be_bytes([q0, q1, q2, q3]);
-    event.acknowledgement = u32::from_be_bytes([a0, a1, a2, a3]);
-    event.flags = flags;
-    event.payload = transport.length.saturating_sub(u32::from(length >> 4) * 4);
+pub fn tcp(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option<()> {
+    let header = bytes.read::<[u8; plain::TCP]>(transport.offset)?;
+    plain::tcp(header.as_ptr(), head);
     Some(())
+}
+
+/// Whether this is an ICMP message that came by its own family: the other one makes nothing of it.
+#[inline(always)]
+pub fn is_icmp(head: &Head) -> bool {
+    matches!((head.family, head.protocol), (4, protocol::ICMP) | (6, protocol::ICMPV6))
 }
 
 /// Reads an ICMP echo: its identifier stands for both ports. Answers whether it is a request.
 #[inline(always)]
-pub fn echo(bytes: &impl Bytes, transport: Transport, event: &mut Event) -> Option<bool> {
-    let [kind, _, _, _, id0, id1] = bytes.read::<[u8; 6]>(transport.offset)?;
-    let request = match (event.protocol, kind) {
+pub fn echo(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option<bool> {
+    if !is_icmp(head) {
+        return None;
+    }
+    let [kind, _, _, _, id0, id1, _, _] = bytes.read::<[u8; 8]>(transport.offset)?;
+    let request = match (head.protocol, kind) {
         (protocol::ICMP, icmp::ECHO_REQUEST) | (protocol::ICMPV6, icmp::V6_ECHO_REQUEST) => true,
         (protocol::ICMP, icmp::ECHO_REPLY) | (protocol::ICMPV6, icmp::V6_ECHO_REPLY) => false,
         _ => return None,
     };
-    event.tuple.source_port = u16::from_be_bytes([id0, id1]);
-    event.tuple.destination_port = event.tuple.source_port;
+    head.tuple.source_port = u16::from_be_bytes([id0, id1]);
+    head.tuple.destination_port = head.tuple.source_port;
     Some(request)
 }

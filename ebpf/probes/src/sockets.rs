@@ -1,13 +1,16 @@
 //! TCP sockets that come to their end, with what the kernel counted about them.
 
 use crate::{
-    kernel::{fill, read, socket_netns},
+    kernel::{fill, load, netns_of},
     layout,
-    maps::{POD_NETNS, emit, socket_scratch},
+    maps::{POD_NETNS, emit},
     packet::protocol,
 };
-use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, programs::BtfTracePointContext};
-use portolan_ebpf_types::{SocketEnd, kind};
+use aya_ebpf::{
+    helpers::generated::{bpf_ktime_get_ns, bpf_skc_to_tcp_sock},
+    programs::BtfTracePointContext,
+};
+use portolan_ebpf_types::{SocketEnd, kind, lost};
 
 const TCP_CLOSE: i32 = 7;
 const TCP_LISTEN: i32 = 10;
@@ -21,50 +24,56 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     if new_state != TCP_CLOSE || old_state == TCP_LISTEN {
         return None;
     }
-    let sk = ctx.arg::<*const u8>(0) as u64;
-    let protocol: u16 = read(sk, layout::SK_PROTOCOL.load())?;
-    if protocol != u16::from(protocol::TCP) {
+    let sk: *const u8 = ctx.arg(0);
+    if load::<u16>(sk, layout::SK_PROTOCOL.load()) != u16::from(protocol::TCP) {
         return None;
     }
-    let netns = socket_netns(sk)?;
+    let netns = netns_of(sk, layout::SK_NET.load())?;
     if netns != layout::NODE_NETNS.load() && POD_NETNS.get_ptr(netns).is_none() {
         return None;
     }
-    let end = socket_scratch()?;
-    ends(sk, end)?;
-    end.kind = kind::SOCKET_END;
-    end.old_state = old_state as u8;
-    // SAFETY: the helper has no preconditions.
-    end.time_ns = unsafe { bpf_ktime_get_ns() };
-    end.netns = netns;
-    end.error = read(sk, layout::SK_ERR.load())?;
-    end.segments_out = read(sk, layout::TCP_SEGS_OUT.load())?;
-    end.segments_in = read(sk, layout::TCP_SEGS_IN.load())?;
-    end.retransmits = read(sk, layout::TCP_RETRANS.load())?;
-    end.bytes_acked = read(sk, layout::TCP_BYTES_ACKED.load())?;
-    end.bytes_received = read(sk, layout::TCP_BYTES_RECEIVED.load())?;
-    end.srtt_us = read::<u32>(sk, layout::TCP_SRTT.load())? >> 3;
-    emit(&*end)
+    // SAFETY: the helper takes any socket, and answers with null for one that is not TCP.
+    let tcp: *const u8 = unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()) }.cast_const().cast();
+    if tcp.is_null() {
+        return None;
+    }
+    let mut end = SocketEnd {
+        kind: kind::SOCKET_END,
+        old_state: old_state as u8,
+        // SAFETY: the helper has no preconditions.
+        time_ns: unsafe { bpf_ktime_get_ns() },
+        netns,
+        error: load(tcp, layout::SK_ERR.load()),
+        segments_out: load(tcp, layout::TCP_SEGS_OUT.load()),
+        segments_in: load(tcp, layout::TCP_SEGS_IN.load()),
+        retransmits: load(tcp, layout::TCP_RETRANS.load()),
+        bytes_acked: load(tcp, layout::TCP_BYTES_ACKED.load()),
+        bytes_received: load(tcp, layout::TCP_BYTES_RECEIVED.load()),
+        srtt_us: load::<u32>(tcp, layout::TCP_SRTT.load()) >> 3,
+        ..SocketEnd::default()
+    };
+    ends(tcp, &mut end)?;
+    emit(&end, lost::RECORDS)
 }
 
 /// The local end as source and the peer as destination. The port is read from `inet_sport`: the
 /// socket's own number is taken back before the last state change.
 #[inline(always)]
-fn ends(sk: u64, end: &mut SocketEnd) -> Option<()> {
-    end.tuple.source_port = u16::from_be(read(sk, layout::SK_SPORT.load())?);
-    end.tuple.destination_port = u16::from_be(read(sk, layout::SK_DPORT.load())?);
+fn ends(tcp: *const u8, end: &mut SocketEnd) -> Option<()> {
+    end.tuple.source_port = u16::from_be(load(tcp, layout::SK_SPORT.load()));
+    end.tuple.destination_port = u16::from_be(load(tcp, layout::SK_DPORT.load()));
     let source = end.tuple.source.as_mut_ptr();
     let destination = end.tuple.destination.as_mut_ptr();
-    match read::<u16>(sk, layout::SK_FAMILY.load())? {
+    match load::<u16>(tcp, layout::SK_FAMILY.load()) {
         AF_INET => {
             end.family = 4;
-            fill(sk, layout::SK_SADDR.load(), source.cast::<[u8; 4]>())?;
-            fill(sk, layout::SK_DADDR.load(), destination.cast::<[u8; 4]>())
+            fill(tcp as u64, layout::SK_SADDR.load(), source.cast::<[u8; 4]>())?;
+            fill(tcp as u64, layout::SK_DADDR.load(), destination.cast::<[u8; 4]>())
         }
         AF_INET6 => {
             end.family = 6;
-            fill(sk, layout::SK_SADDR6.load(), source.cast::<[u8; 16]>())?;
-            fill(sk, layout::SK_DADDR6.load(), destination.cast::<[u8; 16]>())
+            fill(tcp as u64, layout::SK_SADDR6.load(), source.cast::<[u8; 16]>())?;
+            fill(tcp as u64, layout::SK_DADDR6.load(), destination.cast::<[u8; 16]>())
         }
         _ => None,
     }

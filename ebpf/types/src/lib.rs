@@ -5,17 +5,17 @@
 #![no_std]
 #![expect(clippy::inline_always, reason = "BPF programs must not call: the stack is 512 bytes")]
 
-/// What an [`Event`] is about.
+/// What a record is about: the kind that its [`Head`] begins with, and so the record's type.
 pub mod kind {
-    /// A TCP packet with SYN, FIN or RST on a pod device.
-    pub const TCP: u8 = 1;
-    /// The first packet of a UDP or ICMP echo conversation on a pod device.
+    /// A TCP packet with SYN, FIN or RST, or an SCTP ABORT, on a pod device.
+    pub const CONNECTION: u8 = 1;
+    /// The first packet of a UDP, SCTP or ICMP echo conversation on a pod device.
     pub const FIRST: u8 = 2;
-    /// The first answer of a UDP or ICMP echo conversation on a pod device.
+    /// The first answer of such a conversation on a pod device.
     pub const ANSWER: u8 = 3;
-    /// An ICMP destination unreachable on a pod device; the tuple is the offending packet's.
+    /// An ICMP destination unreachable on a pod device; the record is an [`Unreachable`](super::Unreachable).
     pub const UNREACHABLE: u8 = 4;
-    /// The kernel dropped a packet.
+    /// The kernel dropped a packet; the record is a [`Drop`](super::Drop).
     pub const DROP: u8 = 5;
     /// A TCP socket came to its end; the record is a [`SocketEnd`](super::SocketEnd).
     pub const SOCKET_END: u8 = 6;
@@ -45,16 +45,22 @@ pub mod tcp_flags {
 
 /// Indices of the per-CPU counters of what could not be kept.
 pub mod lost {
-    /// The ring buffer was full.
-    pub const RING: u32 = 0;
+    /// The ring buffer was full for a record that may have been the only one of an opening: a SYN, the
+    /// first packet of a conversation, a drop.
+    pub const OPENINGS: u32 = 0;
+    /// The ring buffer was full for another record: an answer, an end, an error.
+    pub const RECORDS: u32 = 1;
     /// The conversation map was full.
-    pub const CONVERSATIONS: u32 = 1;
+    pub const CONVERSATIONS: u32 = 2;
     /// How many counters there are.
-    pub const COUNT: u32 = 2;
+    pub const COUNT: u32 = 3;
 }
 
 /// `ctinfo` of conntrack from here on means the reply direction.
-pub const FIRST_REPLY_INFO: u32 = 3;
+pub const FIRST_REPLY_INFO: u8 = 3;
+
+/// [`Head::conntrack_info`] of a packet without a conntrack entry.
+pub const NO_CONNTRACK: u8 = 0xff;
 
 /// A five-tuple without its protocol.
 #[repr(C)]
@@ -71,11 +77,12 @@ pub struct Tuple {
     pub destination_port: u16,
 }
 
-/// A packet on a pod device, or a packet that the kernel dropped.
+/// What every record about a packet begins with. A packet on a pod device that has no conntrack entry
+/// to tell of is this and nothing more.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
-pub struct Event {
+pub struct Head {
     /// One of [`kind`].
     pub kind: u8,
     /// The IP protocol number.
@@ -86,38 +93,94 @@ pub struct Event {
     pub direction: u8,
     /// [`tcp_flags`].
     pub flags: u8,
-    /// Type of the ICMP error.
-    pub icmp_type: u8,
-    /// Code of the ICMP error.
-    pub icmp_code: u8,
-    /// 1 when the conntrack tuples are filled in.
-    pub has_conntrack: u8,
+    /// `ctinfo` of the conntrack entry, 3 and above meaning the reply direction; or [`NO_CONNTRACK`].
+    pub conntrack_info: u8,
+    /// Type and code of the ICMP error.
+    pub icmp: [u8; 2],
     /// Monotonic time in nanoseconds.
     pub time_ns: u64,
     /// Interface index, in the node's network namespace where the device is a pod's.
     pub ifindex: u32,
-    /// Inode number of the network namespace that a drop happened in; 0 on device events.
-    pub netns: u32,
     /// TCP sequence number.
     pub sequence: u32,
-    /// TCP acknowledgement number.
-    pub acknowledgement: u32,
-    /// Transport payload bytes of the packet.
-    pub payload: u32,
-    /// `ctinfo` of the conntrack entry: 3 and above means the reply direction.
-    pub conntrack_info: u32,
+    /// The packet's tuple; for ICMP errors that of the packet complained about.
+    pub tuple: Tuple,
+    /// Inode number of the network namespace that a drop happened in; 0 on a device.
+    pub netns: u32,
+}
+
+/// The kernel's `nf_conntrack_tuple`, copied as it is: ports are in network order. The loader makes
+/// sure that the running kernel has this layout.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct ConntrackTuple {
+    /// Source address.
+    pub source: [u8; 16],
+    /// Source port, or the identifier of an ICMP echo.
+    pub source_port: [u8; 2],
+    /// The address family.
+    pub family: u16,
+    /// Destination address.
+    pub destination: [u8; 16],
+    /// Destination port, or type and code of an ICMP echo.
+    pub destination_port: [u8; 2],
+    /// The IP protocol number.
+    pub protocol: u8,
+    /// Which of the two directions.
+    pub direction: u8,
+}
+
+/// A conntrack entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Translation {
+    /// The original direction.
+    pub original: ConntrackTuple,
+    /// The reply direction.
+    pub reply: ConntrackTuple,
+}
+
+/// A packet on a pod device, with its conntrack entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Translated {
+    /// The packet.
+    pub head: Head,
+    /// Its entry.
+    pub translation: Translation,
+}
+
+/// An ICMP destination unreachable on a pod device.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Unreachable {
+    /// The packet that it complains about.
+    pub head: Head,
+    /// The entry of the error itself.
+    pub translation: Translation,
+    /// Who sent the error.
+    pub offender: [u8; 16],
+}
+
+/// A packet that the kernel dropped.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Drop {
+    /// The packet.
+    pub head: Head,
+    /// Its entry.
+    pub translation: Translation,
     /// Where the kernel dropped it.
     pub location: u64,
     /// The number of the drop reason.
     pub reason: u32,
-    /// The packet's tuple; for ICMP errors that of the packet complained about.
-    pub tuple: Tuple,
-    /// The original direction of the conntrack entry.
-    pub original: Tuple,
-    /// The reply direction of the conntrack entry.
-    pub reply: Tuple,
-    /// Who sent the ICMP error.
-    pub offender: [u8; 16],
+    /// Padding.
+    pub reserved: u32,
 }
 
 /// What the kernel knew about a TCP socket when it closed.
@@ -155,7 +218,7 @@ pub struct SocketEnd {
     pub tuple: Tuple,
 }
 
-/// Key of the conversation map: one UDP or ICMP echo conversation on one device.
+/// Key of the conversation map: one UDP, SCTP or ICMP echo conversation on one device.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -183,10 +246,64 @@ pub struct Conversation {
     pub bytes: [u64; 2],
     /// Monotonic time of the last packet, coarse.
     pub last_ns: u64,
+    /// Monotonic time of the first packet, coarse.
+    pub born_ns: u64,
     /// 1 when the key's source sent first, 0 when its destination did.
     pub source_first: u32,
     /// 1 when the other side has answered.
     pub answered: u32,
+}
+
+/// What a CPU has counted, and not yet added to its conversation, of one side of a busy one: plain UDP only.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Busy {
+    /// The tuple of the packets.
+    pub tuple: Tuple,
+    /// The device.
+    pub ifindex: u32,
+    /// Packets.
+    pub packets: u64,
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Monotonic time of the last packet, coarse.
+    pub last_ns: u64,
+    /// From then on the conversation itself is counted on again.
+    pub until_ns: u64,
+    /// 4 or 6; 0 while the slot is nobody's.
+    pub family: u64,
+}
+
+impl Busy {
+    /// Slots of each CPU.
+    pub const SLOTS: u32 = 256;
+    /// A conversation is busy from so many packets on.
+    pub const FROM: u64 = 16;
+    /// How long a CPU counts by itself: shorter than any silence that ends a conversation.
+    pub const SPAN_NS: u64 = 250_000_000;
+
+    /// The slot of packets of this tuple.
+    #[inline(always)]
+    #[must_use]
+    pub fn slot(tuple: &Tuple, ifindex: u32) -> u32 {
+        let [a, b, c, d, ..] = tuple.source;
+        let [e, f, g, h, ..] = tuple.destination;
+        let ports = u32::from(tuple.source_port) << 16 | u32::from(tuple.destination_port);
+        let ends = u32::from_ne_bytes([a, b, c, d]).rotate_left(7) ^ u32::from_ne_bytes([e, f, g, h]);
+        (ports ^ ends ^ ifindex).wrapping_mul(0x9e37_79b1) >> 24
+    }
+
+    /// Whether the slot is that of packets of this tuple.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_of(&self, tuple: &Tuple, ifindex: u32, family: u8) -> bool {
+        self.ifindex == ifindex
+            && self.family == u64::from(family)
+            && rank(&self.tuple.source, self.tuple.source_port) == rank(&tuple.source, tuple.source_port)
+            && rank(&self.tuple.destination, self.tuple.destination_port)
+                == rank(&tuple.destination, tuple.destination_port)
+    }
 }
 
 impl ConversationKey {
@@ -200,6 +317,30 @@ impl ConversationKey {
         self.family = family;
         self.tuple = if ordered { *tuple } else { tuple.reversed() };
         ordered
+    }
+}
+
+impl Conversation {
+    /// Counts packets of one side.
+    #[inline(always)]
+    pub fn add(&mut self, from_source: bool, packets: u64, bytes: u64, last_ns: u64) {
+        let [source, destination] = &mut self.packets;
+        let [source_bytes, destination_bytes] = &mut self.bytes;
+        if from_source {
+            *source += packets;
+            *source_bytes += bytes;
+        } else {
+            *destination += packets;
+            *destination_bytes += bytes;
+        }
+        self.last_ns = last_ns;
+    }
+
+    /// Whether it had so many packets that CPUs may count some by themselves.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.packets[0] + self.packets[1] >= Busy::FROM
     }
 }
 

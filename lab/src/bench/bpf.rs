@@ -4,13 +4,11 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-const PROG_LOAD: libc::c_long = 5;
-const PROG_TEST_RUN: libc::c_long = 10;
-const ENABLE_STATS: libc::c_long = 32;
-const SOCKET_FILTER: u32 = 1;
+use crate::bpf::{ENABLE_STATS, Kind, PROG_TEST_RUN, call, descriptor, load};
+
 /// Runs of the empty program in one trial.
 const TRIAL: u32 = 500_000;
 
@@ -56,16 +54,6 @@ impl Floor {
 /// A program that returns at once.
 struct Empty(OwnedFd);
 
-/// The attributes of `BPF_PROG_LOAD`, as far as they are given.
-#[repr(C)]
-struct Load {
-    kind: u32,
-    instructions: u32,
-    code: u64,
-    license: u64,
-    log: [u32; 4],
-}
-
 /// The attributes of `BPF_PROG_TEST_RUN`, as far as they are given.
 #[repr(C)]
 struct Trial {
@@ -83,15 +71,7 @@ impl Empty {
     fn load() -> io::Result<Self> {
         /// `r0 = 0; exit`
         static CODE: [u64; 2] = [0xb7, 0x95];
-        static LICENSE: &[u8; 4] = b"GPL\0";
-        let mut attributes = Load {
-            kind: SOCKET_FILTER,
-            instructions: CODE.len() as u32,
-            code: CODE.as_ptr() as u64,
-            license: LICENSE.as_ptr() as u64,
-            log: [0; 4],
-        };
-        descriptor(PROG_LOAD, &mut attributes).map(Self)
+        load(Kind::SOCKET_FILTER, &CODE).map(Self)
     }
 
     /// Runs it many times; how long one run takes, by the kernel's clock, in whole nanoseconds.
@@ -124,21 +104,4 @@ impl Empty {
             _ => Err(io::Error::other("the kernel counted no run of the trial program")),
         }
     }
-}
-
-#[expect(unsafe_code, reason = "the kernel hands out a descriptor as a number")]
-fn descriptor<T>(command: libc::c_long, attributes: &mut T) -> io::Result<OwnedFd> {
-    let number = call(command, attributes)?;
-    // SAFETY: the kernel has just opened it for us, and nobody else has the number.
-    Ok(unsafe { OwnedFd::from_raw_fd(number as i32) })
-}
-
-#[expect(unsafe_code, reason = "libc has no wrapper around bpf(2)")]
-fn call<T>(command: libc::c_long, attributes: &mut T) -> io::Result<libc::c_long> {
-    // SAFETY: the attributes live through the call, have the kernel's layout and this size; what they point to is
-    // static and only read.
-    let done = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>() as libc::c_ulong)
-    };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done) }
 }

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::v1;
 use portolan_policy::{
-    Flow, Latency, Outcome, PolicyKind, PolicyRef, Protocol, Reporter, SideDecision, SideVerdict, Verdict,
+    Flow, Latency, Loss, Outcome, PolicyKind, PolicyRef, Protocol, Reporter, SideDecision, SideVerdict,
+    Verdict,
 };
 
 impl From<Flow> for v1::Flow {
@@ -21,16 +22,21 @@ impl From<Flow> for v1::Flow {
             protocol,
             outcome,
             drop_reason,
+            drop_location,
             verdict,
             inferred,
             egress,
             ingress,
             reporter,
             attempts,
+            tries,
             packets,
             bytes,
             latency_us,
+            retransmits,
+            srtt_us,
             lost,
+            losses,
         } = flow;
         Self {
             time: Some(timestamp_to_proto(time)),
@@ -41,16 +47,21 @@ impl From<Flow> for v1::Flow {
             protocol: v1::Protocol::from(protocol).into(),
             outcome: v1::Outcome::from(outcome).into(),
             drop_reason,
+            drop_location,
             verdict: v1::Verdict::from(verdict).into(),
             inferred,
             egress: Some(egress.into()),
             ingress: Some(ingress.into()),
             reporter: v1::Reporter::from(reporter).into(),
             attempts,
+            tries,
             packets,
             bytes,
             latency_us: latency_us.map(|Latency { min, p50, p99, max }| v1::Latency { min, p50, p99, max }),
+            retransmits,
+            srtt_us,
             lost,
+            losses: losses.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -68,16 +79,21 @@ impl TryFrom<v1::Flow> for Flow {
             protocol,
             outcome,
             drop_reason,
+            drop_location,
             verdict,
             inferred,
             egress,
             ingress,
             reporter,
             attempts,
+            tries,
             packets,
             bytes,
             latency_us,
+            retransmits,
+            srtt_us,
             lost,
+            losses,
         } = wire;
         Ok(Self {
             time: time(begun, "time")?,
@@ -88,17 +104,36 @@ impl TryFrom<v1::Flow> for Flow {
             protocol: Protocol::from_wire(protocol, "protocol")?,
             outcome: Outcome::from_wire(outcome, "outcome")?,
             drop_reason,
+            drop_location,
             verdict: Verdict::from_wire(verdict, "verdict")?,
             inferred,
             egress: required(egress, "egress")?.try_into().within("egress")?,
             ingress: required(ingress, "ingress")?.try_into().within("ingress")?,
             reporter: Reporter::from_wire(reporter, "reporter")?,
             attempts,
+            tries,
             packets,
             bytes,
             latency_us: latency_us.map(|v1::Latency { min, p50, p99, max }| Latency { min, p50, p99, max }),
+            retransmits,
+            srtt_us,
             lost,
+            losses: each(losses, "losses")?,
         })
+    }
+}
+
+impl From<Loss> for v1::Loss {
+    fn from(Loss { cause, count, from, to }: Loss) -> Self {
+        Self { cause, count, from: Some(timestamp_to_proto(from)), to: Some(timestamp_to_proto(to)) }
+    }
+}
+
+impl TryFrom<v1::Loss> for Loss {
+    type Error = ConvertError;
+
+    fn try_from(v1::Loss { cause, count, from, to }: v1::Loss) -> Result<Self, ConvertError> {
+        Ok(Self { cause: text(cause, "cause")?, count, from: time(from, "from")?, to: time(to, "to")? })
     }
 }
 
@@ -119,11 +154,7 @@ impl TryFrom<v1::SideDecision> for SideDecision {
         let v1::SideDecision { verdict, policies, reason } = wire;
         Ok(Self {
             verdict: SideVerdict::from_wire(verdict, "verdict")?,
-            policies: policies
-                .into_iter()
-                .enumerate()
-                .map(|(index, policy)| policy.try_into().within(&format!("policies[{index}]")))
-                .collect::<Result<_, _>>()?,
+            policies: each(policies, "policies")?,
             reason,
         })
     }
@@ -141,4 +172,10 @@ impl TryFrom<v1::PolicyRef> for PolicyRef {
     fn try_from(v1::PolicyRef { kind, namespace, name, rule }: v1::PolicyRef) -> Result<Self, ConvertError> {
         Ok(Self { kind: PolicyKind::from_wire(kind, "kind")?, namespace, name: text(name, "name")?, rule })
     }
+}
+
+/// Converts every item; an error says which.
+fn each<W, T: TryFrom<W, Error = ConvertError>>(wire: Vec<W>, field: &str) -> Result<Vec<T>, ConvertError> {
+    let convert = |(index, item): (usize, W)| T::try_from(item).within(&format!("{field}[{index}]"));
+    wire.into_iter().enumerate().map(convert).collect()
 }

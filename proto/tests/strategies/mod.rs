@@ -4,8 +4,8 @@
 
 use jiff::Timestamp;
 use portolan_policy::{
-    End, Flow, Latency, Outcome, PodEnd, PolicyKind, PolicyRef, Protocol, Reporter, ServiceRef, SideDecision,
-    SideVerdict, Verdict, Workload,
+    End, Flow, Latency, Loss, Outcome, PodEnd, PolicyKind, PolicyRef, Protocol, Reporter, ServiceRef,
+    SideDecision, SideVerdict, Verdict, Workload,
 };
 use portolan_proto::{Connection, Observation, Witness};
 use proptest::{collection, option, prelude::*, sample::select};
@@ -118,20 +118,32 @@ fn latency() -> impl Strategy<Value = Latency> {
     any::<[u64; 4]>().prop_map(|[min, p50, p99, max]| Latency { min, p50, p99, max })
 }
 
+fn losses() -> impl Strategy<Value = Vec<Loss>> {
+    let loss = (name(), any::<u64>(), time(), time());
+    collection::vec(loss.prop_map(|(cause, count, from, to)| Loss { cause, count, from, to }), 0..3)
+}
+
 /// Any flow that can be told, sensible or not.
 pub(crate) fn flow() -> BoxedStrategy<Flow> {
-    let what = (select(Protocol::ALL.to_vec()), outcome(), option::of(name()), verdict(), any::<bool>());
+    let drop = (option::of(name()), option::of(name()));
+    let what = (select(Protocol::ALL.to_vec()), outcome(), drop, verdict(), any::<bool>());
     let reporter = select(vec![Reporter::Source, Reporter::Destination, Reporter::Both]);
-    let counts = (any::<[u64; 4]>(), option::of(latency()), reporter);
+    let counts = (any::<[u64; 5]>(), option::of(latency()), any::<[Option<u64>; 2]>(), losses(), reporter);
     let ends = (end(), end(), option::of(service()));
     ((time(), time()), ends, what, (side(), side()), counts)
         .prop_map(
             |(
                 (time, end_time),
                 (source, destination, service),
-                (protocol, outcome, drop_reason, verdict, inferred),
+                (protocol, outcome, (drop_reason, drop_location), verdict, inferred),
                 (egress, ingress),
-                ([attempts, packets, bytes, lost], latency_us, reporter),
+                (
+                    [attempts, tries, packets, bytes, lost],
+                    latency_us,
+                    [retransmits, srtt_us],
+                    losses,
+                    reporter,
+                ),
             )| Flow {
                 time,
                 end_time,
@@ -141,16 +153,21 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
                 protocol,
                 outcome,
                 drop_reason,
+                drop_location,
                 verdict,
                 inferred,
                 egress,
                 ingress,
                 reporter,
                 attempts,
+                tries,
                 packets,
                 bytes,
                 latency_us,
+                retransmits,
+                srtt_us,
                 lost,
+                losses,
             },
         )
         .boxed()

@@ -27,7 +27,7 @@ fn through(talk: Talk) -> [Event; 2] {
 }
 
 fn told(conclusion: &Conclusion) -> String {
-    let Conclusion { outcome, drop_reason, reached_pod, dropped_in_pod } = conclusion;
+    let Conclusion { outcome, drop_reason, drop_location: _, reached_pod, dropped_in_pod } = conclusion;
     let mut told = outcome.as_str().to_owned();
     if let Some(reason) = drop_reason {
         told = format!("{told} by {reason}");
@@ -169,6 +169,11 @@ fn errors() {
             "there is no route, and the node says so",
             [&dropped(web(), NO_ROUTE)[..], &by(web(), "10.0.0.1")].concat(),
             ["dropped by IP_INNOROUTES"; 3],
+        ),
+        (
+            "a route forbids it, and the node says so",
+            [&dropped(web(), NO_ROUTE)[..], &[web().prohibited("10.0.0.1").reached(CLIENT)]].concat(),
+            ["rejected by IP_INNOROUTES"; 3],
         ),
         (
             "the pod behind the service is gone, and the node says so in the service's name",

@@ -286,7 +286,9 @@ fn the_sockets_accounts_are_the_best_of_both_ends() {
     let mut scene = Scene::new();
     scene.sees(syn_through(1)).sees(answer_through()).sees(goodbye());
     scene.sees([web().server_closes(11, 8900), web().client_closes(12, 9000)]);
-    assert_eq!(scene.waits(200).only().traffic(), (12, 9000));
+    let attempt = scene.waits(200).only();
+    assert_eq!(attempt.traffic(), (12, 9000));
+    assert_eq!((attempt.retransmits, attempt.srtt_us), (Some(3), Some(80)));
 }
 
 #[test]

@@ -109,32 +109,62 @@ impl Talk {
 
     /// An ICMP unreachable about a packet there.
     pub(crate) fn unreachable(self, by: &str) -> Packet {
-        let what = What::Unreachable { by: by.parse().unwrap() };
+        let what = What::Unreachable { by: by.parse().unwrap(), prohibited: false };
+        Packet { talk: self, what, about_there: true, goes_there: false }
+    }
+
+    /// An ICMP error that says that an administrator forbids a packet there.
+    pub(crate) fn prohibited(self, by: &str) -> Packet {
+        let what = What::Unreachable { by: by.parse().unwrap(), prohibited: true };
         Packet { talk: self, what, about_there: true, goes_there: false }
     }
 
     /// An ICMP unreachable about an answer.
     pub(crate) fn answer_unreachable(self, by: &str) -> Packet {
-        let what = What::Unreachable { by: by.parse().unwrap() };
+        let what = What::Unreachable { by: by.parse().unwrap(), prohibited: false };
         Packet { talk: self, what, about_there: false, goes_there: true }
     }
 
     /// The initiator's socket closes after the handshake.
     pub(crate) const fn client_closes(self, packets: u64, bytes: u64) -> Event {
         let tuple = self.original;
-        Event::SocketEnd(SocketEnd { at: 0, tuple, gave_up: false, packets, bytes })
+        Event::SocketEnd(SocketEnd {
+            at: 0,
+            tuple,
+            gave_up: false,
+            packets,
+            bytes,
+            retransmits: 2,
+            srtt_us: Some(80),
+        })
     }
 
     /// The other socket closes.
     pub(crate) const fn server_closes(self, packets: u64, bytes: u64) -> Event {
         let tuple = self.translated.reversed();
-        Event::SocketEnd(SocketEnd { at: 0, tuple, gave_up: false, packets, bytes })
+        Event::SocketEnd(SocketEnd {
+            at: 0,
+            tuple,
+            gave_up: false,
+            packets,
+            bytes,
+            retransmits: 3,
+            srtt_us: Some(60),
+        })
     }
 
     /// The initiator's socket closes before the handshake is done.
     pub(crate) const fn client_gives_up(self) -> Event {
         let tuple = self.original;
-        Event::SocketEnd(SocketEnd { at: 0, tuple, gave_up: true, packets: 1, bytes: 0 })
+        Event::SocketEnd(SocketEnd {
+            at: 0,
+            tuple,
+            gave_up: true,
+            packets: 1,
+            bytes: 0,
+            retransmits: 1,
+            srtt_us: None,
+        })
     }
 
     const fn there(self, what: What) -> Packet {
@@ -215,6 +245,6 @@ impl Packet {
         translation: Option<Translation>,
     ) -> Event {
         let what = self.what;
-        Event::Sighting(Sighting { at: 0, what, crossing, ifindex, tuple, translation, payload: 0 })
+        Event::Sighting(Sighting { at: 0, what, crossing, ifindex, tuple, translation })
     }
 }

@@ -26,16 +26,21 @@ fn numbered(number: u32) -> Item {
         protocol: Protocol::Tcp,
         outcome: Outcome::Established,
         drop_reason: None,
+        drop_location: None,
         verdict: Verdict::Allowed,
         inferred: false,
         egress,
         ingress,
         reporter: Reporter::Both,
         attempts: 1,
+        tries: 1,
         packets: 1,
         bytes: 0,
         latency_us: None,
+        retransmits: None,
+        srtt_us: None,
         lost: 0,
+        losses: Vec::new(),
     };
     let connection = Connection {
         protocol: Protocol::Tcp,
@@ -48,7 +53,7 @@ fn numbered(number: u32) -> Item {
 }
 
 fn lost(cause: &str, count: u64) -> Item {
-    Item::Loss(Loss { cause: cause.to_owned(), count, at: NOW })
+    Item::Loss(Loss { cause: cause.to_owned(), count, from: NOW, to: NOW })
 }
 
 fn numbers(batch: &Batch) -> Vec<u32> {

@@ -8,21 +8,21 @@
 
 use crate::{
     attribute::Attributor,
-    capture::{Captured, Command, Conntrack, DeviceChange, Devices, ProbeOff, Probes, Worker, chain},
-    clock::Clock,
+    attributing::Attributing,
+    capture::{Command, DeviceChange, Devices, ProbeOff, Probes, Taker, Worker, chain, handover},
     cluster::{self, News},
     config::{AgentError, Config, Output, Source},
-    connections::{Attempt, Connections},
+    connections::Connections,
     kernel::{KernelTypes, Layout},
-    metrics::{ByKind, ByVerdict, Cause, Metrics},
+    metrics::{ByKind, Metrics},
     reasons::Reasons,
     serve,
-    sink::{Lines, Sink, SinkError},
+    sink::{Lines, Sink, SinkError, Stream},
     stream::{Identity, Uplink},
     whereabouts::own_node,
 };
 use jiff::Timestamp;
-use portolan_policy::{Change, History, Loss, ObjectKind, Owner};
+use portolan_policy::{Change, History, ObjectKind, Owner};
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -45,7 +45,8 @@ use tracing::{info, warn};
 /// Attempts that wait for attribution.
 const ATTEMPT_QUEUE: usize = 65_536;
 const NEWS_QUEUE: usize = 4096;
-const STREAM_QUEUE: usize = 8192;
+/// Items of many records each that wait for the uplink.
+const STREAM_QUEUE: usize = 16;
 const COMMAND_QUEUE: usize = 4096;
 /// How long a full command queue is given to empty.
 const BUSY: Duration = Duration::from_millis(5);
@@ -67,7 +68,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     report_off(&off);
     let devices = Devices::open()?;
     let (commands, command_queue) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);
-    let (captured, attempts) = mpsc::channel(ATTEMPT_QUEUE);
+    let (captured, attempts) = handover(ATTEMPT_QUEUE);
     let mut worker = Worker::new(probes, Connections::new(netns, limits), command_queue, captured, &metrics);
     for (ifindex, name) in devices.pod_interfaces().await? {
         worker.attach(ifindex, &name);
@@ -91,7 +92,6 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         commands,
         tasks: tasks.clone(),
         metrics,
-        conntrack: open_conntrack(),
     };
     agent.start(source, &news)?;
     let result = agent.run(&stop).await;
@@ -154,18 +154,11 @@ struct Agent {
     awaited: BTreeSet<ObjectKind>,
     history: History,
     changes: Receiver<News>,
-    attempts: Receiver<Captured>,
+    attempts: Taker,
     devices: Devices,
     commands: SyncSender<Command>,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
-    conntrack: Option<Conntrack>,
-}
-
-/// What exists once the cluster state is complete.
-struct Attributing {
-    attributor: Attributor,
-    sink: Sink,
 }
 
 impl Agent {
@@ -206,9 +199,9 @@ impl Agent {
                     devices_open = false;
                     warn!("Netlink is closed: pod interfaces that come from now on are not seen.");
                 },
-                captured = self.attempts.recv(), if attributing.is_some() => {
+                captured = self.attempts.take(), if attributing.is_some() => {
                     let (Some(captured), Some(attributing)) = (captured, &mut attributing) else { break };
-                    self.on_captured(captured, attributing).await?;
+                    attributing.take(captured, &self.history).await?;
                 },
                 () = stop.cancelled(), if attributing.is_none() => break,
             }
@@ -227,10 +220,8 @@ impl Agent {
             ready();
         }
         self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
-        Attributing {
-            attributor: Attributor { node: self.node.clone(), reasons: self.reasons.clone() },
-            sink,
-        }
+        let attributor = Attributor::new(self.node.clone(), self.reasons.clone());
+        Attributing::new(attributor, sink, Arc::clone(&self.metrics))
     }
 
     /// The name that was given, or else the one that the cluster state tells.
@@ -263,7 +254,7 @@ impl Agent {
                 let node = self.node.clone().unwrap_or_else(|| "unknown".to_owned());
                 let identity = Identity { cluster, node, boot: boot_id() };
                 self.tasks.spawn(Uplink::new(*endpoint, identity, Arc::clone(&self.metrics)).run(items));
-                Sink::Stream(queue)
+                Sink::Stream(Stream::new(queue))
             }
         }
     }
@@ -328,64 +319,6 @@ impl Agent {
             let is_service = |ip: &IpAddr| matches!(cluster.owner(*ip), Owner::Service(_));
             let addresses = self.addresses.iter().copied().filter(|ip| !is_service(ip)).collect();
             self.change(Change::NodeAddresses { node, addresses });
-        }
-    }
-
-    /// An opening to a service that was never answered carries no backend: the node's conntrack
-    /// table still knows the one it chose.
-    fn translate(&mut self, attempt: &mut Attempt) {
-        let dialled = attempt.original.destination.ip;
-        if attempt.translated.is_some() || !matches!(self.history.latest().owner(dialled), Owner::Service(_))
-        {
-            return;
-        }
-        let Some(conntrack) = &mut self.conntrack else { return };
-        match conntrack.translated(&attempt.original) {
-            Ok(translated) => attempt.translated = translated,
-            Err(error) => {
-                warn!(%error, "The conntrack table cannot be asked: unanswered attempts show the service only.");
-                self.conntrack = None;
-            }
-        }
-    }
-
-    async fn on_captured(
-        &mut self,
-        captured: Captured,
-        Attributing { attributor, sink }: &mut Attributing,
-    ) -> Result<(), AgentError> {
-        match captured {
-            Captured::Attempt(mut attempt) => {
-                self.translate(&mut attempt);
-                match attributor.attribute(&attempt, &self.history, Clock::now()) {
-                    Some(observation) => {
-                        let verdict = ByVerdict { verdict: observation.flow.verdict.as_str() };
-                        self.metrics.flows.get_or_create(&verdict).inc();
-                        sink.put(observation).await?;
-                    }
-                    None => {
-                        self.metrics.unattributed.inc();
-                    }
-                }
-            }
-            Captured::Lost { cause, count, from, to } => {
-                self.metrics.lost.get_or_create(&Cause { cause }).inc_by(count);
-                warn!(cause, count, "Records were lost.");
-                let clock = Clock::now();
-                let (from, to) = (clock.timestamp(from), clock.timestamp(to));
-                sink.lose(Loss { cause: cause.to_owned(), count, from, to }).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn open_conntrack() -> Option<Conntrack> {
-    match Conntrack::open() {
-        Ok(conntrack) => Some(conntrack),
-        Err(error) => {
-            warn!(%error, "No conntrack table here: unanswered attempts to a service show no backend.");
-            None
         }
     }
 }

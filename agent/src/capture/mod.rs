@@ -2,10 +2,12 @@
 
 mod conntrack;
 mod devices;
+mod handover;
 mod probes;
 mod worker;
 
 pub use conntrack::Conntrack;
 pub use devices::{DeviceChange, Devices, DevicesError};
+pub use handover::{Captured, Giver, Taker, handover};
 pub use probes::{AttachMode, Cost, ProbeOff, Probes, ProbesError, chain};
-pub use worker::{Captured, Command, Worker};
+pub use worker::{Command, Worker};

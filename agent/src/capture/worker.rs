@@ -1,6 +1,9 @@
 //! The capture thread: drains the ring on a timer, closes attempts, passes them on.
 
-use super::probes::{Cost, Probes, chain};
+use super::{
+    handover::{Captured, Giver},
+    probes::{Cost, Probes, chain},
+};
 use crate::{
     clock::monotonic,
     connections::{Attempt, Connections},
@@ -18,7 +21,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -47,30 +49,12 @@ pub enum Command {
     Present(Vec<(u32, String)>),
 }
 
-/// What the capture thread tells.
-#[derive(Debug)]
-pub enum Captured {
-    /// An attempt is over.
-    Attempt(Box<Attempt>),
-    /// Something could not be kept.
-    Lost {
-        /// Where: the name of the ring, map or queue.
-        cause: &'static str,
-        /// How many records.
-        count: u64,
-        /// Nothing was lost of them before this.
-        from: Nanos,
-        /// When the last of them was noticed.
-        to: Nanos,
-    },
-}
-
 /// The capture thread's belongings.
 pub struct Worker {
     probes: Probes,
     connections: Connections,
     commands: Receiver<Command>,
-    out: Sender<Captured>,
+    out: Giver,
     metrics: Arc<Metrics>,
     rounds: u32,
     /// What was lost and could not be told yet.
@@ -109,7 +93,7 @@ impl Worker {
         probes: Probes,
         connections: Connections,
         commands: Receiver<Command>,
-        out: Sender<Captured>,
+        out: Giver,
         metrics: &Arc<Metrics>,
     ) -> Self {
         Self {
@@ -134,18 +118,8 @@ impl Worker {
         }
         let mut over = self.drain();
         self.connections.flush(&mut self.probes, &mut over);
-        for attempt in over {
-            // The last ones may wait for room: nothing comes after them.
-            if self.out.blocking_send(Captured::Attempt(Box::new(attempt))).is_err() {
-                break;
-            }
-        }
         self.count_losses();
-        for (cause, untold) in std::mem::take(&mut self.untold) {
-            if self.out.blocking_send(untold.of(cause)).is_err() {
-                break;
-            }
-        }
+        self.out.finish(over, self.untold.into_iter().map(|(cause, untold)| untold.of(cause)));
     }
 
     /// Waits for the next round. A new device is attached to at once: its pod is about to talk.
@@ -241,19 +215,15 @@ impl Worker {
     }
 
     fn send(&mut self, over: Vec<Attempt>) {
-        for attempt in over {
-            match self.out.try_send(Captured::Attempt(Box::new(attempt))) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.lose(QUEUE_FULL, 1, self.looked),
-            }
-        }
+        let refused = self.out.give(over);
+        self.lose(QUEUE_FULL, refused, self.looked);
     }
 
     /// Tells what was lost; what cannot be told yet stays.
     fn tell_losses(&mut self) {
         self.count_losses();
         let out = &self.out;
-        self.untold.retain(|&cause, untold| out.try_send(untold.of(cause)).is_err());
+        self.untold.retain(|&cause, untold| !out.tell(untold.of(cause)));
     }
 
     /// Adds up what was lost since the last time.

@@ -20,6 +20,7 @@ pub mod connections;
 pub mod event;
 pub mod kernel;
 mod line;
+mod memory;
 pub mod metrics;
 pub mod reasons;
 mod run;

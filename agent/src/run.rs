@@ -14,6 +14,7 @@ use crate::{
     config::{AgentError, Config, Output, Source},
     connections::Connections,
     kernel::{KernelTypes, Layout},
+    memory,
     metrics::{ByKind, Metrics},
     reasons::Reasons,
     serve,
@@ -64,7 +65,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
     let reasons = Reasons::new(types.enumerators("skb_drop_reason"));
     let (probes, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach)?;
+    // They took more than all else, and are read only once.
     drop(types);
+    tasks.spawn(memory::give_back_often(stop.clone()));
     report_off(&off);
     let devices = Devices::open()?;
     let (commands, command_queue) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);

@@ -21,6 +21,7 @@ pub mod event;
 pub mod inspect;
 pub mod kernel;
 mod line;
+mod memory;
 pub mod metrics;
 pub mod reasons;
 mod run;

@@ -16,6 +16,7 @@ use crate::{
     config::{AgentError, Config, Output, Source},
     connections::Connections,
     kernel::{KernelTypes, Layout, Places},
+    memory,
     metrics::{ByKind, Metrics},
     reasons::Reasons,
     serve,
@@ -61,7 +62,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
     let reasons = Reasons::of(&types);
     let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach, ring_bytes)?;
+    // They took more than all else, and are read only once.
     drop(types);
+    tasks.spawn(memory::give_back_often(stop.clone()));
     report_off(&off);
     let netlink = Netlink::open()?;
     let mut devices = Devices::open(netlink.clone())?;

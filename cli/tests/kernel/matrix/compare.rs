@@ -118,9 +118,15 @@ impl<'a> View<'a> {
     fn take(&mut self, scene: &Scene, attempt: &Attempt) -> Vec<&'a Flow> {
         let (cell, Some(local)) = (attempt.cell, attempt.attempted.local) else { return vec![] };
         let port = if cell.protocol == LabProtocol::Icmp { 0 } else { local.port() };
-        let ends = ends(scene, cell, attempt.attempted.destination.ip());
         let Some(flows) = self.0.get_mut(&(cell.protocol, local.ip(), port)) else { return vec![] };
-        flows.extract_if(.., |flow| ends.contains(&flow.destination.ip())).collect()
+        // A port may serve two attempts at once, one to a service and one to its backend.
+        let dialled = attempt.attempted.destination.ip();
+        let exact: Vec<&Flow> = flows.extract_if(.., |flow| dialled_by(flow) == dialled).collect();
+        if !exact.is_empty() {
+            return exact;
+        }
+        let backend = backend(scene, cell);
+        flows.extract_if(.., |flow| backend.contains(&flow.destination.ip())).collect()
     }
 
     fn rest(&self) -> impl Iterator<Item = &'a Flow> {
@@ -128,10 +134,15 @@ impl<'a> View<'a> {
     }
 }
 
-/// The addresses under which an attempt's destination may be told: as dialled, and as translated.
-fn ends(scene: &Scene, cell: Cell, dialled: IpAddr) -> Vec<IpAddr> {
-    let backend = server(cell).map(|pod| scene.lab.pod_info(&pod).unwrap().addresses);
-    backend.into_iter().flatten().chain([dialled]).collect()
+/// What was dialled, as far as the flow knows.
+fn dialled_by(flow: &Flow) -> IpAddr {
+    flow.service.as_ref().map_or(flow.destination.ip(), |service| service.ip)
+}
+
+/// The addresses under which an attempt's destination may be told where nobody knows what was dialled.
+fn backend(scene: &Scene, cell: Cell) -> Vec<IpAddr> {
+    let pod = server(cell).and_then(|pod| scene.lab.pod_info(&pod).ok());
+    pod.map_or_else(Vec::new, |pod| pod.addresses)
 }
 
 fn lab_protocol(protocol: Protocol) -> LabProtocol {
@@ -188,7 +199,8 @@ fn is_source(flow: &Flow, attempt: &Attempt) -> bool {
     match &flow.source {
         End::Pod(pod) => format!("{}/{}", pod.namespace, pod.pod) == from,
         End::External { .. } => from == "external",
-        _ => false,
+        End::Node { node, .. } => from == *node,
+        End::Service { .. } => false,
     }
 }
 
@@ -196,7 +208,8 @@ fn is_destination(flow: &Flow, cell: Cell) -> bool {
     let meant = server(cell);
     let named = |namespace: &str, name: &str| meant == Some(format!("{namespace}/{name}"));
     match &flow.destination {
-        End::Node { .. } => ends_untranslated(cell) && cell.way == Way::NodePort,
+        End::Node { node, .. } if cell.way == Way::NodePort => ends_untranslated(cell) && node == "n1",
+        End::Node { node, .. } => meant.as_ref() == Some(node),
         End::Service { namespace, name, .. } => ends_untranslated(cell) && named(namespace, name),
         End::Pod(pod) => !ends_untranslated(cell) && named(&pod.namespace, &pod.pod),
         End::External { .. } => meant.is_none(),

@@ -310,6 +310,10 @@ fn load_tracepoints(ebpf: &mut Ebpf, layout: &Layout) -> Vec<ProbeOff> {
         let lost = "the backend behind a service address where only the packet tells it";
         off.push(ProbeOff { probe: "conntrack", lost, reason });
     }
+    if let Err(reason) = supported(layout, "connect") {
+        let lost = "the service that was dialled where a load balancer at the sockets led to the backend";
+        off.push(ProbeOff { probe: "connect", lost, reason });
+    }
     for (probe, lost) in TRACEPOINTS {
         let result = match &btf {
             Ok(btf) => supported(layout, probe)

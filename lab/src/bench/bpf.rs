@@ -1,4 +1,5 @@
-//! The kernel's run-time statistics of BPF programs: switched on for as long as a guard lives, and what they cost.
+//! bpf(2), and the kernel's run-time statistics of BPF programs: switched on for as long as a guard lives, and what
+//! they cost.
 //!
 //! The kernel holds them on for an open descriptor, so that they go off again whatever becomes of this process.
 
@@ -126,17 +127,19 @@ impl Empty {
     }
 }
 
+/// Calls bpf(2) for something new, and owns it.
 #[expect(unsafe_code, reason = "the kernel hands out a descriptor as a number")]
-fn descriptor<T>(command: libc::c_long, attributes: &mut T) -> io::Result<OwnedFd> {
+pub(super) fn descriptor<T>(command: libc::c_long, attributes: &mut T) -> io::Result<OwnedFd> {
     let number = call(command, attributes)?;
     // SAFETY: the kernel has just opened it for us, and nobody else has the number.
     Ok(unsafe { OwnedFd::from_raw_fd(number as i32) })
 }
 
+/// Calls bpf(2). The attributes must have the kernel's layout, and what they point to must live through the call and be
+/// as long as they say.
 #[expect(unsafe_code, reason = "libc has no wrapper around bpf(2)")]
-fn call<T>(command: libc::c_long, attributes: &mut T) -> io::Result<libc::c_long> {
-    // SAFETY: the attributes live through the call, have the kernel's layout and this size; what they point to is
-    // static and only read.
+pub(super) fn call<T>(command: libc::c_long, attributes: &mut T) -> io::Result<libc::c_long> {
+    // SAFETY: the attributes live through the call and have this size; the callers, all in this folder, see to the rest.
     let done = unsafe {
         libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>() as libc::c_ulong)
     };

@@ -23,16 +23,18 @@
 //! # }
 //! ```
 //!
-//! A lab needs root, iproute2 and nftables. It is removed when dropped, on SIGINT and SIGTERM, and, should its process
-//! be killed, when the next lab starts.
+//! A lab needs root, iproute2 and nftables; to enforce by iptables, that too. It is removed when dropped, on SIGINT and
+//! SIGTERM, and, should its process be killed, when the next lab starts.
 
 pub mod apiserver;
 pub mod attempts;
 pub mod bench;
+mod bpf;
 mod client;
 mod cluster;
 pub mod demo;
 pub mod dns;
+pub mod enforce;
 pub mod error;
 pub mod lab;
 pub mod net;
@@ -40,13 +42,16 @@ mod objects;
 pub mod place;
 mod preflight;
 pub mod process;
+mod sctp;
 pub mod server;
 pub mod spec;
 
 pub use attempts::{Attempted, Seen};
+pub use enforce::{Direction, Mechanism, Traffic};
 pub use error::LabError;
 pub use lab::{Lab, NodeInfo, PodInfo, ServiceInfo};
 pub use place::Place;
 pub use process::{Output, Process};
 pub use server::Server;
+pub use server::sctp::SctpAnswer;
 pub use spec::{PodSpec, Protocol, ServiceSpec, Target};

@@ -1,7 +1,7 @@
 //! Servers of the lab: listeners opened inside a namespace and driven by the lab's runtime.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,6 +11,10 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+pub(crate) mod sctp;
+
+use crate::client::Origin;
+
 /// What a server does with a request.
 pub type Responder = Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
 
@@ -18,7 +22,7 @@ pub type Responder = Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
 #[derive(Debug)]
 #[must_use = "a server stops when its guard is dropped"]
 pub struct Server {
-    task: Option<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
     /// Held only by a server that never accepts.
     _listener: Option<Socket>,
     address: SocketAddr,
@@ -39,17 +43,17 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
+        for task in &self.tasks {
             task.abort();
         }
     }
 }
 
-/// Opens a socket that listens on `address`; without one on every address of both families.
-pub(crate) fn listen(kind: Type, address: Option<IpAddr>, port: u16, backlog: i32) -> io::Result<Socket> {
-    let address = SocketAddr::new(address.unwrap_or(Ipv6Addr::UNSPECIFIED.into()), port);
+/// Opens a socket that listens on the origin's address; without one on every address of both families.
+pub(crate) fn listen(kind: Type, origin: Origin<'_>, port: u16, backlog: i32) -> io::Result<Socket> {
+    let address = SocketAddr::new(origin.source.unwrap_or(Ipv6Addr::UNSPECIFIED.into()), port);
     let protocol = if kind == Type::STREAM { Protocol::TCP } else { Protocol::UDP };
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    let socket = origin.socket(Domain::for_address(address), kind, protocol)?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
         socket.set_only_v6(false)?;
     }
@@ -85,36 +89,45 @@ pub(crate) fn tcp_echo(runtime: &Handle, socket: Socket) -> io::Result<Server> {
             }
         }
     });
-    Ok(Server { task: Some(task), _listener: None, address, served })
+    Ok(Server { tasks: vec![task], _listener: None, address, served })
 }
 
 /// Listens and never accepts: the backlog fills and the kernel drops what comes after.
 pub(crate) fn tcp_deaf(socket: Socket) -> io::Result<Server> {
     let address = own_address(&socket)?;
-    Ok(Server { task: None, _listener: Some(socket), address, served: Arc::default() })
+    Ok(Server { tasks: Vec::new(), _listener: Some(socket), address, served: Arc::default() })
 }
 
 /// Answers every datagram with what `respond` makes of it.
 pub(crate) fn udp(runtime: &Handle, socket: Socket, respond: Responder) -> io::Result<Server> {
     let address = own_address(&socket)?;
+    let served = Arc::new(AtomicU64::new(0));
+    let task = answering(runtime, socket, respond, Arc::clone(&served))?;
+    Ok(Server { tasks: vec![task], _listener: None, address, served })
+}
+
+/// The task that answers on a socket of datagrams, of whatever protocol.
+fn answering(
+    runtime: &Handle,
+    socket: Socket,
+    respond: Responder,
+    served: Arc<AtomicU64>,
+) -> io::Result<JoinHandle<()>> {
     let _context = runtime.enter();
     let socket = UdpSocket::from_std(socket.into())?;
-    let served = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&served);
-    let task = runtime.spawn(async move {
+    Ok(runtime.spawn(async move {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             // An error here is an ICMP answer to an earlier datagram; the next receive works.
             let Ok((count, peer)) = socket.recv_from(&mut buffer).await else { continue };
-            counter.fetch_add(1, Ordering::Relaxed);
+            served.fetch_add(1, Ordering::Relaxed);
             if let Some(answer) = respond(&buffer[..count])
                 && let Err(err) = socket.send_to(&answer, peer).await
             {
                 tracing::debug!(%peer, %err, "Answer not sent.");
             }
         }
-    });
-    Ok(Server { task: Some(task), _listener: None, address, served })
+    }))
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {

@@ -32,9 +32,11 @@ pub(crate) enum Need {
     BpfLinker,
     /// Namespaces, links and routes of the lab.
     Ip,
+    /// Programs and queues of the lab's devices.
+    Tc,
     /// Firewall and address translation of the lab.
     Nft,
-    /// The other firewall that network plugins use.
+    /// The other firewall that network plugins use, in both its forms.
     Iptables,
     /// `cargo fmt`.
     Rustfmt,
@@ -49,6 +51,7 @@ impl Need {
         Self::BpfCompiler,
         Self::BpfLinker,
         Self::Ip,
+        Self::Tc,
         Self::Nft,
         Self::Iptables,
         Self::Rustfmt,
@@ -56,7 +59,7 @@ impl Need {
     ];
     /// Building and running the product in the lab.
     pub(crate) const LAB: &'static [Self] =
-        &[Self::CCompiler, Self::BpfCompiler, Self::BpfLinker, Self::Ip, Self::Nft, Self::Iptables];
+        &[Self::CCompiler, Self::BpfCompiler, Self::BpfLinker, Self::Ip, Self::Tc, Self::Nft, Self::Iptables];
     /// Building the agent with its BPF object.
     pub(crate) const OBJECT: &'static [Self] = &[Self::CCompiler, Self::BpfCompiler, Self::BpfLinker];
     /// User space only.
@@ -69,8 +72,10 @@ impl Need {
         match self {
             Self::CCompiler => Some("cc"),
             Self::Ip => Some("ip"),
+            Self::Tc => Some("tc"),
             Self::Nft => Some("nft"),
-            Self::Iptables => Some("iptables"),
+            // Some systems bring the form over nftables alone.
+            Self::Iptables => Some("iptables-legacy"),
             Self::BpfCompiler | Self::BpfLinker | Self::Rustfmt | Self::Clippy => None,
         }
     }
@@ -81,7 +86,7 @@ impl Need {
             Self::CCompiler => &["gcc", "libc6-dev"],
             Self::BpfCompiler => BPF_COMPILER_PACKAGES,
             Self::BpfLinker => BPF_LINKER_PACKAGES,
-            Self::Ip => &["iproute2"],
+            Self::Ip | Self::Tc => &["iproute2"],
             Self::Nft => &["nftables"],
             Self::Iptables => &["iptables"],
             Self::Rustfmt | Self::Clippy => &[],
@@ -107,8 +112,9 @@ impl fmt::Display for Need {
             }
             Self::BpfLinker => "bpf-linker 0.13 or newer",
             Self::Ip => "ip (iproute2)",
+            Self::Tc => "tc (iproute2)",
             Self::Nft => "nft (nftables)",
-            Self::Iptables => "iptables",
+            Self::Iptables => "iptables, with iptables-legacy",
             Self::Rustfmt => "cargo fmt",
             Self::Clippy => "cargo clippy",
         })

@@ -17,7 +17,8 @@ use aya::{
     },
     util::KernelVersion,
 };
-use portolan_ebpf_types::{Conversation, ConversationKey, Tuple, lost};
+use portolan_ebpf_types::{Busy, Conversation, ConversationKey, Tuple, lost};
+use portolan_policy::Protocol;
 use std::{
     collections::HashMap as Map,
     net::IpAddr,
@@ -123,12 +124,14 @@ pub struct Probes {
     events: RingBuf<MapData>,
     lost: PerCpuArray<MapData, u64>,
     conversations: HashMap<MapData, [u8; KEY], [u8; VALUE]>,
+    busy: PerCpuArray<MapData, [u8; BUSY]>,
     devices: Map<u32, Attachment>,
     tcx: bool,
 }
 
 const KEY: usize = size_of::<ConversationKey>();
 const VALUE: usize = size_of::<Conversation>();
+const BUSY: usize = size_of::<Busy>();
 const FROM_POD: &str = "from_pod";
 const TO_POD: &str = "to_pod";
 const SOCKETS: &str = "inet_sock_set_state";
@@ -154,6 +157,7 @@ impl Probes {
             events: take_map(&mut ebpf, "EVENTS")?,
             lost: take_map(&mut ebpf, "LOST")?,
             conversations: take_map(&mut ebpf, "CONVERSATIONS")?,
+            busy: take_map(&mut ebpf, "BUSY")?,
             ebpf,
             devices: Map::new(),
             tcx: match attachment {
@@ -255,15 +259,35 @@ impl Probes {
     }
 }
 
+impl Probes {
+    /// Adds what CPUs have counted by themselves of one side of a busy conversation.
+    fn add_busy(&self, ifindex: u32, tuple: &FiveTuple, born_ns: u64, counters: &mut Counters) {
+        let (family, tuple) = raw_tuple(tuple);
+        let Ok(slots) = self.busy.get(&Busy::slot(&tuple, ifindex), 0) else { return };
+        let slots = slots.iter().filter_map(|slot| bytemuck::try_pod_read_unaligned::<Busy>(slot).ok());
+        for slot in slots.filter(|slot| slot.is_of(&tuple, ifindex, family) && slot.last_ns >= born_ns) {
+            counters.packets += slot.packets;
+            counters.bytes += slot.bytes;
+            counters.last = counters.last.max(slot.last_ns);
+        }
+    }
+}
+
 impl ConversationCounters for Probes {
     fn read(&mut self, ifindex: u32, tuple: &FiveTuple) -> Option<Counters> {
         let value = self.conversations.get(&key(ifindex, tuple), 0).ok()?;
         let value: Conversation = bytemuck::try_pod_read_unaligned(&value).ok()?;
-        Some(Counters {
+        let mut counters = Counters {
             packets: value.packets.iter().sum(),
             bytes: value.bytes.iter().sum(),
             last: value.last_ns,
-        })
+        };
+        if value.is_busy() && tuple.protocol == Protocol::Udp {
+            for tuple in [tuple, &tuple.reversed()] {
+                self.add_busy(ifindex, tuple, value.born_ns, &mut counters);
+            }
+        }
+        Some(counters)
     }
 
     fn forget(&mut self, ifindex: u32, tuple: &FiveTuple) {
@@ -273,6 +297,14 @@ impl ConversationCounters for Probes {
 }
 
 fn key(ifindex: u32, tuple: &FiveTuple) -> [u8; KEY] {
+    let (family, raw) = raw_tuple(tuple);
+    let mut key = ConversationKey::default();
+    key.set(ifindex, tuple.protocol.number(), family, &raw);
+    bytemuck::cast(key)
+}
+
+/// The family and the tuple as the kernel's side writes them.
+fn raw_tuple(tuple: &FiveTuple) -> (u8, Tuple) {
     let family = if tuple.source.ip.is_ipv4() { 4 } else { 6 };
     let raw = Tuple {
         source: octets(tuple.source.ip),
@@ -280,9 +312,7 @@ fn key(ifindex: u32, tuple: &FiveTuple) -> [u8; KEY] {
         source_port: tuple.source.port,
         destination_port: tuple.destination.port,
     };
-    let mut key = ConversationKey::default();
-    key.set(ifindex, tuple.protocol.number(), family, &raw);
-    bytemuck::cast(key)
+    (family, raw)
 }
 
 fn octets(ip: IpAddr) -> [u8; 16] {

@@ -1,6 +1,7 @@
 //! One attempt and the evidence about it.
 
 use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
+use portolan_policy::Protocol;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 
@@ -193,6 +194,17 @@ impl Attempt {
     /// How often the opening packet was sent.
     pub fn tries(&self) -> u32 {
         self.tries_left.max(self.tries_arrived).max(self.tries_dropped).max(1)
+    }
+
+    /// Whether the destination pod took some of its datagrams, whatever became of others there.
+    pub fn was_taken_in_part(&self) -> bool {
+        self.original.protocol != Protocol::Tcp && u64::from(self.tries_dropped) < self.packets_seen
+    }
+
+    /// Whether it was dropped, as far as is known without the kernel's reasons.
+    pub(super) fn is_dropped(&self) -> bool {
+        let Drops { node, source_pod, destination_pod } = self.drops;
+        node.is_some() || source_pod.is_some() || (destination_pod.is_some() && !self.was_taken_in_part())
     }
 
     /// Packets and payload bytes, both directions, by the best account there is.

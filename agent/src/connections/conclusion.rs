@@ -34,6 +34,7 @@ pub struct Conclusion {
 /// Weighs the evidence of an attempt that is over, or that is looked at early.
 pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons, places: &Places) -> Conclusion {
     let drop = attempt.drops.counting(locality.source, locality.destination);
+    let drop = drop.filter(|(place, drop)| !is_later_congestion(attempt, *place, &reasons.name(drop.reason)));
     let weighed = Weighed { attempt, locality, drop, reasons, places };
     let outcome = weighed.outcome();
     let refused_here = outcome == Outcome::Refused && weighed.came_from_destination();
@@ -48,6 +49,12 @@ pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons, places
             || (locality.destination && (attempt.arrived.is_some() || attempt.answer_sent.is_some())),
         dropped_in_pod: drop.is_some_and(|(place, drop)| place == Place::DestinationPod && !drop.of_answer),
     }
+}
+
+/// Whether the pod took some datagrams and had no room for others: then the conversation was delivered.
+fn is_later_congestion(attempt: &Attempt, place: Place, reason: &str) -> bool {
+    const CONGESTION: [&str; 3] = ["SOCKET_RCVBUFF", "SOCKET_BACKLOG", "PROTO_MEM"];
+    place == Place::DestinationPod && CONGESTION.contains(&reason) && attempt.was_taken_in_part()
 }
 
 /// An attempt with the evidence that counts.

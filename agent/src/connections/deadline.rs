@@ -74,7 +74,7 @@ impl Limits {
             after(attempt.last, self.idle)
         } else if attempt.unreachable.is_some() || attempt.is_reset() {
             after(attempt.last, self.linger)
-        } else if attempt.drops.is_any() {
+        } else if attempt.is_dropped() {
             after(attempt.started, self.dropped.min(self.idle))
         } else {
             after(attempt.last, self.idle)

@@ -151,7 +151,7 @@ impl Connections {
 
     /// An attempt that was dropped has no answer: what comes the other way is an attempt of its own.
     fn may_be_answered(&self, id: Id) -> bool {
-        self.attempts.get(id).is_some_and(|attempt| !attempt.drops.is_any())
+        self.attempts.get(id).is_some_and(|attempt| !attempt.is_dropped())
     }
 
     /// What looked like an opening was the answer of a conversation that is older than the agent.

@@ -35,6 +35,7 @@ const MEMBERS: &[(&str, &str, &str, &str)] = &[
     ("SKB_DEV", "sk_buff", "dev", DROPS),
     ("SKB_SK", "sk_buff", "sk", DROPS),
     ("SKB_HEAD", "sk_buff", "head", DROPS),
+    ("SKB_TAIL", "sk_buff", "tail", DROPS),
     ("SKB_NETWORK_HEADER", "sk_buff", "network_header", DROPS),
     ("DEV_IFINDEX", "net_device", "ifindex", DROPS),
     ("DEV_NET", "net_device", "nd_net.net", DROPS),
@@ -58,6 +59,13 @@ const MEMBERS: &[(&str, &str, &str, &str)] = &[
     ("TCP_SEGS_OUT", "tcp_sock", "segs_out", SOCKETS),
     ("TCP_RETRANS", "tcp_sock", "total_retrans", SOCKETS),
     ("TCP_SRTT", "tcp_sock", "srtt_us", SOCKETS),
+];
+
+/// Reasons that are no drops of anybody's traffic.
+const NOISE: &[(&str, &str)] = &[
+    ("REASON_QUEUE_PURGE", "QUEUE_PURGE"),
+    ("REASON_CONSUMED", "SKB_CONSUMED"),
+    ("REASON_OTHERHOST", "OTHERHOST"),
 ];
 
 /// Where conntrack must keep what: its tuples are copied as they are.
@@ -87,7 +95,7 @@ impl Layout {
             }
         }
         layout.disable_conntrack_unless_whole();
-        for (global, reason) in [("REASON_QUEUE_PURGE", "QUEUE_PURGE"), ("REASON_CONSUMED", "SKB_CONSUMED")] {
+        for (global, reason) in NOISE {
             layout.globals.push((global, reasons.number(reason).unwrap_or(NO_REASON)));
         }
         layout

@@ -3,7 +3,7 @@
 use crate::support::{Agent, SECOND, flow_of, one_to_one, pod, policies, told};
 use portolan_lab::{Lab, PodSpec, ServiceSpec};
 use portolan_policy::{End, Outcome, SideVerdict, Verdict};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 const POLICIES: &str = r"
 apiVersion: networking.k8s.io/v1
@@ -140,6 +140,36 @@ fn datagrams_and_echoes_are_conversations_in_both_families() {
             assert_eq!(flow.packets, 6, "three echoes and their answers");
             assert_eq!(policies(&flow.egress), (SideVerdict::Denied, vec!["shop/no-egress".to_owned()]));
         }
+    }
+}
+
+#[test]
+fn a_busy_conversation_is_counted_to_the_last_datagram_in_both_families() {
+    const BURST: u64 = 1000;
+    let lab = shop("busy");
+    let web = lab.pod_info("shop/web").unwrap();
+    let _silent = lab.serve_udp_silent("shop/web", 5354).unwrap();
+    let agent = Agent::start(&lab, "n1");
+    for address in &web.addresses {
+        lab.within("shop/client", || {
+            let any: IpAddr =
+                if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+            let socket = UdpSocket::bind((any, 0)).unwrap();
+            socket.connect((*address, 5354)).unwrap();
+            for _burst in 0..3 {
+                for _datagram in 0..BURST {
+                    socket.send(&[7; 100]).unwrap();
+                }
+                // Longer than a processor counts by itself, shorter than the silence that ends it.
+                std::thread::sleep(SECOND * 3 / 10);
+            }
+        })
+        .unwrap();
+    }
+    agent.wait_for_flows(2);
+    for flow in agent.stop() {
+        assert_eq!(told(&flow), (Outcome::Delivered, Verdict::Allowed), "{flow:#?}");
+        assert_eq!((flow.packets, flow.bytes), (3 * BURST, 3 * BURST * 100), "{flow:#?}");
     }
 }
 

@@ -5,5 +5,7 @@
 mod alone;
 mod bad_input;
 mod demo;
+mod edges;
+mod matrix;
 mod streamed;
 mod support;

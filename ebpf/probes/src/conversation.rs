@@ -2,7 +2,7 @@
 //! first answer; everything else is counted in the map.
 
 use crate::{
-    conntrack,
+    busy, conntrack,
     crossing::{learn_netns, tell},
     maps::{CONVERSATIONS, count_lost},
     packet::{Transport, protocol},
@@ -15,18 +15,26 @@ const BPF_NOEXIST: u64 = 1;
 /// Counts a plain UDP datagram of a conversation of which nothing is left to tell: nearly all of them.
 #[inline(always)]
 pub fn count_known(head: &Head, length: u32) -> Option<()> {
+    let payload = u64::from(length.checked_sub(header(protocol::UDP))?);
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    let slot = busy::slot(head)?;
+    if busy::count(slot, head, payload, now) {
+        return Some(());
+    }
     let mut key = ConversationKey::default();
     let from_source = key.set(head.ifindex, head.protocol, head.family, &head.tuple);
     let known = known(&key)?;
     if has_news(known, from_source) {
         return None;
     }
-    count(known, from_source, length.checked_sub(header(protocol::UDP))?);
+    known.add(from_source, 1, payload, now);
+    busy::begin(slot, head, known, from_source, now);
     Some(())
 }
 
 #[inline(always)]
-fn known(key: &ConversationKey) -> Option<&'static mut Conversation> {
+pub fn known(key: &ConversationKey) -> Option<&'static mut Conversation> {
     let known = CONVERSATIONS.get_ptr_mut(key)?;
     // SAFETY: the map keeps the value alive for this program run. Each side of a conversation moves
     // its own counters, and its packets come one after the other.
@@ -39,19 +47,6 @@ fn has_news(known: &Conversation, from_source: bool) -> bool {
     known.answered == 0 && (known.source_first != 0) != from_source
 }
 
-#[inline(always)]
-fn count(known: &mut Conversation, from_source: bool, payload: u32) {
-    if from_source {
-        known.packets[0] += 1;
-        known.bytes[0] += u64::from(payload);
-    } else {
-        known.packets[1] += 1;
-        known.bytes[1] += u64::from(payload);
-    }
-    // SAFETY: the helper has no preconditions.
-    known.last_ns = unsafe { bpf_ktime_get_coarse_ns() };
-}
-
 /// Bytes before the payload.
 #[inline(always)]
 fn header(number: u8) -> u32 {
@@ -61,13 +56,15 @@ fn header(number: u8) -> u32 {
 /// Counts a packet of a conversation; its first packet and first answer are told.
 #[inline(always)]
 pub fn observe(ctx: &TcContext, transport: Transport, head: &mut Head, may_open: bool) -> Option<()> {
-    let payload = transport.length.checked_sub(header(head.protocol))?;
+    let payload = u64::from(transport.length.checked_sub(header(head.protocol))?);
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
     let mut key = ConversationKey::default();
     let from_source = key.set(head.ifindex, head.protocol, head.family, &head.tuple);
     let Some(known) = known(&key) else {
-        return if may_open { open(ctx, head, &key, from_source, payload) } else { None };
+        return if may_open { open(ctx, head, &key, from_source, payload, now) } else { None };
     };
-    count(known, from_source, payload);
+    known.add(from_source, 1, payload, now);
     if !has_news(known, from_source) {
         return Some(());
     }
@@ -81,16 +78,18 @@ fn open(
     head: &mut Head,
     key: &ConversationKey,
     from_source: bool,
-    payload: u32,
+    payload: u64,
+    now: u64,
 ) -> Option<()> {
     // A conversation that is older than the agent may be met at an answer.
     let reply = conntrack::is_reply(ctx.as_ptr() as u64);
     let mut value = Conversation {
         source_first: u32::from(from_source != reply),
         answered: u32::from(reply),
+        born_ns: now,
         ..Conversation::default()
     };
-    count(&mut value, from_source, payload);
+    value.add(from_source, 1, payload, now);
     if CONVERSATIONS.insert(key, &value, BPF_NOEXIST).is_err() {
         count_lost(lost::CONVERSATIONS);
         return None;

@@ -8,15 +8,34 @@ use crate::{
     packet::{self, Bytes, Transport, plain, protocol},
 };
 use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, programs::BtfTracePointContext};
+use core::mem::size_of;
 use portolan_ebpf_types::{Drop, Head, NO_CONNTRACK, direction, kind, lost, tcp_flags};
 
 /// The packet of a buffer that is being freed, from its network header on.
-struct Buffer(u64);
+struct Buffer {
+    start: u64,
+    /// Bytes that are the packet's: behind them lies what the memory held before.
+    length: u32,
+}
+
+impl Buffer {
+    #[inline(always)]
+    fn of(skb: *const u8) -> Option<Self> {
+        let head: u64 = load(skb, layout::SKB_HEAD.load());
+        let tail: u32 = load(skb, layout::SKB_TAIL.load());
+        let network_header: u16 = load(skb, layout::SKB_NETWORK_HEADER.load());
+        let length = tail.checked_sub(network_header.into())?;
+        Some(Self { start: head + u64::from(network_header), length })
+    }
+}
 
 impl Bytes for Buffer {
     #[inline(always)]
     fn fill<T: Copy>(&self, offset: u32, destination: *mut T) -> Option<()> {
-        kernel::fill(self.0, offset, destination)
+        if u64::from(offset) + size_of::<T>() as u64 > u64::from(self.length) {
+            return None;
+        }
+        kernel::fill(self.start, offset, destination)
     }
 }
 
@@ -26,17 +45,16 @@ struct Place {
     ifindex: u32,
 }
 
-/// Looks at one freed buffer. The kernel's everyday noise leaves at the first comparison.
+/// Looks at one freed buffer. The kernel's everyday noise leaves at the first comparisons.
 #[inline(always)]
 pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     let reason: u32 = ctx.arg(2);
-    if reason == layout::REASON_CONSUMED.load() || reason == layout::REASON_QUEUE_PURGE.load() {
+    if is_noise(reason) {
         return None;
     }
     let skb: *const u8 = ctx.arg(0);
     let Place { netns, ifindex } = place(skb)?;
-    let network_header: u16 = load(skb, layout::SKB_NETWORK_HEADER.load());
-    let buffer = Buffer(load::<u64>(skb, layout::SKB_HEAD.load()) + u64::from(network_header));
+    let buffer = Buffer::of(skb)?;
     let mut record = Drop { location: ctx.arg(1), reason, ..Drop::default() };
     record.head = Head {
         kind: kind::DROP,
@@ -59,6 +77,13 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
         record.head.conntrack_info = conntrack::describe(entry, &raw mut record.translation);
     }
     emit(&record, lost::OPENINGS)
+}
+
+#[inline(always)]
+fn is_noise(reason: u32) -> bool {
+    reason == layout::REASON_QUEUE_PURGE.load()
+        || reason == layout::REASON_CONSUMED.load()
+        || reason == layout::REASON_OTHERHOST.load()
 }
 
 /// Tracepoints are node-wide and a kernel may hold several nodes: only this node's namespace, and

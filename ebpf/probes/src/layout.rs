@@ -25,6 +25,8 @@ globals! {
     SKB_HEAD,
     /// `sk_buff.network_header`
     SKB_NETWORK_HEADER,
+    /// `sk_buff.tail`, counted from the head
+    SKB_TAIL,
     /// `sk_buff._nfct`; 0 when the kernel has no conntrack
     SKB_NFCT,
     /// `net_device.ifindex`
@@ -81,4 +83,6 @@ globals! {
     REASON_QUEUE_PURGE,
     /// `SKB_CONSUMED`: not a drop at all
     REASON_CONSUMED,
+    /// `SKB_DROP_REASON_OTHERHOST`: a copy that a bridge sent to all its ports
+    REASON_OTHERHOST,
 }

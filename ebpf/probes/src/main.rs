@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "BPF helpers, maps and kernel memory are raw pointers")]
 #![allow(missing_docs, unreachable_pub, reason = "a program has no readers of its API; macros need pub")]
 
+mod busy;
 mod conntrack;
 mod conversation;
 mod crossing;

@@ -4,7 +4,7 @@ use aya_ebpf::{
     macros::map,
     maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
-use portolan_ebpf_types::{Conversation, ConversationKey, lost};
+use portolan_ebpf_types::{Busy, Conversation, ConversationKey, lost};
 
 /// Never wake the reader: it comes by itself, on a timer.
 const NO_WAKEUP: u64 = 1;
@@ -18,6 +18,10 @@ static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0);
 /// UDP, SCTP and ICMP conversations; the agent takes them out, so that a full map is counted, not evicted.
 #[map]
 pub static CONVERSATIONS: HashMap<ConversationKey, Conversation> = HashMap::with_max_entries(65_536, 0);
+
+/// What each CPU has counted of busy conversations and not yet added to them.
+#[map]
+pub static BUSY: PerCpuArray<Busy> = PerCpuArray::with_max_entries(Busy::SLOTS, 0);
 
 /// The device on this node of a pod, by its network namespace: learned from the sockets behind packets.
 #[map]

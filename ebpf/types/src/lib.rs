@@ -246,10 +246,64 @@ pub struct Conversation {
     pub bytes: [u64; 2],
     /// Monotonic time of the last packet, coarse.
     pub last_ns: u64,
+    /// Monotonic time of the first packet, coarse.
+    pub born_ns: u64,
     /// 1 when the key's source sent first, 0 when its destination did.
     pub source_first: u32,
     /// 1 when the other side has answered.
     pub answered: u32,
+}
+
+/// What a CPU has counted, and not yet added to its conversation, of one side of a busy one: plain UDP only.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Busy {
+    /// The tuple of the packets.
+    pub tuple: Tuple,
+    /// The device.
+    pub ifindex: u32,
+    /// Packets.
+    pub packets: u64,
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Monotonic time of the last packet, coarse.
+    pub last_ns: u64,
+    /// From then on the conversation itself is counted on again.
+    pub until_ns: u64,
+    /// 4 or 6; 0 while the slot is nobody's.
+    pub family: u64,
+}
+
+impl Busy {
+    /// Slots of each CPU.
+    pub const SLOTS: u32 = 256;
+    /// A conversation is busy from so many packets on.
+    pub const FROM: u64 = 16;
+    /// How long a CPU counts by itself: shorter than any silence that ends a conversation.
+    pub const SPAN_NS: u64 = 250_000_000;
+
+    /// The slot of packets of this tuple.
+    #[inline(always)]
+    #[must_use]
+    pub fn slot(tuple: &Tuple, ifindex: u32) -> u32 {
+        let [a, b, c, d, ..] = tuple.source;
+        let [e, f, g, h, ..] = tuple.destination;
+        let ports = u32::from(tuple.source_port) << 16 | u32::from(tuple.destination_port);
+        let ends = u32::from_ne_bytes([a, b, c, d]).rotate_left(7) ^ u32::from_ne_bytes([e, f, g, h]);
+        (ports ^ ends ^ ifindex).wrapping_mul(0x9e37_79b1) >> 24
+    }
+
+    /// Whether the slot is that of packets of this tuple.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_of(&self, tuple: &Tuple, ifindex: u32, family: u8) -> bool {
+        self.ifindex == ifindex
+            && self.family == u64::from(family)
+            && rank(&self.tuple.source, self.tuple.source_port) == rank(&tuple.source, tuple.source_port)
+            && rank(&self.tuple.destination, self.tuple.destination_port)
+                == rank(&tuple.destination, tuple.destination_port)
+    }
 }
 
 impl ConversationKey {
@@ -263,6 +317,30 @@ impl ConversationKey {
         self.family = family;
         self.tuple = if ordered { *tuple } else { tuple.reversed() };
         ordered
+    }
+}
+
+impl Conversation {
+    /// Counts packets of one side.
+    #[inline(always)]
+    pub fn add(&mut self, from_source: bool, packets: u64, bytes: u64, last_ns: u64) {
+        let [source, destination] = &mut self.packets;
+        let [source_bytes, destination_bytes] = &mut self.bytes;
+        if from_source {
+            *source += packets;
+            *source_bytes += bytes;
+        } else {
+            *destination += packets;
+            *destination_bytes += bytes;
+        }
+        self.last_ns = last_ns;
+    }
+
+    /// Whether it had so many packets that CPUs may count some by themselves.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.packets[0] + self.packets[1] >= Busy::FROM
     }
 }
 

@@ -1,17 +1,14 @@
-//! bpf(2), and the kernel's run-time statistics of BPF programs: switched on for as long as a guard lives, and what
-//! they cost.
+//! The kernel's run-time statistics of BPF programs: switched on for as long as a guard lives, and what they cost.
 //!
 //! The kernel holds them on for an open descriptor, so that they go off again whatever becomes of this process.
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-const PROG_LOAD: libc::c_long = 5;
-const PROG_TEST_RUN: libc::c_long = 10;
-const ENABLE_STATS: libc::c_long = 32;
-const SOCKET_FILTER: u32 = 1;
+use crate::bpf::{ENABLE_STATS, Kind, PROG_TEST_RUN, call, descriptor, load};
+
 /// Runs of the empty program in one trial.
 const TRIAL: u32 = 500_000;
 
@@ -57,16 +54,6 @@ impl Floor {
 /// A program that returns at once.
 struct Empty(OwnedFd);
 
-/// The attributes of `BPF_PROG_LOAD`, as far as they are given.
-#[repr(C)]
-struct Load {
-    kind: u32,
-    instructions: u32,
-    code: u64,
-    license: u64,
-    log: [u32; 4],
-}
-
 /// The attributes of `BPF_PROG_TEST_RUN`, as far as they are given.
 #[repr(C)]
 struct Trial {
@@ -84,15 +71,7 @@ impl Empty {
     fn load() -> io::Result<Self> {
         /// `r0 = 0; exit`
         static CODE: [u64; 2] = [0xb7, 0x95];
-        static LICENSE: &[u8; 4] = b"GPL\0";
-        let mut attributes = Load {
-            kind: SOCKET_FILTER,
-            instructions: CODE.len() as u32,
-            code: CODE.as_ptr() as u64,
-            license: LICENSE.as_ptr() as u64,
-            log: [0; 4],
-        };
-        descriptor(PROG_LOAD, &mut attributes).map(Self)
+        load(Kind::SOCKET_FILTER, &CODE).map(Self)
     }
 
     /// Runs it many times; how long one run takes, by the kernel's clock, in whole nanoseconds.
@@ -125,23 +104,4 @@ impl Empty {
             _ => Err(io::Error::other("the kernel counted no run of the trial program")),
         }
     }
-}
-
-/// Calls bpf(2) for something new, and owns it.
-#[expect(unsafe_code, reason = "the kernel hands out a descriptor as a number")]
-pub(super) fn descriptor<T>(command: libc::c_long, attributes: &mut T) -> io::Result<OwnedFd> {
-    let number = call(command, attributes)?;
-    // SAFETY: the kernel has just opened it for us, and nobody else has the number.
-    Ok(unsafe { OwnedFd::from_raw_fd(number as i32) })
-}
-
-/// Calls bpf(2). The attributes must have the kernel's layout, and what they point to must live through the call and be
-/// as long as they say.
-#[expect(unsafe_code, reason = "libc has no wrapper around bpf(2)")]
-pub(super) fn call<T>(command: libc::c_long, attributes: &mut T) -> io::Result<libc::c_long> {
-    // SAFETY: the attributes live through the call and have this size; the callers, all in this folder, see to the rest.
-    let done = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>() as libc::c_ulong)
-    };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done) }
 }

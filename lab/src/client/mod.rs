@@ -3,6 +3,7 @@
 
 pub(crate) mod frame;
 pub(crate) mod ping;
+pub(crate) mod sctp;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
@@ -13,19 +14,39 @@ use nix::errno::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::attempts::Seen;
+use crate::enforce::cgroup::Cgroup;
 
 /// A client's own address, if it got one, and what it saw.
 pub(crate) type Sight = (Option<SocketAddr>, Seen);
 
-/// Opens a socket of the destination's family, bound to `source` when that is given.
+/// What a client's sockets begin with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Origin<'a> {
+    /// The address to use, when not any.
+    pub(crate) source: Option<IpAddr>,
+    /// The control group to be born in, when not this process's.
+    pub(crate) cgroup: Option<&'a Cgroup>,
+}
+
+impl Origin<'_> {
+    /// An unbound socket.
+    pub(crate) fn socket(self, domain: Domain, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+        match self.cgroup {
+            Some(group) => group.socket(domain, kind, Some(protocol)),
+            None => Socket::new(domain, kind, Some(protocol)),
+        }
+    }
+}
+
+/// Opens a socket of the destination's family, bound to the origin's address when it has one.
 pub(crate) fn open(
     destination: SocketAddr,
     kind: Type,
     protocol: Protocol,
-    source: Option<IpAddr>,
+    origin: Origin<'_>,
 ) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(destination), kind, Some(protocol))?;
-    if let Some(source) = source {
+    let socket = origin.socket(Domain::for_address(destination), kind, protocol)?;
+    if let Some(source) = origin.source {
         socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
     }
     Ok(socket)
@@ -47,7 +68,8 @@ pub(crate) fn judge(err: &io::Error) -> Seen {
         return Seen::TimedOut;
     };
     match Errno::from_raw(code) {
-        Errno::ECONNREFUSED => Seen::Refused,
+        // "Nobody speaks this protocol" is the refusal of a whole machine.
+        Errno::ECONNREFUSED | Errno::ENOPROTOOPT | Errno::EPROTO => Seen::Refused,
         Errno::ETIMEDOUT => Seen::TimedOut,
         // ICMPv6 "administratively prohibited" arrives as EACCES.
         Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EACCES | Errno::EHOSTDOWN | Errno::ENONET => {

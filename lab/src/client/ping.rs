@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::{Protocol, SockAddr, Socket, Type};
 
 use crate::attempts::Seen;
-use crate::client::{Sight, judge, local, open};
+use crate::client::{Origin, Sight, judge, local, open};
 
 const ECHO_REQUEST_V4: u8 = 8;
 const ECHO_REQUEST_V6: u8 = 128;
@@ -15,13 +15,15 @@ const PAYLOAD: &[u8] = b"portolan lab ping";
 const HEADER: usize = 8;
 
 /// Sends `count` requests with one identifier, each waiting up to `wait`. Answered when any was.
-pub(crate) fn attempt(destination: IpAddr, source: Option<IpAddr>, count: u16, wait: Duration) -> Sight {
+pub(crate) fn attempt(destination: IpAddr, origin: Origin<'_>, count: u16, wait: Duration) -> Sight {
     let mut own = None;
     let mut run = || -> io::Result<usize> {
         let protocol = if destination.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
         let destination = SocketAddr::new(destination, 0);
-        let mut socket = open(destination, Type::DGRAM, protocol, source)?;
+        let mut socket = open(destination, Type::DGRAM, protocol, origin)?;
         socket.connect(&SockAddr::from(destination))?;
+        // The identifier comes with the first request, unless that is refused on the spot.
+        own = local(&socket);
         let mut received = 0;
         for sequence in 1..=count {
             socket.write_all(&request(destination.is_ipv4(), sequence))?;

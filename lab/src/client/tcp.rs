@@ -1,7 +1,7 @@
 //! One TCP attempt: connect, exchange a few bytes, close in order.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Protocol, SockAddr, Socket, Type};
 
 use crate::attempts::Seen;
-use crate::client::{Sight, judge, local, open};
+use crate::client::{Origin, Sight, judge, local, open};
 
 /// What a client says; the lab's servers say it back.
 const GREETING: &[u8] = b"portolan lab: hello\n";
 
 /// Tries once, within `timeout` for the handshake and again for the exchange.
-pub(crate) fn attempt(destination: SocketAddr, source: Option<IpAddr>, timeout: Duration) -> Sight {
-    match connect(destination, source, timeout) {
+pub(crate) fn attempt(destination: SocketAddr, origin: Origin<'_>, timeout: Duration) -> Sight {
+    match connect(destination, origin, timeout) {
         Ok((stream, own)) => (own, exchange(stream, timeout)),
         Err((own, err)) => (own, judge(&err)),
     }
@@ -26,10 +26,10 @@ pub(crate) fn attempt(destination: SocketAddr, source: Option<IpAddr>, timeout: 
 /// Connects and keeps the connection open.
 pub(crate) fn connect(
     destination: SocketAddr,
-    source: Option<IpAddr>,
+    origin: Origin<'_>,
     timeout: Duration,
 ) -> Result<(TcpStream, Option<SocketAddr>), (Option<SocketAddr>, io::Error)> {
-    let socket = open(destination, Type::STREAM, Protocol::TCP, source).map_err(|err| (None, err))?;
+    let socket = open(destination, Type::STREAM, Protocol::TCP, origin).map_err(|err| (None, err))?;
     let begun = begin(&socket, destination);
     // The port must be read now: a refusal takes it from the socket.
     let own = local(&socket);

@@ -1,13 +1,13 @@
 //! One UDP attempt: a datagram, and the wait for its answer.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use socket2::{Protocol, SockAddr, Type};
 
 use crate::attempts::Seen;
-use crate::client::{Sight, judge, local, open};
+use crate::client::{Origin, Sight, judge, local, open};
 
 /// The largest answer that is kept.
 const ANSWER: usize = 64 * 1024;
@@ -15,13 +15,13 @@ const ANSWER: usize = 64 * 1024;
 /// Sends `payload` once and waits up to `wait`. Also returns the answer.
 pub(crate) fn attempt(
     destination: SocketAddr,
-    source: Option<IpAddr>,
+    origin: Origin<'_>,
     payload: &[u8],
     wait: Duration,
 ) -> (Sight, Vec<u8>) {
     let mut own = None;
     let mut run = || -> io::Result<Vec<u8>> {
-        let socket = open(destination, Type::DGRAM, Protocol::UDP, source)?;
+        let socket = open(destination, Type::DGRAM, Protocol::UDP, origin)?;
         // A connected socket hears of ICMP errors.
         socket.connect(&SockAddr::from(destination))?;
         own = local(&socket);

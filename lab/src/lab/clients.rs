@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Lab;
 use crate::attempts::{Attempted, Seen};
-use crate::client::{Sight, frame, judge, ping, tcp, udp};
+use crate::client::{Origin, Sight, frame, judge, ping, sctp, tcp, udp};
 use crate::dns;
 use crate::error::{LabError, Result};
 use crate::place::Place;
@@ -52,8 +52,9 @@ impl Lab {
         port: u16,
         timeout: Duration,
     ) -> Result<Attempted> {
-        let destination = SocketAddr::new(to, port);
-        self.attempt(from.into(), Protocol::Tcp, destination, || tcp::attempt(destination, source, timeout))
+        let (from, destination) = (from.into(), SocketAddr::new(to, port));
+        let origin = Origin { source, cgroup: self.cgroup(&from) };
+        self.attempt(from.clone(), Protocol::Tcp, destination, || tcp::attempt(destination, origin, timeout))
     }
 
     /// Connects and keeps the connection. An attempt that fails is logged and returned as the error's attempt.
@@ -64,10 +65,11 @@ impl Lab {
         port: u16,
         timeout: Duration,
     ) -> Result<Result<Connection, Attempted>> {
-        let destination = SocketAddr::new(to, port);
+        let (from, destination) = (from.into(), SocketAddr::new(to, port));
+        let origin = self.origin(&from);
         let mut stream = None;
-        let attempt = self.attempt(from.into(), Protocol::Tcp, destination, || {
-            match tcp::connect(destination, None, timeout) {
+        let attempt = self.attempt(from.clone(), Protocol::Tcp, destination, || {
+            match tcp::connect(destination, origin, timeout) {
                 Ok((open, own)) => {
                     stream = Some(open);
                     (own, Seen::Connected { sent: 0, received: 0, closed: false })
@@ -101,10 +103,11 @@ impl Lab {
         payload: &[u8],
         wait: Duration,
     ) -> Result<(Attempted, Vec<u8>)> {
-        let destination = SocketAddr::new(to, port);
+        let (from, destination) = (from.into(), SocketAddr::new(to, port));
+        let origin = self.origin(&from);
         let mut answer = Vec::new();
-        let attempt = self.attempt(from.into(), Protocol::Udp, destination, || {
-            let (sight, bytes) = udp::attempt(destination, None, payload, wait);
+        let attempt = self.attempt(from.clone(), Protocol::Udp, destination, || {
+            let (sight, bytes) = udp::attempt(destination, origin, payload, wait);
             answer = bytes;
             sight
         })?;
@@ -127,8 +130,26 @@ impl Lab {
 
     /// Sends `count` echo requests with one identifier, each waiting up to `wait` for its answer.
     pub fn ping(&self, from: impl Into<Place>, to: IpAddr, count: u16, wait: Duration) -> Result<Attempted> {
-        let destination = SocketAddr::new(to, 0);
-        self.attempt(from.into(), Protocol::Icmp, destination, || ping::attempt(to, None, count, wait))
+        let (from, destination) = (from.into(), SocketAddr::new(to, 0));
+        let origin = self.origin(&from);
+        self.attempt(from.clone(), Protocol::Icmp, destination, || ping::attempt(to, origin, count, wait))
+    }
+
+    /// Sends an SCTP INIT and waits up to `wait` for the answer.
+    pub fn connect_sctp(
+        &self,
+        from: impl Into<Place>,
+        to: IpAddr,
+        port: u16,
+        wait: Duration,
+    ) -> Result<Attempted> {
+        let (from, destination) = (from.into(), SocketAddr::new(to, port));
+        let origin = self.origin(&from);
+        self.attempt(from.clone(), Protocol::Sctp, destination, || sctp::attempt(destination, origin, wait))
+    }
+
+    fn origin(&self, from: &Place) -> Origin<'_> {
+        Origin { source: None, cgroup: self.cgroup(from) }
     }
 
     /// Puts a raw frame onto a pod's veth, however broken it is.

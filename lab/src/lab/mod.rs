@@ -1,10 +1,12 @@
 //! A standing lab: its namespaces, what the cluster knows of them, and the verbs of a test.
 
 mod clients;
+mod enforce;
 mod pods;
 mod servers;
 
 pub use self::clients::{Connection, End};
+use self::enforce::Held;
 pub use self::pods::PodInfo;
 use self::pods::PodNet;
 pub use crate::net::signals::EndSignal;
@@ -20,10 +22,12 @@ use tokio::runtime::{self, Runtime};
 
 use crate::attempts::{AttemptLog, Attempted};
 use crate::cluster::{Cluster, Node, Pod, Service};
+use crate::enforce::cgroup::Cgroup;
 use crate::error::{LabError, Result};
 use crate::net::addresses::{self, MAX_NODES, Pair};
 use crate::net::netns::Netns;
 use crate::net::remains::{self, Remains};
+use crate::net::topology::Wiring;
 use crate::net::{link, programs, services, signals, topology};
 use crate::objects;
 use crate::place::Place;
@@ -43,6 +47,10 @@ pub struct Lab {
     cluster: Cluster,
     services_made: u16,
     attempts: AttemptLog,
+    enforced: usize,
+    held: Vec<Held>,
+    /// Of the pods whose sockets are born in one.
+    cgroups: BTreeMap<String, Arc<Cgroup>>,
 }
 
 /// The kernel side of a node.
@@ -50,6 +58,7 @@ pub struct Lab {
 struct NodeNet {
     netns: Netns,
     index: u8,
+    wiring: Wiring,
     pods_made: u16,
     /// The service rules that are loaded.
     rules: String,
@@ -125,11 +134,23 @@ impl Lab {
             cluster: Cluster::default(),
             services_made: 0,
             attempts: AttemptLog::default(),
+            enforced: 0,
+            held: Vec::new(),
+            cgroups: BTreeMap::new(),
         })
     }
 
-    /// Adds a node.
+    /// Adds a node that routes to each of its pods.
     pub fn node(&mut self, name: &str) -> Result<NodeInfo> {
+        self.add_node(name, Wiring::Routed)
+    }
+
+    /// Adds a node whose pods hang on a bridge, and reach each other through it without being routed.
+    pub fn bridged_node(&mut self, name: &str) -> Result<NodeInfo> {
+        self.add_node(name, Wiring::Bridged)
+    }
+
+    fn add_node(&mut self, name: &str, wiring: Wiring) -> Result<NodeInfo> {
         let what = || format!("node {name}");
         if self.nodes.contains_key(name) {
             return Err(LabError::spec(what(), "there is one already"));
@@ -144,10 +165,11 @@ impl Lab {
         netns.set_sysctls(topology::SYSCTLS_ROUTER)?;
         programs::ip_batch(&self.core, &topology::node_on_core(index, netns.name(), pair, &networks))?;
         netns.set_sysctls(topology::SYSCTLS_NODE)?;
-        programs::ip_batch(&netns, &topology::node(pair, &networks))?;
+        programs::ip_batch(&netns, &topology::node(pair))?;
+        programs::ip_batch(&netns, &topology::pods_of(wiring, index))?;
         link::settle(&self.core, &topology::uplink(index))?;
         link::settle(&netns, "eth0")?;
-        let net = NodeNet { netns, index, pods_made: 0, rules: String::new() };
+        let net = NodeNet { netns, index, wiring, pods_made: 0, rules: String::new() };
         self.nodes.insert(name.to_owned(), net);
         self.cluster.nodes.push(Node { name: name.to_owned(), index, addresses: pair });
         self.load_services()?;
@@ -163,6 +185,20 @@ impl Lab {
     /// Adds a service; its ClusterIPs work in every node when this returns.
     pub fn service(&mut self, spec: ServiceSpec) -> Result<ServiceInfo> {
         let key = spec.key();
+        self.services([spec])?;
+        self.service_info(&key)
+    }
+
+    /// Adds services, all at once.
+    pub fn services(&mut self, specs: impl IntoIterator<Item = ServiceSpec>) -> Result<()> {
+        for spec in specs {
+            self.declare_service(spec)?;
+        }
+        self.load_services()
+    }
+
+    fn declare_service(&mut self, spec: ServiceSpec) -> Result<()> {
+        let key = spec.key();
         if self.cluster.services.contains_key(&key) {
             return Err(LabError::spec(format!("service {key}"), "there is one already"));
         }
@@ -173,9 +209,8 @@ impl Lab {
             addresses::service(self.services_made).both().to_vec()
         };
         self.namespace(&spec.namespace, []);
-        self.cluster.services.insert(key.clone(), Service { spec, addresses });
-        self.load_services()?;
-        self.service_info(&key)
+        self.cluster.services.insert(key, Service { spec, addresses });
+        Ok(())
     }
 
     /// Gives the host outside one more address, from the networks that are routed to it.
@@ -297,6 +332,12 @@ impl Lab {
                 None => self.netns_of_node(&self.known_pod(name)?.node),
             },
         }
+    }
+
+    /// The control group of a pod's sockets.
+    fn cgroup(&self, place: &Place) -> Option<&Cgroup> {
+        let Place::Pod(name) = place else { return None };
+        self.cgroups.get(name).map(Arc::as_ref)
     }
 
     fn netns_of_node(&self, name: &str) -> Result<&Netns> {

@@ -8,6 +8,7 @@ use super::{Lab, preferred};
 use crate::cluster::Pod;
 use crate::error::{LabError, Result};
 use crate::net::netns::Netns;
+use crate::net::topology::Wiring;
 use crate::net::{addresses, link, programs, topology};
 use crate::place::Place;
 use crate::spec::PodSpec;
@@ -145,11 +146,20 @@ impl Lab {
         let veth = spec.veth.clone().unwrap_or_else(|| veth_name(&key));
         let netns = self.remains.make(&format!("pod.{}.{}", spec.namespace, spec.name))?;
         netns.set_sysctls(topology::SYSCTLS_ALL)?;
-        let on_node = topology::pod_on_node(&veth, netns.name(), &addresses);
-        programs::ip_batch(self.netns_of_node(node)?, &on_node)?;
-        self.netns_of_node(node)?.set_sysctls(&[(&topology::proxy_delay(&veth), "0")])?;
-        programs::ip_batch(&netns, &topology::pod(&addresses))?;
-        link::settle(self.netns_of_node(node)?, &veth)?;
+        let net = self.nodes.get(node).ok_or_else(|| LabError::unknown("node", node))?;
+        let (on_node, in_pod) = match net.wiring {
+            Wiring::Routed => {
+                (topology::pod_on_node(&veth, netns.name(), &addresses), topology::pod(&addresses))
+            }
+            Wiring::Bridged => (
+                topology::pod_on_bridge(&veth, netns.name()),
+                topology::bridged_pod(&addresses, addresses::pod_gateway(net.index)),
+            ),
+        };
+        programs::ip_batch(&net.netns, &on_node)?;
+        net.netns.set_sysctls(&[(&topology::proxy_delay(&veth), "0")])?;
+        programs::ip_batch(&netns, &in_pod)?;
+        link::settle(&net.netns, &veth)?;
         link::settle(&netns, "eth0")?;
         let routes = self.lead_strays(node, &addresses)?;
         self.pods.insert(key, PodNet { netns, veth, routes });

@@ -10,11 +10,13 @@ use tokio::runtime::Handle;
 
 use super::Lab;
 use crate::apiserver::{self, Running, Store};
+use crate::client::Origin;
 use crate::cluster::Service;
 use crate::dns::{self, Zone};
 use crate::error::{LabError, Result};
 use crate::net::netns::Netns;
 use crate::place::Place;
+use crate::server::sctp::{self, SctpAnswer};
 use crate::server::{self, Responder, Server};
 use crate::spec::ServiceSpec;
 
@@ -55,6 +57,16 @@ impl Lab {
     pub fn serve_udp_with(&self, place: impl Into<Place>, port: u16, respond: Responder) -> Result<Server> {
         let socket = self.listener(&place.into(), Type::DGRAM, None, port, BACKLOG)?;
         Self::started("serve UDP", server::udp(self.handle(), socket, respond))
+    }
+
+    /// An SCTP server that meets every INIT as the test says.
+    pub fn serve_sctp(&self, place: impl Into<Place>, port: u16, answer: SctpAnswer) -> Result<Server> {
+        let place = place.into();
+        let origin = Origin { source: None, cgroup: self.cgroup(&place) };
+        let doing = || format!("take SCTP in {place} on port {port}");
+        let sockets = self.netns(&place)?.run(|| sctp::listen(origin))?;
+        let sockets = sockets.map_err(|err| LabError::socket(doing(), err))?;
+        Self::started("serve SCTP", sctp::serve(self.handle(), sockets, port, answer))
     }
 
     /// A DNS server that knows the services there are now, as `name.namespace.svc.cluster.local`.
@@ -124,8 +136,9 @@ impl Lab {
         port: u16,
         backlog: i32,
     ) -> Result<Socket> {
+        let origin = Origin { source: address, cgroup: self.cgroup(place) };
         self.netns(place)?
-            .run(|| server::listen(kind, address, port, backlog))?
+            .run(|| server::listen(kind, origin, port, backlog))?
             .map_err(|err| LabError::socket(format!("listen in {place} on port {port}"), err))
     }
 

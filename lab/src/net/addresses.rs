@@ -54,6 +54,14 @@ pub(crate) fn pod(index: u8, offset: u16) -> Option<Pair> {
     })
 }
 
+/// The address of a bridged node on its pods' bridge.
+pub(crate) fn pod_gateway(index: u8) -> Pair {
+    Pair {
+        v4: Ipv4Addr::new(10, 244, index, 1),
+        v6: Ipv6Addr::new(0xfd00, 0x10, 0x244, u16::from(index), 0, 0, 0, 1),
+    }
+}
+
 /// The node number in whose pod network an address lies.
 pub(crate) fn pod_network_of(address: IpAddr) -> Option<u8> {
     match address {

@@ -11,6 +11,12 @@ pub(crate) fn ip_batch(place: &Netns, lines: &str) -> Result<()> {
     feed(place, Command::new("ip").args(["-batch", "-"]), lines).map(drop)
 }
 
+/// The same for lines that do not tell their family.
+pub(crate) fn ip_family_batch(place: &Netns, v4: bool, lines: &str) -> Result<()> {
+    let family = if v4 { "-4" } else { "-6" };
+    feed(place, Command::new("ip").args([family, "-batch", "-"]), lines).map(drop)
+}
+
 /// Loads an nftables script in one transaction.
 pub(crate) fn nft(place: &Netns, script: &str) -> Result<()> {
     feed(place, Command::new("nft").args(["-f", "-"]), script).map(drop)

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::enforce::cgroup;
 use crate::error::Result;
 use crate::net::netns::{self, Netns, RUN_NETNS};
 
@@ -65,7 +66,8 @@ impl Remains {
         lock(&LIVING).retain(|lab| lab.prefix != self.prefix);
     }
 
-    fn name(&self, role: &str) -> String {
+    /// A name of this lab's own for something.
+    pub(crate) fn name(&self, role: &str) -> String {
         format!("{}.{}", self.prefix, tidy(role))
     }
 }
@@ -81,11 +83,13 @@ pub(crate) fn clean_all_before_exit() {
 
 /// Removes what labs of dead processes left behind.
 pub(crate) fn sweep() {
+    let is_stale = |name: &str| owner(name).is_some_and(|(pid, started)| start_time(pid) != Some(started));
+    cgroup::sweep(is_stale);
     let Ok(entries) = fs::read_dir(RUN_NETNS) else { return };
     let stale: Vec<String> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| owner(name).is_some_and(|(pid, started)| start_time(pid) != Some(started)))
+        .filter(|name| is_stale(name))
         .collect();
     if !stale.is_empty() {
         tracing::info!(namespaces = stale.len(), "Removing what a dead lab left behind.");

@@ -6,17 +6,18 @@
 //!                                         ext ── eth0 [external host]
 //! ```
 //! Pods are reached as Calico does it: host routes to the veth, a link-local next hop answered by proxy ARP, no
-//! bridge. A node drops what is addressed to a pod of its own network that does not exist (blackhole route).
+//! bridge, unless the node is a bridged one. A routed node drops what is addressed to a pod of its own network that does not exist (blackhole route).
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::net::addresses::{CORE_V4, CORE_V6, EXTERNAL_NETWORKS, EXTERNAL_V4, EXTERNAL_V6, Pair};
+use crate::net::addresses::{self, CORE_V4, CORE_V6, EXTERNAL_NETWORKS, EXTERNAL_V4, EXTERNAL_V6, Pair};
 
 /// The address of every host-side veth, as with Calico, and the link-local IPv6 address that follows from it.
 const VETH_MAC: &str = "ee:ee:ee:ee:ee:ee";
 const VETH_LINK_LOCAL: &str = "fe80::ecee:eeff:feee:eeee";
 const POD_GATEWAY: &str = "169.254.1.1";
+const BRIDGE: &str = "cni0";
 /// Interface numbers of the core's side must differ from the other side's number: the kernel takes a veth whose
 /// two ends have the same number for a plain device and may delay its carrier by a second.
 const CORE_INDEX: u32 = 1000;
@@ -105,15 +106,39 @@ pub(crate) fn node_on_core(index: u8, netns: &str, node: Pair, pod_networks: &[S
     )
 }
 
+/// How the pods of a node are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wiring {
+    /// By a route to each.
+    Routed,
+    /// Over a bridge.
+    Bridged,
+}
+
+/// What a node does with its pod networks as a whole.
+pub(crate) fn pods_of(wiring: Wiring, index: u8) -> String {
+    let [v4, v6] = addresses::pod_networks(index);
+    match wiring {
+        Wiring::Routed => format!("route add blackhole {v4}\nroute add blackhole {v6}\n"),
+        Wiring::Bridged => {
+            let gateway = addresses::pod_gateway(index);
+            format!(
+                "link add {BRIDGE} type bridge mcast_snooping 0\nlink set {BRIDGE} up\n\
+                 addr add {}/24 dev {BRIDGE}\naddr add {}/64 dev {BRIDGE} nodad\n\
+                 addr add fe80::1/64 dev {BRIDGE} nodad\n",
+                gateway.v4, gateway.v6
+            )
+        }
+    }
+}
+
 /// A node itself.
-pub(crate) fn node(node: Pair, pod_networks: &[String; 2]) -> String {
+pub(crate) fn node(node: Pair) -> String {
     let Pair { v4, v6 } = node;
-    let [pods_v4, pods_v6] = pod_networks;
     format!(
         "link set lo up\nlink set eth0 up\naddr add {v4}/32 dev eth0\naddr add {v6}/128 dev eth0 nodad\n\
          addr add fe80::2/64 dev eth0 nodad\n\
-         route add {CORE_V4} dev eth0\nroute add default via {CORE_V4} dev eth0\nroute add default via fe80::1 dev eth0\n\
-         route add blackhole {pods_v4}\nroute add blackhole {pods_v6}\n"
+         route add {CORE_V4} dev eth0\nroute add default via {CORE_V4} dev eth0\nroute add default via fe80::1 dev eth0\n"
     )
 }
 
@@ -123,6 +148,31 @@ pub(crate) fn pod_on_node(veth: &str, netns: &str, addresses: &[IpAddr]) -> Stri
         "link add {veth} address {VETH_MAC} type veth peer name eth0 netns {netns}\nlink set {veth} up\n"
     );
     script.push_str(&host_side(veth, addresses));
+    script
+}
+
+/// A pod's veth on a bridged node. It may send back to where it came from: a pod reaches itself through a service.
+pub(crate) fn pod_on_bridge(veth: &str, netns: &str) -> String {
+    format!(
+        "link add {veth} type veth peer name eth0 netns {netns}\n\
+         link set {veth} master {BRIDGE}\nlink set {veth} type bridge_slave hairpin on\nlink set {veth} up\n"
+    )
+}
+
+/// A pod on a bridge.
+pub(crate) fn bridged_pod(addresses: &[IpAddr], gateway: Pair) -> String {
+    let mut script = String::from("link set lo up\nlink set eth0 up\n");
+    for address in addresses {
+        let lines = match address {
+            IpAddr::V4(v4) => {
+                format!("addr add {v4}/24 dev eth0\nroute add default via {}\n", gateway.v4)
+            }
+            IpAddr::V6(v6) => {
+                format!("addr add {v6}/64 dev eth0 nodad\nroute add default via {}\n", gateway.v6)
+            }
+        };
+        script.push_str(&lines);
+    }
     script
 }
 
@@ -173,7 +223,6 @@ pub(crate) fn detour(address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::addresses;
 
     #[test]
     fn a_pod_with_one_family_gets_only_that_one() {
@@ -184,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_node_drops_what_is_addressed_to_a_pod_it_does_not_have() {
-        let script = node(addresses::node(3), &addresses::pod_networks(3));
+        let script = pods_of(Wiring::Routed, 3);
         assert!(script.contains("route add blackhole 10.244.3.0/24\n"), "{script}");
         assert!(script.contains("route add blackhole fd00:10:244:3::/64\n"), "{script}");
     }

@@ -231,3 +231,20 @@ fn one_that_finds_the_table_full_is_not_left_in_the_kernel() {
     assert_eq!((scene.table.take_evicted(), scene.kernel.len()), (1, 1));
     scene.assert_forgets_everything();
 }
+
+#[test]
+fn datagrams_that_found_no_room_do_not_undo_those_that_the_pod_took() {
+    let mut scene = Scene::new();
+    scene.sees([dns().first().left(CLIENT), dns().first().reached(SERVER)]);
+    scene
+        .sees([dns().first().dropped_behind(SERVER, RCVBUFF), dns().first().dropped_behind(SERVER, RCVBUFF)]);
+    scene.kernel.counted(CLIENT, dns().tuple(), Counters { packets: 40, bytes: 4000, last: ms(4) });
+    let attempt = scene.waits(11_000).only();
+    assert_eq!((outcome(&attempt, BOTH), attempt.traffic()), (Outcome::Delivered, (40, 4000)));
+
+    let mut scene = Scene::new();
+    scene.sees([dns().first().left(CLIENT), dns().first().reached(SERVER)]);
+    scene.sees([dns().first().dropped_behind(SERVER, RCVBUFF)]);
+    scene.kernel.counted(CLIENT, dns().tuple(), Counters { packets: 1, bytes: 100, last: ms(4) });
+    assert_eq!(outcome(&scene.waits(11_000).only(), BOTH), Outcome::Dropped, "there was never room");
+}

@@ -20,6 +20,7 @@ pub(crate) const UPLINK: u32 = 9;
 pub(crate) const NETFILTER_DROP: u32 = 12;
 pub(crate) const NO_SOCKET: u32 = 3;
 pub(crate) const SOCKET_FILTER: u32 = 5;
+pub(crate) const RCVBUFF: u32 = 6;
 pub(crate) const LISTEN_OVERFLOW: u32 = 40;
 pub(crate) const CGROUP_EGRESS: u32 = 55;
 pub(crate) const NEIGH_FAILED: u32 = 58;
@@ -60,6 +61,7 @@ pub(crate) fn reasons() -> Reasons {
         (NETFILTER_DROP, "NETFILTER_DROP"),
         (NO_SOCKET, "NO_SOCKET"),
         (SOCKET_FILTER, "SOCKET_FILTER"),
+        (RCVBUFF, "SOCKET_RCVBUFF"),
         (LISTEN_OVERFLOW, "TCP_LISTEN_OVERFLOW"),
         (CGROUP_EGRESS, "BPF_CGROUP_EGRESS"),
         (NEIGH_FAILED, "NEIGH_FAILED"),

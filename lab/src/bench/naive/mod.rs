@@ -10,7 +10,7 @@ mod program;
 mod table;
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -19,18 +19,12 @@ use nix::net::if_::if_nametoindex;
 use nix::time::{ClockId, clock_gettime};
 
 use super::BenchError;
-use super::bpf::descriptor;
 use super::scene::{NODE, Scene};
+use crate::bpf::{self, Kind};
 use program::{Direction, assemble};
 use table::Table;
 
 pub(super) use table::Read;
-
-const PROG_LOAD: libc::c_long = 5;
-const LINK_CREATE: libc::c_long = 28;
-const SCHED_CLS: u32 = 3;
-const TCX_INGRESS: u32 = 46;
-const TCX_EGRESS: u32 = 47;
 
 /// How often the table is emptied.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -89,60 +83,17 @@ impl Read {
     }
 }
 
-/// The attributes of `BPF_PROG_LOAD`, as far as they are given.
-#[repr(C)]
-struct Load {
-    kind: u32,
-    instructions: u32,
-    code: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-}
-
-/// The attributes of `BPF_LINK_CREATE`, as far as they are given.
-#[repr(C)]
-struct Link {
-    program: u32,
-    device: u32,
-    place: u32,
-    flags: u32,
-}
-
 fn attach(table: &Table, veths: &[String]) -> io::Result<Vec<OwnedFd>> {
-    let programs = [
-        (load(&assemble(table.number(), Direction::FromPod))?, TCX_INGRESS),
-        (load(&assemble(table.number(), Direction::ToPod))?, TCX_EGRESS),
-    ];
+    let programs = [(Kind::TCX_INGRESS, Direction::FromPod), (Kind::TCX_EGRESS, Direction::ToPod)];
     let mut links = Vec::new();
-    for veth in veths {
-        let device = if_nametoindex(veth.as_str())?;
-        for (program, place) in &programs {
-            let mut link = Link { program: program.as_raw_fd() as u32, device, place: *place, flags: 0 };
-            links.push(descriptor(LINK_CREATE, &mut link)?);
+    for (kind, direction) in programs {
+        let program = bpf::load(kind, &assemble(table.number(), direction))?;
+        for veth in veths {
+            let device = if_nametoindex(veth.as_str())?;
+            links.push(bpf::attach(kind, program.as_fd(), device, 0)?);
         }
     }
     Ok(links)
-}
-
-fn load(code: &[u64]) -> io::Result<OwnedFd> {
-    static LICENSE: &[u8; 4] = b"GPL\0";
-    let mut log = vec![0_u8; 1 << 16];
-    let mut attributes = Load {
-        kind: SCHED_CLS,
-        instructions: code.len() as u32,
-        code: code.as_ptr() as u64,
-        license: LICENSE.as_ptr() as u64,
-        log_level: 1,
-        log_size: log.len() as u32,
-        log: log.as_mut_ptr() as u64,
-    };
-    descriptor(PROG_LOAD, &mut attributes).map_err(|err| {
-        let said = String::from_utf8_lossy(&log);
-        let tail: Vec<&str> = said.trim_end_matches('\0').lines().rev().take(4).collect();
-        io::Error::new(err.kind(), format!("{err}; the verifier says, last line first: {}", tail.join(" | ")))
-    })
 }
 
 /// Processor time of this thread.

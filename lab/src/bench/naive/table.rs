@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::super::bpf::{call, descriptor};
 use super::program::{KEY, VALUE};
+use crate::bpf::{call, descriptor};
 
 const MAP_CREATE: libc::c_long = 0;
 const LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;

@@ -41,6 +41,8 @@ pub struct Config {
     pub output: Output,
     /// How programs hang on the pod interfaces.
     pub attach: AttachMode,
+    /// Size of the ring between kernel and agent; that of the object when absent.
+    pub ring_bytes: Option<u32>,
     /// When attempts are closed.
     pub limits: Limits,
     /// Where metrics are served.
@@ -70,10 +72,10 @@ pub enum AgentError {
     #[error("cannot make a Kubernetes client")]
     Kubernetes(#[source] Box<kube::Error>),
     /// No thread can be started.
-    #[error("cannot start the capture thread")]
+    #[error("cannot start a thread of capture")]
     Thread(#[source] std::io::Error),
     /// The capture thread ended before it was told to.
-    #[error("the capture thread ended by itself")]
+    #[error("a thread of capture ended by itself")]
     CaptureEnded,
     /// Flows cannot be passed on.
     #[error(transparent)]

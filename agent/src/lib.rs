@@ -17,6 +17,7 @@ pub mod cluster;
 mod config;
 pub mod connections;
 pub mod event;
+pub mod inspect;
 pub mod kernel;
 pub mod metrics;
 pub mod reasons;

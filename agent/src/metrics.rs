@@ -44,6 +44,8 @@ pub struct Metrics {
     pub unknown_events: Counter,
     /// Devices that could not be attached to.
     pub attach_failures: Counter,
+    /// Packets that crossed new devices before they were attached to, at the most.
+    pub packets_before_attach: Counter,
     /// Devices attached to.
     pub devices: Gauge,
     /// Attempts open or remembered.
@@ -82,6 +84,11 @@ impl Metrics {
             "attach_failures",
             "Devices that could not be attached to",
             self.attach_failures.clone(),
+        );
+        registry.register(
+            "packets_before_attach",
+            "Packets that crossed new devices before they were attached to, at the most",
+            self.packets_before_attach.clone(),
         );
         registry.register("devices", "Devices attached to", self.devices.clone());
         registry.register("open_attempts", "Attempts open or remembered", self.open_attempts.clone());

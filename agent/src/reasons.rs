@@ -1,5 +1,6 @@
 //! The names of the kernel's drop reasons, which are its own and differ from kernel to kernel.
 
+use crate::kernel::KernelTypes;
 use std::collections::HashMap;
 
 /// The kernel's enumerations of drop reasons: its own, and those of its subsystems, whose numbers carry
@@ -17,6 +18,12 @@ pub struct Reasons {
 }
 
 impl Reasons {
+    /// Those that the types of a kernel name.
+    pub fn of(types: &KernelTypes) -> Self {
+        let reasons = ENUMERATIONS.into_iter().flat_map(|name| types.enumerators(name));
+        Self::new(reasons, types.enumerators(SUBSYSTEMS))
+    }
+
     /// Takes the enumerators of reasons and of subsystems, with or without their common prefixes.
     pub fn new(
         reasons: impl IntoIterator<Item = (u32, String)>,

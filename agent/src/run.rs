@@ -1,21 +1,24 @@
 //! The agent from start to end: what is wired to what.
 //!
 //! ```text
-//! probes -> worker thread -> attempts -> attribution -> sink
-//! netlink -> devices -> worker            ^
+//! probes -> capture thread -> attempts -> attribution -> sink
+//! netlink -> watcher -> attaching thread   ^
 //! Kubernetes or objects -> changes -> history
 //! ```
 
 use crate::{
     attribute::Attributor,
-    capture::{Captured, Command, Conntrack, DeviceChange, Devices, ProbeOff, Probes, Worker, chain},
+    capture::{
+        Attacher, Captured, Conntrack, Devices, Ledger, Lost, Netlink, ProbeOff, Probes, Watcher, Worker,
+        chain,
+    },
     clock::Clock,
     cluster::{self, News},
     config::{AgentError, Config, Output, Source},
     connections::{Attempt, Connections},
     kernel::{KernelTypes, Layout, Places},
-    metrics::{ByKind, ByVerdict, Cause, Metrics},
-    reasons::{ENUMERATIONS, Reasons, SUBSYSTEMS},
+    metrics::{ByKind, ByVerdict, Metrics},
+    reasons::Reasons,
     serve,
     sink::{Lines, Sink, SinkError},
     stream::{Identity, Uplink},
@@ -24,19 +27,15 @@ use crate::{
 use jiff::Timestamp;
 use portolan_policy::{Change, History, Loss, ObjectKind, Owner};
 use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
-    sync::{
-        Arc,
-        mpsc::{SyncSender, TrySendError},
-    },
-    time::Duration,
+    collections::BTreeSet, net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, sync::Arc,
+    thread::JoinHandle,
 };
 use tokio::{
     net::TcpListener,
-    sync::mpsc::{self, Receiver, Sender},
+    sync::{
+        mpsc::{self, Receiver, Sender},
+        watch,
+    },
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::server::HealthReporter;
@@ -47,12 +46,11 @@ const ATTEMPT_QUEUE: usize = 65_536;
 const NEWS_QUEUE: usize = 4096;
 const STREAM_QUEUE: usize = 8192;
 const COMMAND_QUEUE: usize = 4096;
-/// How long a full command queue is given to empty.
-const BUSY: Duration = Duration::from_millis(5);
 
 /// Runs the agent in the network namespace that it was started in, until told to stop.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
-    let Config { node, source, output, attach, limits, metrics: metrics_listener, health, ready } = config;
+    let Config { node, source, output, attach, ring_bytes, limits, metrics: metrics_listener, health, ready } =
+        config;
     let metrics = Arc::new(Metrics::default());
     let tasks = TaskTracker::new();
     let (reporter, _) = tonic_health::server::health_reporter();
@@ -61,20 +59,27 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
 
     let netns = std::fs::metadata("/proc/self/ns/net").map_err(AgentError::Netns)?.ino() as u32;
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
-    let reasons = ENUMERATIONS.into_iter().flat_map(|name| types.enumerators(name));
-    let reasons = Reasons::new(reasons, types.enumerators(SUBSYSTEMS));
-    let (probes, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach)?;
+    let reasons = Reasons::of(&types);
+    let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach, ring_bytes)?;
     drop(types);
     report_off(&off);
-    let devices = Devices::open()?;
+    let netlink = Netlink::open()?;
+    let mut devices = Devices::open(netlink.clone())?;
     let (commands, command_queue) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);
+    let (let_go, gone) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);
     let (captured, attempts) = mpsc::channel(ATTEMPT_QUEUE);
-    let mut worker = Worker::new(probes, Connections::new(netns, limits), command_queue, captured, &metrics);
+    let ledger = Ledger::new(&metrics);
+    let connections = Connections::new(netns, limits);
+    let worker = Worker::new(reader, connections, gone, captured, ledger.clone(), &metrics);
+    let capture = spawn("capture", &stop, |stop| worker.run(stop))?;
+    let mut attacher =
+        Attacher { probes, commands: command_queue, gone: let_go, ledger, metrics: Arc::clone(&metrics) };
     for (ifindex, name) in devices.pod_interfaces().await? {
-        worker.attach(ifindex, &name);
+        attacher.attach(ifindex, &name);
     }
-    let addresses = devices.addresses().await?;
-    let capture = spawn_worker(worker, stop.clone()).map_err(AgentError::Thread)?;
+    let attaching = spawn("attach", &stop, |stop| attacher.run(stop))?;
+    let (addresses, own_addresses) = watch::channel(netlink.addresses().await?);
+    tasks.spawn(Watcher { devices, commands, addresses }.run(stop.clone()));
 
     let (news, changes) = mpsc::channel(NEWS_QUEUE);
     let mut agent = Agent {
@@ -83,13 +88,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         output: Some(output),
         ready: Some(ready),
         reporter,
-        addresses,
+        own_addresses,
         awaited: BTreeSet::new(),
         history: History::default(),
         changes,
         attempts,
-        devices,
-        commands,
+        netlink,
         tasks: tasks.clone(),
         metrics,
         conntrack: open_conntrack(),
@@ -98,7 +102,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let result = agent.run(&stop).await;
     stop.cancel();
     drop(agent);
-    if capture.join().is_err() {
+    if capture.join().and(attaching.join()).is_err() {
         return Err(AgentError::CaptureEnded);
     }
     tasks.close();
@@ -109,8 +113,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     }
 }
 
-fn spawn_worker(worker: Worker, stop: CancellationToken) -> std::io::Result<std::thread::JoinHandle<()>> {
-    std::thread::Builder::new().name("capture".to_owned()).spawn(move || worker.run(&stop))
+/// Starts a thread of capture.
+fn spawn(
+    name: &str,
+    stop: &CancellationToken,
+    work: impl FnOnce(&CancellationToken) + Send + 'static,
+) -> Result<JoinHandle<()>, AgentError> {
+    let stop = stop.clone();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || work(&stop)).map_err(AgentError::Thread)
 }
 
 fn report_off(off: &[ProbeOff]) {
@@ -151,13 +162,12 @@ struct Agent {
     output: Option<Output>,
     ready: Option<Box<dyn FnOnce() + Send>>,
     reporter: HealthReporter,
-    addresses: BTreeSet<IpAddr>,
+    own_addresses: watch::Receiver<BTreeSet<IpAddr>>,
     awaited: BTreeSet<ObjectKind>,
     history: History,
     changes: Receiver<News>,
     attempts: Receiver<Captured>,
-    devices: Devices,
-    commands: SyncSender<Command>,
+    netlink: Netlink,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
     conntrack: Option<Conntrack>,
@@ -190,7 +200,7 @@ impl Agent {
     /// Attributes until told to stop and until the last attempt has been passed on.
     async fn run(&mut self, stop: &CancellationToken) -> Result<(), AgentError> {
         let mut attributing = None;
-        let (mut sources_open, mut devices_open) = (true, true);
+        let (mut sources_open, mut addresses_open) = (true, true);
         loop {
             if attributing.is_none() && self.awaited.is_empty() {
                 attributing = Some(self.begin().await);
@@ -201,11 +211,9 @@ impl Agent {
                     Some(news) => self.on_news(news),
                     None => sources_open = false,
                 },
-                change = self.devices.next(), if devices_open => if let Some(change) = change {
-                    self.on_device(change).await;
-                } else {
-                    devices_open = false;
-                    warn!("Netlink is closed: pod interfaces that come from now on are not seen.");
+                changed = self.own_addresses.changed(), if addresses_open => match changed {
+                    Ok(()) => self.tell_addresses(),
+                    Err(_closed) => addresses_open = false,
                 },
                 captured = self.attempts.recv(), if attributing.is_some() => {
                     let (Some(captured), Some(attributing)) = (captured, &mut attributing) else { break };
@@ -244,16 +252,17 @@ impl Agent {
             info!(node, "This is the node, as was said.");
             return;
         }
-        let routes = self.devices.routes().await.unwrap_or_else(|error| {
+        let routes = self.netlink.routes().await.unwrap_or_else(|error| {
             warn!(error = %chain(&error), "The routes cannot be listed.");
             Vec::new()
         });
-        if let Some((node, known)) = own_node(self.history.latest(), &self.addresses, &routes) {
+        let addresses = self.own_addresses.borrow_and_update().clone();
+        if let Some((node, known)) = own_node(self.history.latest(), &addresses, &routes) {
             info!(node, because = known.as_str(), "This is the node.");
             self.node = Some(node);
         } else {
             warn!(
-                addresses = ?self.addresses,
+                ?addresses,
                 "No Node object has an address of this network namespace, and no pod hangs on it: no pod \
                  counts as local. Give the node's name with --node-name."
             );
@@ -301,49 +310,14 @@ impl Agent {
         }
     }
 
-    async fn on_device(&mut self, change: DeviceChange) {
-        match change {
-            DeviceChange::Up { ifindex, name } => self.command(Command::Attach { ifindex, name }).await,
-            DeviceChange::Gone { ifindex } => self.command(Command::Gone { ifindex }).await,
-            DeviceChange::Addresses => self.refresh_addresses().await,
-            DeviceChange::Overrun => self.look_again().await,
-        }
-    }
-
-    /// The capture thread takes commands at once; only when it is busy may the queue be full. When
-    /// it has ended there is nothing left to attach to.
-    async fn command(&self, mut command: Command) {
-        while let Err(TrySendError::Full(refused)) = self.commands.try_send(command) {
-            command = refused;
-            tokio::time::sleep(BUSY).await;
-        }
-    }
-
-    async fn look_again(&mut self) {
-        match self.devices.pod_interfaces().await {
-            Ok(interfaces) => self.command(Command::Present(interfaces)).await,
-            Err(error) => warn!(error = %chain(&error), "The pod interfaces cannot be listed again."),
-        }
-        self.refresh_addresses().await;
-    }
-
-    async fn refresh_addresses(&mut self) {
-        match self.devices.addresses().await {
-            Ok(addresses) if addresses != self.addresses => {
-                self.addresses = addresses;
-                self.tell_addresses();
-            }
-            Ok(_) => {}
-            Err(error) => warn!(error = %chain(&error), "The node's own addresses cannot be listed again."),
-        }
-    }
-
     fn tell_addresses(&mut self) {
         if let Some(node) = self.node.clone() {
             // Some proxies give every service address to the node: it is the service's all the same.
             let cluster = self.history.latest();
             let is_service = |ip: &IpAddr| matches!(cluster.owner(*ip), Owner::Service(_));
-            let addresses = self.addresses.iter().copied().filter(|ip| !is_service(ip)).collect();
+            let known = self.own_addresses.borrow_and_update();
+            let addresses = known.iter().copied().filter(|ip| !is_service(ip)).collect();
+            drop(known);
             self.change(Timestamp::now(), Change::NodeAddresses { node, addresses });
         }
     }
@@ -388,15 +362,18 @@ impl Agent {
                     }
                 }
             }
-            Captured::Lost { cause, count, from, to } => {
-                self.metrics.lost.get_or_create(&Cause { cause }).inc_by(count);
-                warn!(cause, count, "Records were lost.");
-                let clock = Clock::now();
-                let (from, to) = (clock.timestamp(from), clock.timestamp(to));
-                sink.lose(Loss { cause: cause.to_owned(), count, from, to }).await?;
-            }
+            Captured::Lost(lost) => self.on_lost(lost, sink).await?,
         }
         Ok(())
+    }
+
+    /// Passes on a loss; the metrics have it already.
+    async fn on_lost(&mut self, lost: Lost, sink: &mut Sink) -> Result<(), AgentError> {
+        let Lost { cause, count, from, to } = lost;
+        let (cause, clock) = (cause.as_str(), Clock::now());
+        let (from, to) = (clock.timestamp(from), clock.timestamp(to));
+        warn!(cause, count, %from, %to, "Something was lost.");
+        Ok(sink.lose(Loss { cause: cause.to_owned(), count, from, to }).await?)
     }
 }
 

@@ -47,6 +47,22 @@ pub(crate) struct AgentArgs {
     /// A UDP or ICMP conversation is over after this many seconds of silence.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle_timeout: u64,
+    /// Bytes of the ring between kernel and agent, a power of two from 4096 on; 8 MiB by default.
+    #[arg(long, env = "PORTOLAN_RING_BYTES", value_name = "BYTES", value_parser = ring_bytes)]
+    ring_bytes: Option<u32>,
+    /// Attempts that may be open at once; more are lost and counted.
+    #[arg(long, env = "PORTOLAN_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = Limits::default().attempts)]
+    max_attempts: usize,
+}
+
+/// What the kernel takes for a ring.
+fn ring_bytes(text: &str) -> Result<u32, String> {
+    let bytes = text.parse::<u32>().map_err(|error| error.to_string())?;
+    if bytes >= 4096 && bytes.is_power_of_two() {
+        Ok(bytes)
+    } else {
+        Err("give a power of two from 4096 on, such as 8388608".to_owned())
+    }
 }
 
 /// How programs hang on an interface.
@@ -74,7 +90,12 @@ pub(crate) async fn run(args: AgentArgs, stop: CancellationToken) -> Result<(), 
         source: source(&args).await?,
         attach: args.attach.into(),
         node: args.node_name,
-        limits: Limits { idle: Duration::from_secs(args.idle_timeout), ..Limits::default() },
+        ring_bytes: args.ring_bytes,
+        limits: Limits {
+            idle: Duration::from_secs(args.idle_timeout),
+            attempts: args.max_attempts,
+            ..Limits::default()
+        },
         metrics: listen(args.metrics_listen).await?,
         health: listen(args.listen).await?,
         ready: Box::new(say_ready),

@@ -10,6 +10,7 @@ mod log;
 mod manifests;
 mod observe;
 mod output;
+mod probe;
 mod render;
 mod status;
 
@@ -45,6 +46,8 @@ enum Verb {
     Lint(lint::LintArgs),
     /// Print flows, past and to come.
     Observe(Box<observe::ObserveArgs>),
+    /// Print what the kernel says about the probes on this node.
+    Probe(probe::ProbeArgs),
     /// Print how the collector and its agents are doing.
     Status(Box<status::StatusArgs>),
 }
@@ -67,6 +70,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Explain(args) => explain::run(*args),
         Verb::Lint(args) => lint::run(&args),
         Verb::Observe(args) => observe::run(*args, stop_on_signal()?).await,
+        Verb::Probe(args) => probe::run(&args).await,
         Verb::Status(args) => status::run(*args).await,
     }
 }

@@ -22,6 +22,8 @@ impl Kind {
     pub(crate) const TCX_EGRESS: Self = Self { program: 3, attach: 47 };
     pub(crate) const XDP: Self = Self { program: 6, attach: 37 };
     pub(crate) const CGROUP_INGRESS: Self = Self { program: 8, attach: 0 };
+    pub(crate) const CONNECT_V4: Self = Self { program: 18, attach: 10 };
+    pub(crate) const CONNECT_V6: Self = Self { program: 18, attach: 11 };
     pub(crate) const CGROUP_EGRESS: Self = Self { program: 8, attach: 1 };
 }
 

@@ -1,24 +1,26 @@
 //! The pod interfaces of this network namespace, and the namespace's own addresses, as they come
 //! and go: told by the kernel over netlink, never polled.
 
+use super::{
+    links::{Link, Standing, host_route},
+    listener::{Heard, Listener},
+};
 use crate::whereabouts::Route;
-use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
+use futures::TryStreamExt as _;
 use ipnet::IpNet;
 use rtnetlink::{
-    Handle, MulticastGroup, RouteMessageBuilder,
-    packet_core::{NetlinkMessage, NetlinkPayload},
+    Handle, RouteMessageBuilder,
     packet_route::{
         AddressFamily, RouteNetlinkMessage,
         address::AddressAttribute,
-        link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
         route::{RouteAddress, RouteAttribute, RouteMessage, RouteType},
     },
-    sys::SocketAddr,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
+use tracing::warn;
 
 /// A change among the devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,30 +60,24 @@ pub enum DevicesError {
     },
 }
 
-/// Listens to the devices of the network namespace that it was opened in.
-pub struct Devices {
+/// Asks for what is there now. Its socket is its own: an answer is never lost in a flood of changes.
+#[derive(Clone)]
+pub struct Netlink {
     handle: Handle,
-    messages: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
 }
 
-impl Devices {
-    /// Opens the socket; what changes from now on will be told.
+impl Netlink {
+    /// Opens a socket in this network namespace.
     pub fn open() -> Result<Self, DevicesError> {
-        let (connection, handle, messages) = rtnetlink::new_multicast_connection(&[
-            MulticastGroup::Link,
-            MulticastGroup::Ipv4Ifaddr,
-            MulticastGroup::Ipv6Ifaddr,
-        ])
-        .map_err(DevicesError::Open)?;
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(DevicesError::Open)?;
         tokio::spawn(connection);
-        Ok(Self { handle, messages })
+        Ok(Self { handle })
     }
 
-    /// The pod interfaces that are there now.
-    pub async fn pod_interfaces(&self) -> Result<Vec<(u32, String)>, DevicesError> {
+    async fn links(&self) -> Result<Vec<Link>, DevicesError> {
         let failed = |error| DevicesError::Dump { what: "interfaces", error };
         let links = self.handle.link().get().execute().try_collect::<Vec<_>>().await.map_err(failed)?;
-        Ok(links.iter().filter_map(pod_interface).collect())
+        Ok(links.iter().filter_map(Link::read).collect())
     }
 
     /// The addresses of the network namespace itself, loopback left out.
@@ -94,32 +90,111 @@ impl Devices {
 
     /// The routes of the network namespace.
     pub async fn routes(&self) -> Result<Vec<Route>, DevicesError> {
+        Ok(self.all_routes().await?.iter().filter_map(route).collect())
+    }
+
+    async fn all_routes(&self) -> Result<Vec<RouteMessage>, DevicesError> {
         let failed = |error| DevicesError::Dump { what: "routes", error };
         let families =
             [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()];
         let mut routes = Vec::new();
         for family in families {
-            let found =
-                self.handle.route().get(family).execute().try_collect::<Vec<_>>().await.map_err(failed)?;
-            routes.extend(found.iter().filter_map(route));
+            routes.extend(
+                self.handle.route().get(family).execute().try_collect::<Vec<_>>().await.map_err(failed)?,
+            );
         }
         Ok(routes)
+    }
+}
+
+/// Listens to the devices of the network namespace that it was opened in.
+pub struct Devices {
+    netlink: Netlink,
+    listener: Listener,
+    /// Those that become a pod's with a route.
+    unrouted: BTreeMap<u32, String>,
+}
+
+impl Devices {
+    /// Opens the socket; what changes from now on will be told.
+    pub fn open(netlink: Netlink) -> Result<Self, DevicesError> {
+        let listener = Listener::open().map_err(DevicesError::Open)?;
+        Ok(Self { netlink, listener, unrouted: BTreeMap::new() })
+    }
+
+    /// Where to ask for what is there now.
+    pub const fn netlink(&self) -> &Netlink {
+        &self.netlink
+    }
+
+    /// The pod interfaces that are there now.
+    pub async fn pod_interfaces(&mut self) -> Result<Vec<(u32, String)>, DevicesError> {
+        let (pods, others): (Vec<Link>, Vec<Link>) =
+            self.netlink.links().await?.into_iter().partition(|link| link.standing == Standing::Pod);
+        let mut found: Vec<_> = pods.into_iter().map(|link| (link.ifindex, link.name)).collect();
+        self.unrouted = others.into_iter().map(|link| (link.ifindex, link.name)).collect();
+        if !self.unrouted.is_empty() {
+            for route in self.netlink.all_routes().await? {
+                found.extend(self.routed(&route));
+            }
+        }
+        Ok(found)
     }
 
     /// Waits for the next change; `None` when the socket is gone.
     pub async fn next(&mut self) -> Option<DeviceChange> {
         loop {
-            let (message, _) = self.messages.next().await?;
-            match message.payload {
-                NetlinkPayload::InnerMessage(message) => {
-                    if let Some(change) = change(&message) {
+            match self.listener.next().await {
+                Ok(Heard::Change(message)) => {
+                    if let Some(change) = self.change(&message) {
                         return Some(change);
                     }
                 }
-                NetlinkPayload::Overrun(_) | NetlinkPayload::Error(_) => return Some(DeviceChange::Overrun),
-                _ => {}
+                Ok(Heard::Overrun) => return Some(DeviceChange::Overrun),
+                Err(error) => {
+                    warn!(%error, "Netlink cannot be read.");
+                    return None;
+                }
             }
         }
+    }
+
+    fn change(&mut self, message: &RouteNetlinkMessage) -> Option<DeviceChange> {
+        match message {
+            RouteNetlinkMessage::NewLink(link) => {
+                let Link { ifindex, name, standing } = Link::read(link)?;
+                if standing == Standing::PodIfRouted {
+                    self.unrouted.insert(ifindex, name);
+                    return None;
+                }
+                Some(DeviceChange::Up { ifindex, name })
+            }
+            // A port that leaves its bridge is told of in the bridge's family, and is still there.
+            RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Bridge => {
+                None
+            }
+            RouteNetlinkMessage::DelLink(link) => {
+                self.unrouted.remove(&link.header.index);
+                Some(DeviceChange::Gone { ifindex: link.header.index })
+            }
+            RouteNetlinkMessage::NewRoute(route) => {
+                self.routed(route).map(|(ifindex, name)| DeviceChange::Up { ifindex, name })
+            }
+            RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
+                let ip = own_address(&address.attributes);
+                // Every new interface has a link-local address, and none of them counts.
+                ip.is_none_or(|ip| !is_link_local(&ip)).then_some(DeviceChange::Addresses)
+            }
+            _ => None,
+        }
+    }
+
+    /// The device that a route makes a pod's.
+    fn routed(&mut self, route: &RouteMessage) -> Option<(u32, String)> {
+        if self.unrouted.is_empty() {
+            return None;
+        }
+        self.unrouted.remove_entry(&host_route(route)?)
     }
 }
 
@@ -168,33 +243,4 @@ fn route(message: &RouteMessage) -> Option<Route> {
     });
     let prefix = IpNet::new(destination.unwrap_or(any), length).ok()?;
     Some(Route { prefix, direct: !via_gateway })
-}
-
-fn change(message: &RouteNetlinkMessage) -> Option<DeviceChange> {
-    match message {
-        RouteNetlinkMessage::NewLink(link) => {
-            pod_interface(link).map(|(ifindex, name)| DeviceChange::Up { ifindex, name })
-        }
-        // A port that leaves its bridge is told of in the bridge's family, and is still there.
-        RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Bridge => None,
-        RouteNetlinkMessage::DelLink(link) => Some(DeviceChange::Gone { ifindex: link.header.index }),
-        RouteNetlinkMessage::NewAddress(_) | RouteNetlinkMessage::DelAddress(_) => {
-            Some(DeviceChange::Addresses)
-        }
-        _ => None,
-    }
-}
-
-/// Pods hang on veths. An uplink may be one as well: it costs a look at its packets and nothing
-/// else, since an address is a pod's by the cluster state, not by its device.
-fn pod_interface(link: &LinkMessage) -> Option<(u32, String)> {
-    let is_veth = link.attributes.iter().any(|attribute| match attribute {
-        LinkAttribute::LinkInfo(infos) => infos.contains(&LinkInfo::Kind(InfoKind::Veth)),
-        _ => false,
-    });
-    let name = link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(name.clone()),
-        _ => None,
-    })?;
-    is_veth.then_some((link.header.index, name))
 }

@@ -1,11 +1,25 @@
 //! From the kernel to attempts: probes, devices, and the thread that reads them.
 
+mod attacher;
 mod conntrack;
 mod devices;
+mod ledger;
+mod links;
+mod listener;
+mod losses;
 mod probes;
+mod reader;
+mod watcher;
 mod worker;
 
+pub use attacher::{Attacher, Command};
 pub use conntrack::Conntrack;
-pub use devices::{DeviceChange, Devices, DevicesError};
+pub use devices::{DeviceChange, Devices, DevicesError, Netlink};
+pub use ledger::Ledger;
+pub(crate) use losses::KERNEL_LOSSES;
+pub use losses::{LossCause, Lost};
+pub(crate) use probes::PROBES;
 pub use probes::{AttachMode, Cost, ProbeOff, Probes, ProbesError, chain};
-pub use worker::{Captured, Command, Worker};
+pub use reader::Reader;
+pub use watcher::Watcher;
+pub use worker::{Captured, Worker};

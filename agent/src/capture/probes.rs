@@ -3,25 +3,25 @@
 //! Each probe is optional. One that fails is reported with what is lost without it, and the rest
 //! goes on; without any there is nothing to do and the error says what is missing.
 
-use crate::{
-    connections::{ConversationCounters, Counters},
-    event::{Event, FiveTuple},
-    kernel::Layout,
-};
+mod order;
+
+use super::reader::Reader;
+use crate::kernel::Layout;
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::MapError,
     programs::{
         BtfTracePoint, LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-        tc::{NlOptions, SchedClassifierLinkId, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program},
+        tc::{
+            NlOptions, SchedClassifierLinkId, TcAttachOptions, TcError, qdisc_add_clsact,
+            qdisc_detach_program,
+        },
     },
     util::KernelVersion,
 };
-use portolan_ebpf_types::{Busy, Conversation, ConversationKey, Tuple, lost};
-use portolan_policy::Protocol;
+use nix::net::if_::if_indextoname;
 use std::{
     collections::HashMap as Map,
-    net::IpAddr,
     os::fd::{AsFd as _, AsRawFd as _},
 };
 
@@ -97,7 +97,8 @@ pub struct Cost {
 }
 
 impl Cost {
-    fn read(probe: &str, fdinfo: &str) -> Self {
+    /// Reads what the kernel says of a program's descriptor.
+    pub(crate) fn read(probe: &str, fdinfo: &str) -> Self {
         let value = |field: &str| {
             let line = fdinfo.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
             line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
@@ -116,22 +117,30 @@ impl Cost {
 struct Attachment {
     from_pod: SchedClassifierLinkId,
     to_pod: SchedClassifierLinkId,
+    /// How often they were moved back to their place.
+    moves: u8,
 }
 
 /// The probes in the kernel.
 pub struct Probes {
     ebpf: Ebpf,
-    events: RingBuf<MapData>,
-    lost: PerCpuArray<MapData, u64>,
-    conversations: HashMap<MapData, [u8; KEY], [u8; VALUE]>,
-    busy: PerCpuArray<MapData, [u8; BUSY]>,
     devices: Map<u32, Attachment>,
     tcx: bool,
 }
 
-const KEY: usize = size_of::<ConversationKey>();
-const VALUE: usize = size_of::<Conversation>();
-const BUSY: usize = size_of::<Busy>();
+/// All probes, and what is not seen without each: the device programs, then the tracepoints.
+pub(crate) const PROBES: [(&str, &str); 4] = [
+    (FROM_POD, "openings by pods, and answers from pods: the agent does not start"),
+    (TO_POD, "arrival at pods, and the backend behind a service address: the agent does not start"),
+    TRACEPOINTS[0],
+    TRACEPOINTS[1],
+];
+
+const TRACEPOINTS: [(&str, &str); 2] = [
+    ("kfree_skb", "drops and their reasons: dropped attempts show as no-reply"),
+    (SOCKETS, "packets and bytes of TCP connections, and when a client gives up"),
+];
+
 const FROM_POD: &str = "from_pod";
 const TO_POD: &str = "to_pod";
 const SOCKETS: &str = "inet_sock_set_state";
@@ -140,24 +149,22 @@ const SOCKETS: &str = "inet_sock_set_state";
 /// the way from the pod is right, and on the way to it the best there is.
 const CLSACT_PRIORITY: u16 = 1;
 
-/// Records read in one round at the most, so that ticks and commands have their turn.
-const ROUND: usize = 131_072;
-
 /// tcx came with this kernel; below it the programs hang in clsact.
 const TCX_SINCE: KernelVersion = KernelVersion::new(6, 6, 0);
 
 impl Probes {
     /// Loads what this kernel can load.
-    pub fn load(layout: &Layout, attachment: AttachMode) -> Result<(Self, Vec<ProbeOff>), ProbesError> {
+    pub fn load(
+        layout: &Layout,
+        attachment: AttachMode,
+        ring_bytes: Option<u32>,
+    ) -> Result<(Self, Reader, Vec<ProbeOff>), ProbesError> {
         if OBJECT.is_empty() {
             return Err(ProbesError::NotBuilt);
         }
-        let (mut ebpf, off) = load_object(layout)?;
+        let (mut ebpf, off) = load_object(layout, ring_bytes)?;
+        let reader = Reader::take(&mut ebpf)?;
         let probes = Self {
-            events: take_map(&mut ebpf, "EVENTS")?,
-            lost: take_map(&mut ebpf, "LOST")?,
-            conversations: take_map(&mut ebpf, "CONVERSATIONS")?,
-            busy: take_map(&mut ebpf, "BUSY")?,
             ebpf,
             devices: Map::new(),
             tcx: match attachment {
@@ -166,22 +173,23 @@ impl Probes {
                 AttachMode::Clsact => false,
             },
         };
-        Ok((probes, off))
+        Ok((probes, reader, off))
     }
 
     /// Attaches to a device, once. What others drop must be seen: first of all on the way from the
     /// pod, last of all on the way to it.
-    pub fn attach(&mut self, ifindex: u32, name: &str) -> Result<bool, ProgramError> {
+    pub fn attach(&mut self, ifindex: u32) -> Result<bool, ProgramError> {
         if self.devices.contains_key(&ifindex) {
             return Ok(false);
         }
+        let name = &current_name(ifindex)?;
         if !self.tcx {
             prepare_clsact(name);
         }
         let from_pod = self.attach_one(FROM_POD, name, TcAttachType::Ingress, LinkOrder::first())?;
         match self.attach_one(TO_POD, name, TcAttachType::Egress, LinkOrder::last()) {
             Ok(to_pod) => {
-                self.devices.insert(ifindex, Attachment { from_pod, to_pod });
+                self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves: 0 });
                 Ok(true)
             }
             Err(error) => {
@@ -193,35 +201,20 @@ impl Probes {
 
     /// Lets go of a device that is gone or going.
     pub fn detach(&mut self, ifindex: u32) {
-        if let Some(Attachment { from_pod, to_pod }) = self.devices.remove(&ifindex) {
+        if let Some(Attachment { from_pod, to_pod, .. }) = self.devices.remove(&ifindex) {
             self.detach_one(FROM_POD, from_pod);
             self.detach_one(TO_POD, to_pod);
         }
     }
 
+    /// Whether the programs hang on a device.
+    pub fn is_attached(&self, ifindex: u32) -> bool {
+        self.devices.contains_key(&ifindex)
+    }
+
     /// The devices that the programs hang on, by index.
     pub fn attached(&self) -> impl ExactSizeIterator<Item = u32> {
         self.devices.keys().copied()
-    }
-
-    /// Reads every event that waits, and hands each to `take`; answers how many were not understood.
-    pub fn drain(&mut self, mut take: impl FnMut(Event)) -> u64 {
-        let mut unknown = 0;
-        for _ in 0..ROUND {
-            let Some(record) = self.events.next() else { break };
-            match Event::decode(&record) {
-                Some(event) => take(event),
-                None => unknown += 1,
-            }
-        }
-        unknown
-    }
-
-    /// Events and conversations that the kernel could not keep, since load.
-    pub fn lost(&self) -> [u64; lost::COUNT as usize] {
-        std::array::from_fn(|index| {
-            self.lost.get(&(index as u32), 0).map_or(0, |counters| counters.iter().sum())
-        })
     }
 
     /// What each loaded probe has cost so far. The kernel counts time and runs only while
@@ -259,70 +252,10 @@ impl Probes {
     }
 }
 
-impl Probes {
-    /// Adds what CPUs have counted by themselves of one side of a busy conversation.
-    fn add_busy(&self, ifindex: u32, tuple: &FiveTuple, born_ns: u64, counters: &mut Counters) {
-        let (family, tuple) = raw_tuple(tuple);
-        let Ok(slots) = self.busy.get(&Busy::slot(&tuple, ifindex), 0) else { return };
-        let slots = slots.iter().filter_map(|slot| bytemuck::try_pod_read_unaligned::<Busy>(slot).ok());
-        for slot in slots.filter(|slot| slot.is_of(&tuple, ifindex, family) && slot.last_ns >= born_ns) {
-            counters.packets += slot.packets;
-            counters.bytes += slot.bytes;
-            counters.last = counters.last.max(slot.last_ns);
-        }
-    }
-}
-
-impl ConversationCounters for Probes {
-    fn read(&mut self, ifindex: u32, tuple: &FiveTuple) -> Option<Counters> {
-        let value = self.conversations.get(&key(ifindex, tuple), 0).ok()?;
-        let value: Conversation = bytemuck::try_pod_read_unaligned(&value).ok()?;
-        let mut counters = Counters {
-            packets: value.packets.iter().sum(),
-            bytes: value.bytes.iter().sum(),
-            last: value.last_ns,
-        };
-        if value.is_busy() && tuple.protocol == Protocol::Udp {
-            for tuple in [tuple, &tuple.reversed()] {
-                self.add_busy(ifindex, tuple, value.born_ns, &mut counters);
-            }
-        }
-        Some(counters)
-    }
-
-    fn forget(&mut self, ifindex: u32, tuple: &FiveTuple) {
-        // It is gone already when the other end of the tuple was asked for.
-        drop(self.conversations.remove(&key(ifindex, tuple)));
-    }
-}
-
-fn key(ifindex: u32, tuple: &FiveTuple) -> [u8; KEY] {
-    let (family, raw) = raw_tuple(tuple);
-    let mut key = ConversationKey::default();
-    key.set(ifindex, tuple.protocol.number(), family, &raw);
-    bytemuck::cast(key)
-}
-
-/// The family and the tuple as the kernel's side writes them.
-fn raw_tuple(tuple: &FiveTuple) -> (u8, Tuple) {
-    let family = if tuple.source.ip.is_ipv4() { 4 } else { 6 };
-    let raw = Tuple {
-        source: octets(tuple.source.ip),
-        destination: octets(tuple.destination.ip),
-        source_port: tuple.source.port,
-        destination_port: tuple.destination.port,
-    };
-    (family, raw)
-}
-
-fn octets(ip: IpAddr) -> [u8; 16] {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, c, d] = ip.octets();
-            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        }
-        IpAddr::V6(ip) => ip.octets(),
-    }
+/// What a device is called now: it may have been renamed since we heard of it.
+pub(super) fn current_name(ifindex: u32) -> Result<String, ProgramError> {
+    let name = if_indextoname(ifindex).map_err(|errno| TcError::IoError(errno.into()))?;
+    Ok(name.to_string_lossy().into_owned())
 }
 
 /// Makes a device ready for filters. A qdisc may be there already, and filters too: those of an agent
@@ -335,23 +268,30 @@ fn prepare_clsact(device: &str) {
 }
 
 /// Loads the programs. Where closing sockets are not told, the device programs must tell every end.
-fn load_object(layout: &Layout) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
+fn load_object(layout: &Layout, ring_bytes: Option<u32>) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
     if supported(layout, SOCKETS).is_ok() {
-        let (ebpf, off) = load_programs(layout, true)?;
+        let (ebpf, off) = load_programs(layout, ring_bytes, true)?;
         if off.iter().all(|off| off.probe != SOCKETS) {
             return Ok((ebpf, off));
         }
     }
-    load_programs(layout, false)
+    load_programs(layout, ring_bytes, false)
 }
 
-fn load_programs(layout: &Layout, sockets_tell: bool) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
+fn load_programs(
+    layout: &Layout,
+    ring_bytes: Option<u32>,
+    sockets_tell: bool,
+) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
     let sockets_tell = u32::from(sockets_tell);
     let mut loader = EbpfLoader::new();
     for (name, value) in &layout.globals {
         loader.override_global(name, value, true);
     }
     loader.override_global("SOCKETS_TELL", &sockets_tell, true);
+    if let Some(bytes) = ring_bytes {
+        loader.map_max_entries("EVENTS", bytes);
+    }
     let mut ebpf = loader.load(OBJECT).map_err(load_error)?;
     for name in [FROM_POD, TO_POD] {
         device_program(&mut ebpf, name)
@@ -364,15 +304,15 @@ fn load_programs(layout: &Layout, sockets_tell: bool) -> Result<(Ebpf, Vec<Probe
 
 /// Loads and attaches the tracepoints; one that this kernel refuses is off.
 fn load_tracepoints(ebpf: &mut Ebpf, layout: &Layout) -> Vec<ProbeOff> {
-    const TRACEPOINTS: [(&str, &str); 2] = [
-        ("kfree_skb", "drops and their reasons: dropped attempts show as no-reply"),
-        (SOCKETS, "packets and bytes of TCP connections, and when a client gives up"),
-    ];
     let btf = Btf::from_sys_fs();
     let mut off = Vec::new();
     if let Err(reason) = supported(layout, "conntrack") {
         let lost = "the backend behind a service address where only the packet tells it";
         off.push(ProbeOff { probe: "conntrack", lost, reason });
+    }
+    if let Err(reason) = supported(layout, "connect") {
+        let lost = "the service that was dialled where a load balancer at the sockets led to the backend";
+        off.push(ProbeOff { probe: "connect", lost, reason });
     }
     for (probe, lost) in TRACEPOINTS {
         let result = match &btf {
@@ -408,7 +348,7 @@ fn device_program<'a>(
     ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
-fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
+pub(super) fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
     ebpf: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, ProbesError> {

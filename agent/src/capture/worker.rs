@@ -1,51 +1,25 @@
 //! The capture thread: drains the ring on a timer, closes attempts, passes them on.
 
-use super::probes::{Cost, Probes, chain};
+use super::{
+    ledger::Ledger,
+    losses::{KERNEL_LOSSES, LossCause, Lost},
+    reader::Reader,
+};
 use crate::{
     clock::monotonic,
     connections::{Attempt, Connections},
-    event::Nanos,
-    metrics::{ByProbe, Metrics},
+    metrics::Metrics,
 };
-use aya::programs::{ProgramError, tc::TcError};
 use portolan_ebpf_types::lost;
-use prometheus_client::metrics::counter::Counter;
 use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::{Arc, mpsc::Receiver},
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
 
 /// How often the ring is drained: the reader is never woken per event.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
-
-/// Rounds between two looks at what the probes cost.
-const COST_EVERY: u32 = 50;
-
-/// What the capture thread is told.
-#[derive(Debug)]
-pub enum Command {
-    /// Attach to this device if it is new.
-    Attach {
-        /// Its index.
-        ifindex: u32,
-        /// Its name.
-        name: String,
-    },
-    /// A device is gone.
-    Gone {
-        /// Its index.
-        ifindex: u32,
-    },
-    /// These are all the devices there are: what else is attached to is gone.
-    Present(Vec<(u32, String)>),
-}
 
 /// What the capture thread tells.
 #[derive(Debug)]
@@ -53,191 +27,85 @@ pub enum Captured {
     /// An attempt is over.
     Attempt(Box<Attempt>),
     /// Something could not be kept.
-    Lost {
-        /// Where: the name of the ring, map or queue.
-        cause: &'static str,
-        /// How many records.
-        count: u64,
-        /// Nothing was lost of them before this.
-        from: Nanos,
-        /// When the last of them was noticed.
-        to: Nanos,
-    },
+    Lost(Lost),
 }
 
 /// The capture thread's belongings.
 pub struct Worker {
-    probes: Probes,
+    reader: Reader,
     connections: Connections,
-    commands: Receiver<Command>,
+    /// Devices that are gone.
+    gone: Receiver<u32>,
     out: Sender<Captured>,
+    ledger: Ledger,
     metrics: Arc<Metrics>,
-    rounds: u32,
-    /// What was lost and could not be told yet.
-    untold: BTreeMap<&'static str, Untold>,
     /// What was lost in the kernel, as far as it was counted here.
     counted: [u64; lost::COUNT as usize],
-    /// When losses were last looked for.
-    looked: Nanos,
-    /// When the probes' cost was last looked at, and what they missed.
-    costed: Nanos,
 }
-
-/// Losses of one cause that could not be told yet.
-#[derive(Clone, Copy, Debug)]
-struct Untold {
-    count: u64,
-    from: Nanos,
-    to: Nanos,
-}
-
-impl Untold {
-    const fn of(self, cause: &'static str) -> Captured {
-        let Self { count, from, to } = self;
-        Captured::Lost { cause, count, from, to }
-    }
-}
-
-const CAUSES: [&str; lost::COUNT as usize] =
-    ["kernel-ring-full-openings", "kernel-ring-full", "kernel-map-full"];
-const PROBE_MISSED: &str = "probe-missed";
-const TABLE_FULL: &str = "attempt-table-full";
-const QUEUE_FULL: &str = "attempt-queue-full";
 
 impl Worker {
     /// A worker that has not begun.
     pub fn new(
-        probes: Probes,
+        reader: Reader,
         connections: Connections,
-        commands: Receiver<Command>,
+        gone: Receiver<u32>,
         out: Sender<Captured>,
+        ledger: Ledger,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        Self {
-            probes,
-            connections,
-            commands,
-            out,
-            metrics: Arc::clone(metrics),
-            rounds: 0,
-            untold: BTreeMap::new(),
-            counted: Default::default(),
-            looked: monotonic(),
-            costed: monotonic(),
-        }
+        let metrics = Arc::clone(metrics);
+        Self { reader, connections, gone, out, ledger, metrics, counted: Default::default() }
     }
 
     /// Captures until told to stop; then reports what is still open.
     pub fn run(mut self, stop: &CancellationToken) {
+        let mut next = Instant::now();
         while !stop.is_cancelled() {
-            self.wait_for_commands(Instant::now() + DRAIN_EVERY);
             self.round();
+            next = (next + DRAIN_EVERY).max(Instant::now());
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
+        self.end();
+    }
+
+    /// Tells all that is left. It may wait for room: nothing comes after it.
+    fn end(mut self) {
         let mut over = self.drain();
-        self.connections.flush(&mut self.probes, &mut over);
-        for attempt in over {
-            // The last ones may wait for room: nothing comes after them.
-            if self.out.blocking_send(Captured::Attempt(Box::new(attempt))).is_err() {
-                break;
-            }
-        }
+        self.connections.flush(&mut self.reader, &mut over);
         self.count_losses();
-        for (cause, untold) in std::mem::take(&mut self.untold) {
-            if self.out.blocking_send(untold.of(cause)).is_err() {
+        // Losses first: lines carry them in the next flow.
+        let losses = self.ledger.take().into_iter().map(Captured::Lost);
+        let attempts = over.into_iter().map(|attempt| Captured::Attempt(Box::new(attempt)));
+        for captured in losses.chain(attempts) {
+            if self.out.blocking_send(captured).is_err() {
                 break;
             }
         }
-    }
-
-    /// Waits for the next round. A new device is attached to at once: its pod is about to talk.
-    fn wait_for_commands(&mut self, until: Instant) {
-        loop {
-            match self.commands.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Command::Attach { ifindex, name }) => self.attach(ifindex, &name),
-                Ok(Command::Gone { ifindex }) => self.gone(ifindex),
-                Ok(Command::Present(devices)) => self.present(&devices),
-                Err(RecvTimeoutError::Timeout) => return,
-                Err(RecvTimeoutError::Disconnected) => {
-                    std::thread::sleep(until.saturating_duration_since(Instant::now()));
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Attaches to a device; one that vanishes meanwhile is no failure.
-    pub fn attach(&mut self, ifindex: u32, name: &str) {
-        match self.probes.attach(ifindex, name) {
-            Ok(true) => info!(ifindex, device = name, "Attached to a pod interface."),
-            Ok(false) => {}
-            Err(error) if is_gone(&error) => {
-                debug!(ifindex, device = name, "The interface vanished before it could be attached to.");
-            }
-            Err(error) => {
-                self.metrics.attach_failures.inc();
-                warn!(ifindex, device = name, error = %chain(&error),
-                    "Cannot attach to a pod interface: its connections are not seen.");
-            }
-        }
-        self.metrics.devices.set(self.probes.attached().len() as i64);
-    }
-
-    fn present(&mut self, devices: &[(u32, String)]) {
-        let is_present = |ifindex: &u32| devices.iter().any(|(present, _)| present == ifindex);
-        for ifindex in self.probes.attached().filter(|ifindex| !is_present(ifindex)).collect::<Vec<_>>() {
-            self.gone(ifindex);
-        }
-        for (ifindex, name) in devices {
-            self.attach(*ifindex, name);
-        }
-    }
-
-    fn gone(&mut self, ifindex: u32) {
-        let mut over = self.drain();
-        self.probes.detach(ifindex);
-        self.connections.device_gone(ifindex, &mut self.probes, &mut over);
-        self.metrics.devices.set(self.probes.attached().len() as i64);
-        self.send(over);
     }
 
     fn round(&mut self) {
+        let gone: Vec<u32> = self.gone.try_iter().collect();
         let mut over = self.drain();
-        self.connections.tick(monotonic(), &mut self.probes, &mut over);
+        for ifindex in gone {
+            self.connections.device_gone(ifindex, &mut self.reader, &mut over);
+        }
+        self.connections.tick(monotonic(), &mut self.reader, &mut over);
         self.metrics.open_attempts.set(self.connections.len() as i64);
         self.send(over);
-        self.tell_losses();
-        self.tell_costs();
-    }
-
-    /// The probes' cost changes slowly: now and then is enough.
-    fn tell_costs(&mut self) {
-        self.rounds = (self.rounds + 1) % COST_EVERY;
-        if self.rounds != 0 {
-            return;
-        }
-        for Cost { probe, runs, nanos, missed } in self.probes.costs() {
-            let label = ByProbe { probe };
-            let raise = |counter: &Counter, value: u64| {
-                counter.inc_by(value.saturating_sub(counter.get()));
-            };
-            raise(&self.metrics.probe_runs.get_or_create(&label), runs);
-            let known = self.metrics.probe_missed.get_or_create(&label).get();
-            self.lose(PROBE_MISSED, missed.saturating_sub(known), self.costed);
-            raise(&self.metrics.probe_missed.get_or_create(&label), missed);
-            self.metrics.probe_run_seconds.get_or_create(&label).set(nanos as f64 / 1e9);
-        }
-        self.costed = monotonic();
+        self.count_losses();
+        self.ledger.tell(|lost| self.out.try_send(Captured::Lost(lost)).is_ok());
     }
 
     fn drain(&mut self) -> Vec<Attempt> {
         let mut over = Vec::new();
         let mut events = 0;
-        let unknown = self.probes.drain(|event| {
+        let unknown = self.reader.drain(|event| {
             events += 1;
             self.connections.on_event(&event, &mut over);
         });
         self.metrics.events.inc_by(events);
         self.metrics.unknown_events.inc_by(unknown);
+        self.ledger.lose(LossCause::UnknownRecord, unknown);
         over
     }
 
@@ -245,47 +113,20 @@ impl Worker {
         for attempt in over {
             match self.out.try_send(Captured::Attempt(Box::new(attempt))) {
                 Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.lose(QUEUE_FULL, 1, self.looked),
+                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
+                    self.ledger.lose(LossCause::AttemptQueue, 1);
+                }
             }
         }
     }
 
-    /// Tells what was lost; what cannot be told yet stays.
-    fn tell_losses(&mut self) {
-        self.count_losses();
-        let out = &self.out;
-        self.untold.retain(|&cause, untold| out.try_send(untold.of(cause)).is_err());
-    }
-
     /// Adds up what was lost since the last time.
     fn count_losses(&mut self) {
-        let lost = self.probes.lost();
-        for (index, cause) in CAUSES.into_iter().enumerate() {
-            self.lose(cause, lost[index].saturating_sub(self.counted[index]), self.looked);
+        let lost = self.reader.lost();
+        for (index, cause) in KERNEL_LOSSES.into_iter().enumerate() {
+            self.ledger.look(cause, lost[index].saturating_sub(self.counted[index]));
             self.counted[index] = lost[index];
         }
-        let refused = self.connections.take_evicted();
-        self.lose(TABLE_FULL, refused, self.looked);
-        self.looked = monotonic();
+        self.ledger.look(LossCause::AttemptTable, self.connections.take_evicted());
     }
-
-    /// So many were lost between then and now.
-    fn lose(&mut self, cause: &'static str, count: u64, from: Nanos) {
-        if count > 0 {
-            let to = monotonic();
-            let untold = self.untold.entry(cause).or_insert(Untold { count: 0, from, to });
-            untold.count += count;
-            untold.to = to;
-        }
-    }
-}
-
-/// Whether the device vanished before or while it was attached to.
-fn is_gone(error: &ProgramError) -> bool {
-    let io = match error {
-        ProgramError::TcError(TcError::IoError(io)) => io,
-        ProgramError::SyscallError(call) => &call.io_error,
-        _ => return false,
-    };
-    matches!(io.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
 }

@@ -78,6 +78,11 @@ impl KernelTypes {
         found.next().unwrap_or_default()
     }
 
+    /// Whether the kernel has a helper for programs, by its name in `enum bpf_func_id`.
+    pub fn has_helper(&self, name: &str) -> bool {
+        self.enumerators("bpf_func_id").iter().any(|(_, known)| known == name)
+    }
+
     /// A structure, with the types among which its members are found.
     fn structure(&self, name: &str) -> Option<(&Btf, Struct)> {
         std::iter::once(&self.kernel).chain(&self.modules).find_map(|btf| {

@@ -29,6 +29,7 @@ const NO_REASON: u32 = u32::MAX;
 const DROPS: &str = "kfree_skb";
 const SOCKETS: &str = "inet_sock_set_state";
 const CONNTRACK: &str = "conntrack";
+const DIALLED: &str = "connect";
 
 /// Global, structure, member, and the probe that cannot do without it.
 const MEMBERS: &[(&str, &str, &str, &str)] = &[
@@ -60,6 +61,19 @@ const MEMBERS: &[(&str, &str, &str, &str)] = &[
     ("TCP_RETRANS", "tcp_sock", "total_retrans", SOCKETS),
     ("TCP_SRTT", "tcp_sock", "srtt_us", SOCKETS),
 ];
+
+/// Where a processor has the number and the second argument of a system call; the latter with the bytes behind
+/// the first of them.
+const CONNECT_REGISTERS: Option<(&str, (&str, u32))> = if cfg!(target_arch = "x86_64") {
+    Some(("orig_ax", ("si", 0)))
+} else if cfg!(target_arch = "aarch64") {
+    Some(("syscallno", ("regs", 8)))
+} else {
+    None
+};
+
+/// The helper that gives a task's registers to a program, since 5.15.
+const TASK_REGISTERS: &str = "BPF_FUNC_task_pt_regs";
 
 /// Reasons that are no drops of anybody's traffic.
 const NOISE: &[(&str, &str)] = &[
@@ -95,6 +109,7 @@ impl Layout {
             }
         }
         layout.disable_conntrack_unless_whole();
+        layout.look_at_what_is_dialled(types);
         for (global, reason) in NOISE {
             layout.globals.push((global, reasons.number(reason).unwrap_or(NO_REASON)));
         }
@@ -116,6 +131,28 @@ impl Layout {
         match offset {
             Some(offset) => self.globals.push((global, offset)),
             None => self.missing.push(Missing { member: member(), probe }),
+        }
+    }
+
+    /// The probes look where `REGS_SYSCALL` is not 0.
+    fn look_at_what_is_dialled(&mut self, types: &KernelTypes) {
+        let offset = |member: &str| types.offset("pt_regs", member);
+        let Some((syscall, second)) = CONNECT_REGISTERS else {
+            let member = "pt_regs of this kind of processor".to_owned();
+            self.missing.push(Missing { member, probe: DIALLED });
+            return;
+        };
+        match (offset(syscall), offset(second.0), types.has_helper(TASK_REGISTERS)) {
+            (Some(syscall), Some(arguments), true) => {
+                let second = arguments + second.1;
+                let number = libc::SYS_connect as u32;
+                self.globals.extend([
+                    ("REGS_SYSCALL", syscall),
+                    ("REGS_SECOND", second),
+                    ("NR_CONNECT", number),
+                ]);
+            }
+            _ => self.missing.push(Missing { member: TASK_REGISTERS.to_owned(), probe: DIALLED }),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the running kernel is like: structure layouts, names, and whether it can be observed.
 
+pub mod bpf;
 mod btf;
 mod layout;
 mod places;

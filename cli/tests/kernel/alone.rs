@@ -207,6 +207,33 @@ fn a_connection_through_a_service_is_one_flow_to_the_backend() {
 }
 
 #[test]
+fn a_connection_that_the_sockets_balanced_is_one_flow_with_its_service() {
+    let mut lab = shop("balanced");
+    let _servers = [8080, 8083].map(|port| lab.serve_tcp("shop/web", port).unwrap());
+    let (web, service) = (lab.pod_info("shop/web").unwrap(), lab.service_info("shop/web").unwrap());
+    for (address, backend) in service.addresses.iter().zip(&web.addresses) {
+        lab.lead_sockets("shop/client", (*address, 80).into(), (*backend, 8080).into()).unwrap();
+    }
+    let agent = Agent::start(&lab, "n1");
+    for (address, backend) in service.addresses.iter().zip(&web.addresses) {
+        lab.connect_tcp("shop/client", *address, 80, SECOND).unwrap();
+        // One that was not led elsewhere, from the same sockets of the kernel.
+        lab.connect_tcp("shop/client", *backend, 8080, SECOND).unwrap();
+    }
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+    for attempt in lab.attempts() {
+        let flow = flow_of(&flows, &attempt);
+        assert_eq!(told(flow), (Outcome::Established, Verdict::Allowed), "{flow:#?}");
+        assert_eq!(flow.destination.port(), Some(8080), "{flow:#?}");
+        assert_eq!(pod(&flow.destination), "shop/web");
+        let dialled = flow.service.as_ref().map(|service| (service.name.as_str(), service.ip, service.port));
+        let expected = (attempt.destination.port() == 80).then_some(("web", attempt.destination.ip(), 80));
+        assert_eq!(dialled, expected, "{flow:#?}");
+    }
+}
+
+#[test]
 fn drops_in_other_places_carry_their_reason_and_no_false_denial() {
     let lab = shop("places");
     let web = lab.pod_info("shop/web").unwrap();

@@ -5,7 +5,10 @@
 mod alone;
 mod bad_input;
 mod demo;
+mod devices;
 mod edges;
 mod matrix;
+mod overload;
+mod probe;
 mod streamed;
 mod support;

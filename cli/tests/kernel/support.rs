@@ -31,7 +31,7 @@ impl Manifests {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = portolan();
-        command.args(["agent", "--output", "-", "--idle-timeout", "1", "--manifests"]).arg(&self.0);
+        command.args(["agent", "--output", "-", "--manifests"]).arg(&self.0);
         command
     }
 }
@@ -56,6 +56,9 @@ impl Agent {
     pub(crate) fn start_with(lab: &Lab, node: &str, args: &[&str]) -> Self {
         let manifests = Manifests::of(lab);
         let mut command = manifests.command();
+        if !args.contains(&"--idle-timeout") {
+            command.args(["--idle-timeout", "1"]);
+        }
         command.args(args);
         let mut process = lab.spawn_in_node(node, command).unwrap();
         process.wait_for_stderr(DEADLINE, |line| line == "ready").unwrap();
@@ -68,6 +71,28 @@ impl Agent {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Its open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
+    /// Its resident memory in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix(" kB"));
+        kilobytes.unwrap().trim().parse::<u64>().unwrap() * 1024
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal).unwrap();
     }
 
     /// Ends it as nothing should be ended.
@@ -170,4 +195,43 @@ pub(crate) fn policies(side: &portolan_policy::SideDecision) -> (SideVerdict, Ve
         None => policy.to_string(),
     };
     (side.verdict, side.policies.iter().map(name).collect())
+}
+
+/// What an agent counts about itself.
+#[derive(Debug)]
+pub(crate) struct Counted(Vec<(String, f64)>);
+
+/// Reads the metrics of an agent in a node.
+pub(crate) fn metrics(lab: &Lab, node: &str, address: &str) -> Counted {
+    use std::io::{Read as _, Write as _};
+    let ask = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let text = lab.within(node, ask).unwrap().unwrap();
+    let value = |line: &str| {
+        let (name, value) = line.strip_prefix("portolan_agent_")?.rsplit_once(' ')?;
+        Some((name.to_owned(), value.parse().ok()?))
+    };
+    Counted(text.lines().filter_map(value).collect())
+}
+
+impl Counted {
+    /// The sum over all labels of a metric.
+    pub(crate) fn sum(&self, name: &str) -> u64 {
+        let of_name = |line: &&(String, f64)| line.0.split('{').next() == Some(name);
+        self.0.iter().filter(of_name).map(|(_, value)| *value as u64).sum()
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.sum("lost_records_total")
+    }
+
+    pub(crate) fn lost_to(&self, cause: &str) -> u64 {
+        let name = format!("lost_records_total{{cause=\"{cause}\"}}");
+        self.0.iter().find(|line| line.0 == name).map_or(0, |(_, value)| *value as u64)
+    }
 }

@@ -3,9 +3,10 @@
 
 use crate::{
     busy, conntrack,
-    crossing::{learn_netns, tell},
+    crossing::tell,
     maps::{CONVERSATIONS, count_lost},
     packet::{Transport, protocol},
+    pod_sockets,
 };
 use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_ktime_get_coarse_ns, programs::TcContext};
 use portolan_ebpf_types::{Conversation, ConversationKey, Head, kind, lost};
@@ -94,7 +95,7 @@ fn open(
         count_lost(lost::CONVERSATIONS);
         return None;
     }
-    learn_netns(ctx, head);
+    pod_sockets::learn(ctx, head);
     let told = tell(ctx, head, if reply { kind::ANSWER } else { kind::FIRST });
     if told.is_none() {
         // Nobody will ever ask for it: make room, so that the next packet can tell.

@@ -2,10 +2,10 @@
 
 use crate::{
     conntrack::{self, Entry},
-    kernel::{pointer, socket_netns},
-    layout,
-    maps::{POD_DEVICES, POD_NETNS, emit, write},
+    dialled,
+    maps::{emit, write},
     packet::Bytes,
+    pod_sockets,
 };
 use aya_ebpf::{
     EbpfContext as _,
@@ -13,9 +13,10 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use core::mem::size_of;
-use portolan_ebpf_types::{Head, NO_CONNTRACK, Translated, direction, kind, lost, tcp_flags};
-
-const BPF_ANY: u64 = 0;
+use portolan_ebpf_types::{
+    ConntrackTuple, Dialled, Head, NO_CONNTRACK, Translated, Translation, Tuple, direction, kind, lost,
+    tcp_flags,
+};
 
 impl Bytes for TcContext {
     #[inline(always)]
@@ -37,44 +38,43 @@ pub fn head(ctx: &TcContext, direction: u8) -> Head {
 #[inline(always)]
 pub fn connection(ctx: &TcContext, head: &mut Head) -> Option<()> {
     const TELLING: u8 = tcp_flags::SYN | tcp_flags::RST;
-    if head.flags & TELLING == 0 && socket_tells(ctx, head) {
+    if head.flags & TELLING == 0 && pod_sockets::will_tell(ctx, head) {
         return None;
     }
-    if head.flags & tcp_flags::SYN != 0 {
-        learn_netns(ctx, head);
+    if head.flags & tcp_flags::SYN != 0
+        && let Some(sk) = pod_sockets::learn(ctx, head)
+        && let Some(dialled) = dialled::of(sk)
+    {
+        return tell_dialled(head, &dialled);
     }
     tell(ctx, head, kind::CONNECTION)
 }
 
-/// Whether the end of a connection is told by the socket itself: the one on the packet, or on the way
-/// to a pod the one that a pod with sockets in this kernel has. A pod may also have a guest or
-/// containers of its own behind the same device, so what it sends without a socket is always told.
+/// Tells of an opening that was led elsewhere than it was dialled, as if it had been translated on the way.
 #[inline(always)]
-fn socket_tells(ctx: &TcContext, head: &Head) -> bool {
-    if layout::SOCKETS_TELL.load() == 0 {
-        false
-    } else if head.direction == direction::FROM_DEVICE {
-        // SAFETY: the context is a valid `__sk_buff` for the whole program run.
-        unsafe { !(*ctx.skb.skb).__bindgen_anon_2.sk.is_null() }
-    } else {
-        POD_DEVICES.get_ptr(head.ifindex).is_some()
+fn tell_dialled(head: &mut Head, dialled: &Dialled) -> Option<()> {
+    head.kind = kind::CONNECTION;
+    // SAFETY: the helper has no preconditions.
+    head.time_ns = unsafe { bpf_ktime_get_ns() };
+    if u16::from(head.family) == dialled.family {
+        head.conntrack_info = 0;
     }
-}
-
-/// Remembers the network namespace behind a device, when the pod's socket is still on the packet.
-#[inline(always)]
-pub fn learn_netns(ctx: &TcContext, head: &Head) {
-    if head.direction != direction::FROM_DEVICE {
-        return;
-    }
-    let Some(sk) = pointer(ctx.as_ptr() as u64, layout::SKB_SK.load()) else { return };
-    let Some(netns) = socket_netns(sk) else { return };
-    // SAFETY: the map keeps the value alive for this program run. The number of a namespace that is gone
-    // is given to the next one.
-    if POD_NETNS.get_ptr(netns).is_none_or(|known| unsafe { *known } != head.ifindex) {
-        let _ = POD_NETNS.insert(netns, head.ifindex, BPF_ANY);
-        let _ = POD_DEVICES.insert(head.ifindex, netns, BPF_ANY);
-    }
+    let Tuple { source, destination, source_port, destination_port } = head.tuple;
+    let (source_port, destination_port) = (source_port.to_be_bytes(), destination_port.to_be_bytes());
+    let tuple = |source, source_port, destination, destination_port| ConntrackTuple {
+        source,
+        source_port,
+        destination,
+        destination_port,
+        ..ConntrackTuple::default()
+    };
+    write::<Translated>(lost_when_full(head), |record| {
+        record.translation = Translation {
+            original: tuple(source, source_port, dialled.address, dialled.port.to_be_bytes()),
+            reply: tuple(destination, destination_port, source, source_port),
+        };
+        record.head = *head;
+    })
 }
 
 /// Sends the record of a packet: on the way to a pod with its conntrack entry, since before that

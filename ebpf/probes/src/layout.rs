@@ -77,6 +77,12 @@ globals! {
     TCP_RETRANS,
     /// `tcp_sock.srtt_us`
     TCP_SRTT,
+    /// `pt_regs`: the number of the system call; 0 when what programs dial is not looked at
+    REGS_SYSCALL,
+    /// `pt_regs`: the second argument of the system call
+    REGS_SECOND,
+    /// The number of `connect`
+    NR_CONNECT,
     /// 1 when closing sockets are told, so that devices need not tell the same
     SOCKETS_TELL,
     /// `SKB_DROP_REASON_QUEUE_PURGE`: every healthy connection makes one

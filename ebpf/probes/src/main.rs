@@ -12,11 +12,13 @@ mod conntrack;
 mod conversation;
 mod crossing;
 mod device;
+mod dialled;
 mod drops;
 mod kernel;
 mod layout;
 mod maps;
 mod packet;
+mod pod_sockets;
 mod sockets;
 
 use aya_ebpf::{

@@ -2,9 +2,9 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
-use portolan_ebpf_types::{Busy, Conversation, ConversationKey, lost};
+use portolan_ebpf_types::{Busy, Conversation, ConversationKey, Dialled, lost};
 
 /// Never wake the reader: it comes by itself, on a timer.
 const NO_WAKEUP: u64 = 1;
@@ -30,6 +30,14 @@ pub static POD_NETNS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 
 /// The same the other way: pods whose sockets are this kernel's, by their device.
 #[map]
 pub static POD_DEVICES: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
+
+/// What programs dialled, by the socket, where the socket was led elsewhere before it connected.
+#[map]
+pub static DIALLED: LruHashMap<u64, Dialled> = LruHashMap::with_max_entries(16_384, 0);
+
+/// 1 when there ever was such a socket: until then nobody need look.
+#[map]
+pub static ANY_DIALLED: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Counts one thing that could not be kept.
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! TCP sockets that come to their end, with what the kernel counted about them.
 
 use crate::{
+    dialled,
     kernel::{fill, load, netns_of},
     layout,
     maps::{POD_NETNS, emit},
@@ -12,15 +13,19 @@ use aya_ebpf::{
 };
 use portolan_ebpf_types::{SocketEnd, kind, lost};
 
+const TCP_SYN_SENT: i32 = 2;
 const TCP_CLOSE: i32 = 7;
 const TCP_LISTEN: i32 = 10;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
-/// Looks at one state change; only the last one of a connection is told.
+/// Looks at one state change: what was dialled at the first one of a client, and the last one of all.
 #[inline(always)]
 pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     let (old_state, new_state): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    if new_state == TCP_SYN_SENT {
+        return dialled::remember(ctx.arg(0));
+    }
     if new_state != TCP_CLOSE || old_state == TCP_LISTEN {
         return None;
     }

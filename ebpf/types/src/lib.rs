@@ -218,6 +218,18 @@ pub struct SocketEnd {
     pub tuple: Tuple,
 }
 
+/// What a program dialled, where the socket was then led elsewhere.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dialled {
+    /// The address, as in [`Tuple`].
+    pub address: [u8; 16],
+    /// The port.
+    pub port: u16,
+    /// 4 or 6.
+    pub family: u16,
+}
+
 /// Key of the conversation map: one UDP, SCTP or ICMP echo conversation on one device.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -7,6 +7,7 @@ pub(crate) mod cgroup;
 pub(crate) mod cut;
 pub(crate) mod drop_program;
 pub(crate) mod iptables;
+pub(crate) mod lead_program;
 pub(crate) mod nft;
 pub(crate) mod queue;
 pub(crate) mod routes;

@@ -1,6 +1,7 @@
 //! Puts a mechanism to work in a standing lab, and keeps what must be held open for it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::enforce::cut::{Cut, Direction, Traffic};
 use crate::enforce::drop_program::{View, program};
 use crate::enforce::queue::Listener;
 use crate::enforce::tc::{self, Way};
-use crate::enforce::{Backend, Mechanism, Route, XdpMode, iptables, nft, routes};
+use crate::enforce::{Backend, Mechanism, Route, XdpMode, iptables, lead_program, nft, routes};
 use crate::error::{LabError, Result};
 use crate::net::netns::Netns;
 use crate::net::programs;
@@ -65,19 +66,30 @@ impl Lab {
         Ok(())
     }
 
+    /// Leads the pod's sockets elsewhere when they connect to an address, as load balancers at the sockets do. Counts
+    /// for clients that start afterwards.
+    pub fn lead_sockets(&mut self, pod: &str, from: SocketAddr, to: SocketAddr) -> Result<()> {
+        let kind = if from.is_ipv4() { Kind::CONNECT_V4 } else { Kind::CONNECT_V6 };
+        self.attach_to_sockets(pod, kind, &lead_program::program(from, to))
+    }
+
     /// Gives the pod a control group of its own, and denies there.
     fn enforce_at_sockets(&mut self, pod: &str, cut: &Cut<'_>) -> Result<()> {
-        let fault = |err| LabError::socket(format!("deny at the control group of {pod}"), err);
         let kind = match cut.direction {
             Direction::Egress => Kind::CGROUP_EGRESS,
             Direction::Ingress => Kind::CGROUP_INGRESS,
         };
+        self.attach_to_sockets(pod, kind, &program(View::CGROUP, cut.traffic))
+    }
+
+    fn attach_to_sockets(&mut self, pod: &str, kind: Kind, code: &[u64]) -> Result<()> {
+        let fault = |err| LabError::socket(format!("put a program at the control group of {pod}"), err);
         let group = match self.cgroups.get(pod) {
             Some(group) => Arc::clone(group),
             None => Arc::new(Cgroup::make(&self.remains.name(pod)).map_err(fault)?),
         };
         let attach = || {
-            let program = bpf::load(kind, &program(View::CGROUP, cut.traffic))?;
+            let program = bpf::load(kind, code)?;
             bpf::attach(kind, program.as_fd(), group.descriptor() as u32, 0)
         };
         self.held.push(Held::Link(attach().map_err(fault)?));

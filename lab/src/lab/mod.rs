@@ -238,6 +238,11 @@ impl Lab {
         programs::feed(self.netns(&place.into())?, Command::new(program).args(args), "")
     }
 
+    /// Runs many lines of `ip` in one process, as `ip -batch` does.
+    pub fn ip_batch(&self, place: impl Into<Place>, lines: &str) -> Result<()> {
+        programs::ip_batch(self.netns(&place.into())?, lines)
+    }
+
     /// Starts a process in a node's namespace, its output captured.
     pub fn spawn_in_node(&self, node: &str, command: Command) -> Result<Process> {
         self.spawn_in(Place::Node(node.to_owned()), command, Output::Captured)

@@ -16,11 +16,12 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
                                    nobody and a simple observer; --into FILE puts the tables there
   bench pipeline                   events through the agent's user space; needs no root
   bench policy                     decisions, changes and memory of a large cluster; needs no root
+  soak capture [--connections N]   release build, then a million short connections past one agent: all told, memory bounded
   ebpf                             the agent and, with it, the BPF object
   check                            format, lints and documentation, without warnings
   help                             this text
 
-Other words after `demo` and `bench capture` are passed to `portolan-lab`, words after `test` to `cargo test`.
+Other words after `demo`, `bench capture` and `soak capture` are passed to `portolan-lab`, words after `test` to `cargo test`.
 ";
 
 /// One verb with what follows it.
@@ -43,6 +44,8 @@ pub(crate) enum Verb {
     BenchPipeline,
     /// Measure the evaluator in a large cluster.
     BenchPolicy,
+    /// Very many connections past one agent.
+    SoakCapture(Vec<OsString>),
     /// Build the BPF object.
     Ebpf,
     /// Format, lints, documentation.
@@ -65,6 +68,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Verb, F
         Some("check") => bare("check", &rest, Verb::Check),
         Some("demo") => Ok(Verb::Demo(rest)),
         Some("bench") => bench(&rest),
+        Some("soak") => soak(&rest),
         Some("test") => Ok(test(rest)),
         _ => Err(Failure::Usage(format!("there is no verb `{}`", verb.display()))),
     }
@@ -93,6 +97,17 @@ fn bench(words: &[OsString]) -> Result<Verb, Failure> {
         Some("pipeline") => bare("bench pipeline", rest, Verb::BenchPipeline),
         Some("policy") => bare("bench policy", rest, Verb::BenchPolicy),
         _ => Err(Failure::Usage(format!("there is no benchmark `{}`; there are {NAMES}", name.display()))),
+    }
+}
+
+/// There is one soak; it has a name, like a benchmark.
+fn soak(words: &[OsString]) -> Result<Verb, Failure> {
+    match words.split_first() {
+        Some((name, rest)) if name == "capture" => Ok(Verb::SoakCapture(rest.to_vec())),
+        Some((name, _)) => {
+            Err(Failure::Usage(format!("there is no soak `{}`; there is `soak capture`", name.display())))
+        }
+        None => Err(Failure::Usage("which soak? There is `soak capture`".to_owned())),
     }
 }
 
@@ -159,6 +174,15 @@ mod tests {
         assert_eq!(read("demo --jsonl f --keep").unwrap(), Verb::Demo(words("--jsonl f --keep")));
         assert_eq!(read("bench capture --seconds 3").unwrap(), Verb::BenchCapture(words("--seconds 3")));
         assert_eq!(read("bench capture").unwrap(), Verb::BenchCapture(vec![]));
+    }
+
+    #[test]
+    fn a_soak_has_a_name_and_passes_its_words_on() {
+        let words = words("--connections 5");
+        assert_eq!(read("soak capture --connections 5").unwrap(), Verb::SoakCapture(words));
+        for (line, word) in [("soak", "`soak capture`"), ("soak --connections 5", "`--connections`")] {
+            assert!(read(line).unwrap_err().to_string().contains(word), "{line}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod quiet;
 mod report;
 mod rounds;
 mod scene;
+pub mod soak;
 
 use std::fs;
 use std::io::{self, Write};

@@ -6,6 +6,7 @@ mod demo;
 mod ebpf;
 mod lab;
 mod setup;
+mod soak;
 mod test;
 
 use crate::args::{self, Verb};
@@ -22,6 +23,7 @@ pub(crate) fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Test { no_kernel, rest } => test::run(no_kernel, &rest, &toolchain),
         Verb::BenchCapture(rest) => bench::capture(&rest, &toolchain),
         Verb::BenchPipeline => bench::pipeline(&toolchain),
+        Verb::SoakCapture(rest) => soak::capture(&rest, &toolchain),
         Verb::BenchPolicy => bench::policy(&toolchain),
         Verb::Ebpf => ebpf::run(&toolchain),
         Verb::Check => check::run(&toolchain),

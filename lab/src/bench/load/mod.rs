@@ -130,16 +130,29 @@ impl Run {
     }
 }
 
+/// When a run is over.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    After(Duration),
+    /// So many connections of a churn, or as many as are in flight at once.
+    Connections(u64),
+}
+
 /// Runs a workload for `length`, between the two pods of the scene.
 pub(super) fn run(scene: &Scene, workload: Workload, length: Duration) -> Result<Run, BenchError> {
     if workload.is_denied() {
-        scene.denying(|| run_as_it_is(scene, workload, length))?
+        scene.denying(|| run_until(scene, workload, Limit::After(length)))?
     } else {
-        run_as_it_is(scene, workload, length)
+        run_until(scene, workload, Limit::After(length))
     }
 }
 
-fn run_as_it_is(scene: &Scene, workload: Workload, length: Duration) -> Result<Run, BenchError> {
+/// Opens so many connections and closes them in order.
+pub(super) fn churn(scene: &Scene, connections: u64) -> Result<Run, BenchError> {
+    run_until(scene, Workload::Churn, Limit::Connections(connections))
+}
+
+fn run_until(scene: &Scene, workload: Workload, limit: Limit) -> Result<Run, BenchError> {
     let processors = processors();
     let failed = |doing: &str| {
         let doing = format!("{doing} of {}", workload.name());
@@ -158,16 +171,8 @@ fn run_as_it_is(scene: &Scene, workload: Workload, length: Duration) -> Result<R
         let begun = Instant::now();
         let tally = scene.lab.within(CLIENT, || {
             pin(processors[0]);
-            let peer = SocketAddr::new(scene.server, PORT);
-            let denied = SocketAddr::new(scene.server, DENIED);
-            match workload {
-                Workload::Churn => churn::run(peer, length),
-                Workload::PingPong => ping_pong::run(peer, length),
-                Workload::Flood => flood::run(peer, length),
-                Workload::Bulk => bulk::run(peer, length),
-                Workload::DeniedSyns => syns::run(denied, length),
-                Workload::DeniedDatagrams => flood::run(denied, length),
-            }
+            let port = if workload.is_denied() { DENIED } else { PORT };
+            drive(workload, SocketAddr::new(scene.server, port), limit)
         });
         let elapsed = begun.elapsed();
         let usage = Usage::read().and_then(|after| Ok(after.since(&before?)));
@@ -179,6 +184,22 @@ fn run_as_it_is(scene: &Scene, workload: Workload, length: Duration) -> Result<R
     let Tally { attempts, operations, latencies } = tally;
     let operations = if workload.is_counted_by_server() { received.into_inner() } else { operations };
     Ok(Run { attempts, operations, elapsed, p99: percentile(latencies, 99), usage })
+}
+
+/// The client's side.
+fn drive(workload: Workload, peer: SocketAddr, limit: Limit) -> io::Result<Tally> {
+    let length = match limit {
+        Limit::After(length) => length,
+        Limit::Connections(count) => return churn::run(peer, |begun| begun < count),
+    };
+    let begun = Instant::now();
+    match workload {
+        Workload::Churn => churn::run(peer, |_| begun.elapsed() < length),
+        Workload::PingPong => ping_pong::run(peer, length),
+        Workload::Flood | Workload::DeniedDatagrams => flood::run(peer, length),
+        Workload::Bulk => bulk::run(peer, length),
+        Workload::DeniedSyns => syns::run(peer, length),
+    }
 }
 
 /// The processors of client and server: two different ones where there are two.

@@ -90,7 +90,7 @@ pub(crate) fn descriptor<T>(command: libc::c_long, attributes: &mut T) -> io::Re
 #[expect(unsafe_code, reason = "libc has no wrapper around bpf(2)")]
 pub(crate) fn call<T>(command: libc::c_long, attributes: &mut T) -> io::Result<libc::c_long> {
     // SAFETY: the attributes live through the call, have the kernel's layout and this size; what they point to lives
-    // as long and is only read.
+    // as long and is as long as they say.
     let done = unsafe {
         libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>() as libc::c_ulong)
     };

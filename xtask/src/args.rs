@@ -12,13 +12,16 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
   demo [--jsonl FILE] [--keep] …   the product on this machine: two nodes, a shop, its policies, live flows
   test [--no-kernel] [cargo args]  unit, integration and end-to-end tests; --no-kernel leaves out what needs
                                    root, a kernel with BTF and the BPF toolchain
-  bench [--rounds N] …             release build, then what the probes and the agent cost
+  bench capture [--rounds N] …     release build, then what the probes and the agent cost on the real kernel, beside
+                                   nobody and a simple observer; --into FILE puts the tables there
+  bench pipeline                   events through the agent's user space; needs no root
   bench policy                     decisions, changes and memory of a large cluster; needs no root
+  soak capture [--connections N]   release build, then a million short connections past one agent: all told, memory bounded
   ebpf                             the agent and, with it, the BPF object
   check                            format, lints and documentation, without warnings
   help                             this text
 
-Other words after `demo` and `bench` are passed to `portolan-lab`, words after `test` to `cargo test`.
+Other words after `demo`, `bench capture` and `soak capture` are passed to `portolan-lab`, words after `test` to `cargo test`.
 ";
 
 /// One verb with what follows it.
@@ -35,10 +38,14 @@ pub(crate) enum Verb {
         /// For `cargo test`.
         rest: Vec<OsString>,
     },
-    /// Measure the probes and the agent.
-    Bench(Vec<OsString>),
+    /// Measure the probes and the agent on the real kernel.
+    BenchCapture(Vec<OsString>),
+    /// Measure the agent's user space.
+    BenchPipeline,
     /// Measure the evaluator in a large cluster.
     BenchPolicy,
+    /// Very many connections past one agent.
+    SoakCapture(Vec<OsString>),
     /// Build the BPF object.
     Ebpf,
     /// Format, lints, documentation.
@@ -60,7 +67,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Verb, F
         Some("ebpf") => bare("ebpf", &rest, Verb::Ebpf),
         Some("check") => bare("check", &rest, Verb::Check),
         Some("demo") => Ok(Verb::Demo(rest)),
-        Some("bench") => bench(rest),
+        Some("bench") => bench(&rest),
+        Some("soak") => soak(&rest),
         Some("test") => Ok(test(rest)),
         _ => Err(Failure::Usage(format!("there is no verb `{}`", verb.display()))),
     }
@@ -78,16 +86,28 @@ fn bare(name: &str, rest: &[OsString], verb: Verb) -> Result<Verb, Failure> {
     }
 }
 
-/// A word that is no flag names one benchmark; flags are for the probes and the agent.
-fn bench(words: Vec<OsString>) -> Result<Verb, Failure> {
-    let is_flag = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-");
+/// The first word names the benchmark.
+fn bench(words: &[OsString]) -> Result<Verb, Failure> {
+    const NAMES: &str = "`bench capture`, `bench pipeline` and `bench policy`";
+    let Some((name, rest)) = words.split_first() else {
+        return Err(Failure::Usage(format!("which benchmark? There are {NAMES}")));
+    };
+    match name.to_str() {
+        Some("capture") => Ok(Verb::BenchCapture(rest.to_vec())),
+        Some("pipeline") => bare("bench pipeline", rest, Verb::BenchPipeline),
+        Some("policy") => bare("bench policy", rest, Verb::BenchPolicy),
+        _ => Err(Failure::Usage(format!("there is no benchmark `{}`; there are {NAMES}", name.display()))),
+    }
+}
+
+/// There is one soak; it has a name, like a benchmark.
+fn soak(words: &[OsString]) -> Result<Verb, Failure> {
     match words.split_first() {
-        Some((name, rest)) if name == "policy" => bare("bench policy", rest, Verb::BenchPolicy),
-        Some((name, _)) if !is_flag(name) => Err(Failure::Usage(format!(
-            "there is no benchmark `{}`; `bench policy` measures the evaluator, `bench` the probes and the agent",
-            name.display()
-        ))),
-        _ => Ok(Verb::Bench(words)),
+        Some((name, rest)) if name == "capture" => Ok(Verb::SoakCapture(rest.to_vec())),
+        Some((name, _)) => {
+            Err(Failure::Usage(format!("there is no soak `{}`; there is `soak capture`", name.display())))
+        }
+        None => Err(Failure::Usage("which soak? There is `soak capture`".to_owned())),
     }
 }
 
@@ -152,14 +172,30 @@ mod tests {
     #[test]
     fn demo_and_bench_pass_their_words_on() {
         assert_eq!(read("demo --jsonl f --keep").unwrap(), Verb::Demo(words("--jsonl f --keep")));
-        assert_eq!(read("bench --seconds 3").unwrap(), Verb::Bench(words("--seconds 3")));
-        assert_eq!(read("bench").unwrap(), Verb::Bench(vec![]));
+        assert_eq!(read("bench capture --seconds 3").unwrap(), Verb::BenchCapture(words("--seconds 3")));
+        assert_eq!(read("bench capture").unwrap(), Verb::BenchCapture(vec![]));
     }
 
     #[test]
-    fn a_benchmark_is_named_alone() {
+    fn a_soak_has_a_name_and_passes_its_words_on() {
+        let words = words("--connections 5");
+        assert_eq!(read("soak capture --connections 5").unwrap(), Verb::SoakCapture(words));
+        for (line, word) in [("soak", "`soak capture`"), ("soak --connections 5", "`--connections`")] {
+            assert!(read(line).unwrap_err().to_string().contains(word), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_benchmark_has_a_name() {
         assert_eq!(read("bench policy").unwrap(), Verb::BenchPolicy);
-        for (line, word) in [("bench policy --rounds 3", "`--rounds`"), ("bench polcy", "`polcy`")] {
+        assert_eq!(read("bench pipeline").unwrap(), Verb::BenchPipeline);
+        let wrong = [
+            ("bench policy --rounds 3", "`--rounds`"),
+            ("bench polcy", "`polcy`"),
+            ("bench --rounds 3", "`--rounds`"),
+            ("bench", "`bench capture`"),
+        ];
+        for (line, word) in wrong {
             let refused = read(line).unwrap_err();
             assert_eq!(refused.code(), 2, "{line}");
             assert!(refused.to_string().contains(word), "{refused}");

@@ -26,6 +26,8 @@ pub(crate) struct Step {
     /// On a device without a link layer.
     pub(crate) is_bare: bool,
     pub(crate) damage: Vec<Damage>,
+    /// How often it comes.
+    pub(crate) times: u32,
 }
 
 /// What happened to the bytes of a packet.
@@ -56,12 +58,13 @@ impl Step {
 
 /// Some packets, and some steps that each take one of them, turned or not, whole or damaged.
 pub(crate) fn talks() -> impl Strategy<Value = Talk> {
-    let step = (any::<Index>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.3), damages());
+    let times = prop_oneof![4 => Just(1_u32), 1 => 2..40_u32];
+    let step = (any::<Index>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.3), damages(), times);
     (any::<bool>(), vec(packets(), 1..4), vec(step, 1..10)).prop_map(|(sockets_tell, packets, steps)| {
-        let step = |(which, reversed, from_pod, is_bare, damage): (Index, _, _, _, _)| {
+        let step = |(which, reversed, from_pod, is_bare, damage, times): (Index, _, _, _, _, _)| {
             let packet = which.get(&packets);
             let packet = if reversed { packet.reversed() } else { packet.clone() };
-            Step { packet, from_pod, is_bare, damage }
+            Step { packet, from_pod, is_bare, damage, times }
         };
         Talk { sockets_tell, steps: steps.into_iter().map(step).collect() }
     })

@@ -54,6 +54,7 @@ fn compare(
     bytes: &[u8],
     from_pod: bool,
     is_bare: bool,
+    times: u32,
 ) -> TestCaseResult {
     let program = match (from_pod, is_bare) {
         (true, false) => "from_pod",
@@ -61,11 +62,11 @@ fn compare(
         (true, true) => "from_pod_l3",
         (false, true) => "to_pod_l3",
     };
-    let Some(told) = probes.run(program, bytes) else { return Ok(()) };
+    let Some(told) = probes.run(program, bytes, times) else { return Ok(()) };
     let packet = if is_bare { parse::bare(bytes) } else { parse::framed(bytes) };
     let direction = if from_pod { direction::FROM_DEVICE } else { direction::TO_DEVICE };
-    let expected: Vec<Record> = model.see(packet, direction).into_iter().collect();
-    let about = || format!("{program} on {bytes:02x?}\nwhich is {packet:?}");
+    let expected: Vec<Record> = (0..times).filter_map(|_| model.see(packet, direction)).collect();
+    let about = || format!("{program}, {times} times on {bytes:02x?}\nwhich is {packet:?}");
     same(&told, &expected, &about)?;
     same(&probes.conversations(), &model.conversations, &about)?;
     same(&probes.pod_is_known(), &model.pod_is_known, &about)
@@ -91,8 +92,8 @@ fn packets_of_every_kind_are_told_and_counted_right() {
         probes.reset();
         let mut model = Model { sockets_tell: talk.sockets_tell, ..Model::default() };
         for step in &talk.steps {
-            let Step { from_pod, is_bare, .. } = *step;
-            compare(probes, &mut model, &step.bytes(), from_pod, is_bare)?;
+            let Step { from_pod, is_bare, times, .. } = *step;
+            compare(probes, &mut model, &step.bytes(), from_pod, is_bare, times)?;
         }
         prop_assert_eq!(probes.lost(), [0; lost::COUNT as usize]);
         Ok(())
@@ -108,7 +109,7 @@ fn garbage_is_told_as_what_it_happens_to_be_or_not_at_all() {
         let mut model = Model { sockets_tell: true, ..Model::default() };
         let bytes = if is_bare { &bytes[14..] } else { &bytes[..] };
         for direction in [from_pod, !from_pod] {
-            compare(&mut probes, &mut model, bytes, direction, is_bare)?;
+            compare(&mut probes, &mut model, bytes, direction, is_bare, 1)?;
         }
         Ok(())
     });
@@ -154,8 +155,8 @@ fn a_packet_that_is_cut_anywhere_is_told_whole_or_not_at_all() {
             for length in 14..=whole.len() {
                 probes.reset();
                 let mut model = Model::default();
-                compare(&mut probes, &mut model, &whole[..length], true, false).unwrap();
-                ran += usize::from(probes.run("to_pod", &whole[..length]).is_some());
+                compare(&mut probes, &mut model, &whole[..length], true, false, 1).unwrap();
+                ran += usize::from(probes.run("to_pod", &whole[..length], 1).is_some());
             }
             assert!(ran >= whole.len() - SHORTEST, "the kernel ran only {ran} of them");
         }
@@ -175,7 +176,7 @@ fn a_ring_that_is_full_is_counted_by_what_was_lost() {
     assert_eq!(kept + openings, u64::from(MANY), "every opening is there or counted");
     assert_eq!(probes.lost(), [openings, u64::from(MANY), 0]);
     assert!(
-        probes.run("from_pod", &syn().framed()).is_some_and(|told| told.len() == 1),
+        probes.run("from_pod", &syn().framed(), 1).is_some_and(|told| told.len() == 1),
         "there is room again"
     );
 }
@@ -189,16 +190,16 @@ fn conversations_beyond_the_map_are_counted_and_told_when_there_is_room() {
     }
     assert_eq!(probes.records(0).len() as u64, ROOM);
     let late = datagram([1, 54]).framed();
-    assert_eq!(probes.run("from_pod", &late), Some(vec![]));
+    assert_eq!(probes.run("from_pod", &late, 1), Some(vec![]));
     assert_eq!(probes.lost()[lost::CONVERSATIONS as usize], 1);
     probes.reset();
-    assert!(probes.run("from_pod", &late).is_some_and(|told| told.len() == 1));
+    assert!(probes.run("from_pod", &late, 1).is_some_and(|told| told.len() == 1));
 }
 
 #[test]
 fn a_pod_that_takes_over_the_namespace_number_of_another_is_known_by_its_own_device() {
     let mut probes = Probes::load(true);
     probes.remember_earlier_pod();
-    probes.run("from_pod", &syn().framed()).unwrap();
+    probes.run("from_pod", &syn().framed(), 1).unwrap();
     assert!(probes.pod_is_known());
 }

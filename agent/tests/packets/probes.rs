@@ -7,7 +7,7 @@ use crate::{
 };
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf},
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
 use nix::time::{ClockId, clock_gettime};
@@ -16,7 +16,7 @@ use portolan_agent::{
     kernel::{KernelTypes, Layout},
     reasons::{ENUMERATIONS, Reasons, SUBSYSTEMS},
 };
-use portolan_ebpf_types::{self as raw, ConversationKey, NO_CONNTRACK, lost};
+use portolan_ebpf_types::{self as raw, Busy, ConversationKey, NO_CONNTRACK, lost};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::unix::fs::MetadataExt as _,
@@ -35,6 +35,8 @@ const GO_ON: u32 = u32::MAX;
 
 const KEY: usize = size_of::<ConversationKey>();
 const VALUE: usize = size_of::<raw::Conversation>();
+const BUSY: usize = size_of::<Busy>();
+const UDP: u8 = 17;
 
 /// The loaded programs with their maps.
 pub(crate) struct Probes {
@@ -42,6 +44,7 @@ pub(crate) struct Probes {
     events: RingBuf<MapData>,
     lost: PerCpuArray<MapData, u64>,
     conversations: HashMap<MapData, [u8; KEY], [u8; VALUE]>,
+    busy: PerCpuArray<MapData, [u8; BUSY]>,
     devices: HashMap<MapData, u32, u32>,
     namespaces: HashMap<MapData, u32, u32>,
 }
@@ -64,6 +67,7 @@ impl Probes {
             events: take(&mut ebpf, "EVENTS"),
             lost: take(&mut ebpf, "LOST"),
             conversations: take(&mut ebpf, "CONVERSATIONS"),
+            busy: take(&mut ebpf, "BUSY"),
             devices: take(&mut ebpf, "POD_DEVICES"),
             namespaces: take(&mut ebpf, "POD_NETNS"),
             ebpf,
@@ -74,7 +78,12 @@ impl Probes {
     pub(crate) fn reset(&mut self) {
         let keys: Vec<_> = self.conversations.keys().map(Result::unwrap).collect();
         for key in keys {
-            self.conversations.remove(&key).unwrap();
+            let [tuple, answer] = self.forget(&key);
+            for slot in [Busy::slot(&tuple, DEVICE), Busy::slot(&answer, DEVICE)] {
+                let processors = self.busy.get(&slot, 0).unwrap().len();
+                let empty = PerCpuValues::try_from(vec![[0; BUSY]; processors]).unwrap();
+                self.busy.set(slot, empty, 0).unwrap();
+            }
         }
         for pods in [&mut self.devices, &mut self.namespaces] {
             let keys: Vec<_> = pods.keys().map(Result::unwrap).collect();
@@ -85,12 +94,16 @@ impl Probes {
         while self.events.next().is_some() {}
     }
 
-    /// Runs a program on a packet, and takes what it told; nothing when the kernel refuses the packet.
-    pub(crate) fn run(&mut self, name: &str, packet: &[u8]) -> Option<Vec<Record>> {
+    /// Runs a program so many times on a packet, and takes what it told; nothing when the kernel refuses the packet.
+    pub(crate) fn run(&mut self, name: &str, packet: &[u8], times: u32) -> Option<Vec<Record>> {
         let begun = now();
         let mut after = vec![0; packet.len()];
-        let options =
-            TestRunOptions { data_in: Some(packet), data_out: Some(&mut after), ..TestRunOptions::new() };
+        let options = TestRunOptions {
+            data_in: Some(packet),
+            data_out: Some(&mut after),
+            repeat: times,
+            ..TestRunOptions::new()
+        };
         let result = program(&mut self.ebpf, name).test_run(options).ok()?;
         assert_eq!(result.return_value, GO_ON, "every packet goes on");
         assert_eq!(after, packet, "no packet is changed");
@@ -113,10 +126,41 @@ impl Probes {
         records
     }
 
-    /// What is in the conversation map.
+    /// Takes a conversation out of the map, as the agent does; answers with its two tuples.
+    fn forget(&mut self, key: &[u8; KEY]) -> [raw::Tuple; 2] {
+        self.conversations.remove(key).unwrap();
+        let ConversationKey { tuple, .. } = bytemuck::cast(*key);
+        [tuple, tuple.reversed()]
+    }
+
+    /// What is in the conversation map, and what processors have counted by themselves: read as the agent does.
     pub(crate) fn conversations(&self) -> Conversations {
         let entries = self.conversations.iter().map(Result::unwrap);
-        entries.map(|(key, value)| conversation(&bytemuck::cast(key), &bytemuck::cast(value))).collect()
+        let read = |(key, value): ([u8; KEY], [u8; VALUE])| {
+            let (key, mut value): (ConversationKey, raw::Conversation) =
+                (bytemuck::cast(key), bytemuck::cast(value));
+            if value.is_busy() && key.protocol == UDP {
+                self.add_busy(&key, &mut value);
+            }
+            conversation(&key, &value)
+        };
+        entries.map(read).collect()
+    }
+
+    fn add_busy(&self, key: &ConversationKey, value: &mut raw::Conversation) {
+        let both = [key.tuple, key.tuple.reversed()];
+        // One that talks with itself has one side only.
+        let sides = if both[0] == both[1] { 1 } else { 2 };
+        for (side, tuple) in both.into_iter().take(sides).enumerate() {
+            let slots = self.busy.get(&Busy::slot(&tuple, DEVICE), 0).unwrap();
+            let slots = slots.iter().map(|slot| bytemuck::cast::<_, Busy>(*slot));
+            for slot in slots.filter(|slot| slot.is_of(&tuple, DEVICE, key.family)) {
+                if slot.last_ns >= value.born_ns {
+                    value.packets[side] += slot.packets;
+                    value.bytes[side] += slot.bytes;
+                }
+            }
+        }
     }
 
     /// Whether the pod behind the device is known, by both ways.

@@ -49,6 +49,55 @@ fn truncated_and_garbage_packets_make_no_flow_and_no_harm() {
     assert_eq!(told(flow), (Outcome::Established, Verdict::Allowed), "{flow:#?}");
 }
 
+/// Every beginning of an SCTP packet with some chunks, behind some rows of tags, in an IP packet that says that it is
+/// empty.
+fn broken_sctp() -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    for tags in [&[][..], &[0x8100], &[0x88a8, 0x8100], &[0x8100, 0x8100, 0x8100]] {
+        for chunk in [0_u8, 1, 2, 6, 10, 255] {
+            for length in 0..32 {
+                frames.push(sctp_frame(tags, chunk, length));
+            }
+        }
+    }
+    frames
+}
+
+fn sctp_frame(tags: &[u16], chunk: u8, length: usize) -> Vec<u8> {
+    let mut frame = vec![0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2];
+    for tag in tags {
+        frame.extend(tag.to_be_bytes());
+        frame.extend([0, 7]);
+    }
+    // Between addresses of documentation's own network.
+    frame.extend([0x08, 0, 0x45, 0, 0, 20, 0, 1, 0, 0, 64, 132, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+    let mut packet = vec![0x9c, 0x40, 0x0b, 0x59, 0, 0, 0, 1, 0, 0, 0, 0, chunk, 0, 0, 4];
+    packet.resize(32, 0xff);
+    frame.extend(&packet[..length]);
+    frame
+}
+
+#[test]
+fn broken_sctp_and_tagged_frames_make_no_flow_and_no_harm() {
+    let lab = pair("broken-sctp");
+    let web = lab.pod_info("shop/web").unwrap();
+    let _server = lab.serve_tcp("shop/web", 8080).unwrap();
+    let agent = Agent::start(&lab, "n1");
+    let frames = broken_sctp();
+    let mut injected = 0;
+    for frame in &frames {
+        for end in [End::Pod, End::Host] {
+            injected += usize::from(lab.inject_frame("shop/client", end, frame).is_ok());
+        }
+    }
+    assert!(injected > frames.len(), "only {injected} frames got out");
+    let attempt = lab.connect_tcp("shop/client", web.v4(), 8080, SECOND).unwrap();
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+    let flow = flow_of(&flows, &attempt);
+    assert_eq!(told(flow), (Outcome::Established, Verdict::Allowed), "{flow:#?}");
+}
+
 #[test]
 fn interfaces_that_vanish_and_return_do_not_stop_the_agent() {
     let mut lab = pair("vanish");

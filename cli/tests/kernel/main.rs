@@ -10,5 +10,6 @@ mod edges;
 mod matrix;
 mod overload;
 mod probe;
+mod soak;
 mod streamed;
 mod support;

@@ -84,14 +84,21 @@ impl<'a> Agent<'a> {
     }
 
     /// Ends it, and counts what it printed.
-    pub(super) fn stop(mut self) -> Result<Flows, BenchError> {
+    pub(super) fn stop(self) -> Result<Flows, BenchError> {
+        let scene = self.scene;
+        self.end()?;
+        Flows::count(&scene.flows())
+    }
+
+    /// Ends it.
+    pub(super) fn end(mut self) -> Result<(), BenchError> {
         let status = self.process.terminate(END)?;
         if !status.success() {
             let said = self.process.stderr();
             let tail = said[said.len().saturating_sub(8)..].join("\n");
             return Err(BenchError::Agent { status: status.to_string(), tail });
         }
-        Flows::count(&self.scene.flows())
+        Ok(())
     }
 }
 
@@ -130,7 +137,8 @@ impl End {
 }
 
 impl Flows {
-    fn count(path: &Path) -> Result<Self, BenchError> {
+    /// Counts what stands in a file, or comes through a pipe until its writer has gone.
+    pub(super) fn count(path: &Path) -> Result<Self, BenchError> {
         let failed = |source| BenchError::Read { path: path.display().to_string(), source };
         let mut flows = Self::default();
         for line in BufReader::new(File::open(path).map_err(failed)?).lines() {

@@ -1,9 +1,9 @@
-//! The benchmark on the real kernel: the same traffic without and with an agent that watches it, in one run and in
-//! alternating order, so that the two differ in nothing else.
+//! The benchmark on the real kernel: the same traffic unwatched, under an agent, and under a simple observer of flows, in
+//! one run and in changing order, so that they differ in nothing else.
 //!
 //! ```text
-//!   scene (node, two pods) ─► rounds: load without, load with agent ─► kept rounds ─┐
-//!                          └► probes: one round with the kernel's statistics ──────┴─► report
+//!   scene (a full node) ─► rounds: load under nobody, agent, baseline ─► kept rounds ─┐
+//!                       └► probes: one round with the kernel's statistics ────────────┴─► report
 //! ```
 //! A round in which other programs took processor time is dropped. What the agent printed is counted against what the
 //! clients did.
@@ -11,14 +11,18 @@
 mod agent;
 mod bpf;
 mod cpu;
+mod document;
 mod exposition;
 mod figures;
+mod goals;
 mod load;
+mod naive;
 mod probes;
 mod quiet;
 mod report;
 mod rounds;
 mod scene;
+pub mod soak;
 
 use std::fs;
 use std::io::{self, Write};
@@ -45,6 +49,25 @@ pub struct Options {
     pub patience: Duration,
     /// When to stop trying for more rounds.
     pub budget: Duration,
+    /// Of the node's processor time, what others may take in a round that is kept.
+    pub disturbance: f64,
+    /// The document that gets the tables, instead of the output.
+    pub into: Option<PathBuf>,
+}
+
+impl Default for Options {
+    /// What a machine can do that is left alone for some minutes.
+    fn default() -> Self {
+        Self {
+            portolan: PathBuf::from("portolan"),
+            rounds: 7,
+            length: Duration::from_secs(2),
+            patience: Duration::from_secs(4),
+            budget: Duration::from_mins(15),
+            disturbance: 0.03,
+            into: None,
+        }
+    }
 }
 
 /// Why there are no figures.
@@ -71,6 +94,9 @@ pub enum BenchError {
         #[source]
         source: serde_json::Error,
     },
+    /// The baseline does not run.
+    #[error("cannot run the baseline; it needs tcx, which came with kernel 6.6")]
+    Baseline(#[source] io::Error),
     /// The kernel's statistics cannot be had.
     #[error("cannot use the kernel's run-time statistics of BPF programs")]
     Statistics(#[source] io::Error),
@@ -88,6 +114,16 @@ pub enum BenchError {
     Form {
         /// The file.
         path: String,
+    },
+    /// A document that has no place for the tables.
+    #[error("{path} has no lines `{begin}` and, after it, `{end}` to put the tables between")]
+    Document {
+        /// The document.
+        path: String,
+        /// Where the tables begin.
+        begin: &'static str,
+        /// Where they end.
+        end: &'static str,
     },
     /// Something cannot be written.
     #[error("cannot write {what}")]
@@ -107,13 +143,13 @@ impl BenchError {
     }
 }
 
-/// Measures, and writes tables to `out` and what goes on to `progress`. True when every attempt of the clients is in
+/// Measures, and writes tables to the document or `out`, and what goes on to `progress`. True when every attempt of the clients is in
 /// the agent's flows or counted as lost.
 pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn Write) -> Result<bool, BenchError> {
     refuse_statistics()?;
     let begun = Instant::now();
     let scene = Scene::build()?;
-    say(progress, "A node with two pods stands; the workloads warm up.")?;
+    say(progress, &format!("A node with {} pods stands; the workloads warm up.", scene::PODS))?;
     for workload in load::Workload::ALL {
         load::run(&scene, workload, options.length / 2)?;
     }
@@ -128,7 +164,10 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn Write) -> 
     say(progress, "One round with the kernel's statistics of BPF programs.")?;
     let costs = probes::measure(&scene, options)?;
     let text = report::render(options, &rounds, &costs, begun.elapsed());
-    say(out, &text)?;
+    match &options.into {
+        Some(path) => document::put(path, &text)?,
+        None => say(out, &text)?,
+    }
     Ok(rounds.check().holds())
 }
 

@@ -85,7 +85,7 @@ fn costs(
         let sample = watched(agent, scene, workload, options)?;
         let after = fresh(agent)?;
         tries += 1;
-        let disturbed = sample.is_disturbed();
+        let disturbed = sample.is_disturbed(options);
         if !disturbed || tries == TRIES {
             let Run { operations, .. } = sample.run;
             let probes = difference(&before, &after);

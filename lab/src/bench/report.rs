@@ -6,11 +6,13 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use super::Options;
 use super::figures::{Spread, grouped};
 use super::load::Workload;
+use super::naive::Read;
 use super::probes::{Costs, Measured};
-use super::rounds::{Check, Pair, Rounds, Sample};
+use super::rounds::{Check, Rounds, Watcher};
+use super::scene::PODS;
+use super::{Options, goals};
 
 /// What stands where there is no figure.
 const NONE: &str = "–";
@@ -19,11 +21,13 @@ const NONE: &str = "–";
 pub(super) fn render(options: &Options, rounds: &Rounds, costs: &Measured, took: Duration) -> String {
     let sections = [
         heading(options, took),
+        goals::table(rounds, costs),
         throughput(rounds),
-        agent(rounds),
+        processor(rounds),
         probes(costs),
         statistics(rounds, costs),
         check(rounds.check()),
+        baseline(rounds.baseline()),
     ];
     sections.join("\n")
 }
@@ -32,51 +36,51 @@ fn heading(options: &Options, took: Duration) -> String {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!(
-        "## What the probes cost\n\n{processors} processors, kernel {}. A round is {:.0} s without and as long with an agent, in alternating \
-         order; {:.0} s in all. A figure is the median of the undisturbed rounds, with the quartiles.\n",
+        "{processors} processors, kernel {}, {PODS} pods on the node. A round is {:.0} s under each watcher; {:.0} s in all. \
+         A figure is the median of the undisturbed rounds, with the quartiles.\n",
         kernel.trim(),
         options.length.as_secs_f64(),
         took.as_secs_f64(),
     )
 }
 
+/// The median of a figure.
+fn median(figures: impl Iterator<Item = f64>) -> Option<f64> {
+    Spread::of(figures).map(|spread| spread.median)
+}
+
+fn or_none(text: Option<String>) -> String {
+    text.unwrap_or_else(|| NONE.to_owned())
+}
+
 fn throughput(rounds: &Rounds) -> String {
     let mut table = String::from(
-        "| workload | without agent, per s | with agent, per s | ratio | p99 µs, without → with | node CPU µs per \
-         operation, without → with | rounds kept |\n|---|---|---|---|---|---|---|\n",
+        "| workload | nobody watching, per s | its own spread | Portolan, ratio | LRU flow map per packet, ratio | rounds \
+         kept |\n|---|---|---|---|---|---|\n",
     );
     for workload in Workload::ALL {
-        let pairs = rounds.pairs(workload);
-        let median = |figure: &dyn Fn(&Pair) -> Option<f64>| {
-            Spread::of(pairs.iter().filter_map(figure)).map(|spread| spread.median)
+        let kept = rounds.kept(workload);
+        let rate = Spread::of(kept.iter().map(|round| round.nobody.run.rate()));
+        let ratio = |watcher| {
+            or_none(
+                Spread::of(kept.iter().map(|round| round.ratio(watcher))).map(|ratio| format!("{ratio:.3}")),
+            )
         };
-        let rate = |sample: fn(&Pair) -> &Sample| {
-            median(&|pair| Some(sample(pair).run.rate())).map_or(NONE.to_owned(), grouped)
-        };
-        let arrow = |figure: fn(&Sample) -> Option<f64>, decimals: usize| match (
-            median(&|pair| figure(&pair.without)),
-            median(&|pair| figure(&pair.with)),
-        ) {
-            (Some(without), Some(with)) => format!("{without:.decimals$} → {with:.decimals$}"),
-            _ => NONE.to_owned(),
-        };
-        let ratio = Spread::of(pairs.iter().map(Pair::ratio));
         writeln!(
             table,
-            "| {} ({}s) | {} | {} | {} | {} | {} | {} of {} |",
+            "| {} ({}s) | {} | {} | {} | {} | {} of {} |",
             workload.name(),
             workload.operation(),
-            rate(|pair| &pair.without),
-            rate(|pair| &pair.with),
-            ratio.map_or(NONE.to_owned(), |ratio| format!("{ratio:.3}")),
-            arrow(|sample| sample.run.p99.map(|p99| p99.as_secs_f64() * 1e6), 0),
-            arrow(|sample| Some(sample.cost() * 1e6), 2),
-            pairs.len(),
+            or_none(rate.map(|rate| grouped(rate.median))),
+            or_none(rate.map(|rate| format!("{:.1} %", (rate.high - rate.low) / rate.median * 100.0))),
+            ratio(Watcher::Portolan),
+            ratio(Watcher::Naive),
+            kept.len(),
             rounds.made(workload),
         )
         .expect("a string takes any text");
     }
-    if Workload::ALL.iter().any(|workload| rounds.pairs(*workload).is_empty()) {
+    if Workload::ALL.iter().any(|workload| rounds.kept(*workload).is_empty()) {
         table.push_str(
             "\nOther programs were busy in every round of a workload: run this again on an idle machine.\n",
         );
@@ -84,25 +88,30 @@ fn throughput(rounds: &Rounds) -> String {
     table
 }
 
-/// What the agent's own process takes, from the churn: one flow for every connection.
-fn agent(rounds: &Rounds) -> String {
-    let shares: Vec<_> = rounds.pairs(Workload::Churn).iter().filter_map(|pair| pair.with.agent).collect();
-    let per_flow = |time: Duration, flows: u64| (flows > 0).then(|| time.as_secs_f64() * 1e6 / flows as f64);
-    let user = Spread::of(shares.iter().filter_map(|share| per_flow(share.times.user, share.flows)));
-    let system = Spread::of(shares.iter().filter_map(|share| per_flow(share.times.system, share.flows)));
-    let megabytes =
-        |which: usize| Spread::of(shares.iter().map(|share| share.memory[which] as f64 / f64::from(1 << 20)));
-    let show = |spread: Option<Spread>, unit: &str| {
-        spread.map_or(NONE.to_owned(), |spread| format!("{spread:.1} {unit}"))
-    };
-    format!(
-        "| the agent's process, in churn | |\n|---|---|\n| user CPU per flow | {} |\n| kernel CPU per flow | {} |\n\
-         | resident memory after churn | {} |\n| resident memory at the most | {} |\n",
-        show(user, "µs"),
-        show(system, "µs"),
-        show(megabytes(0), "MiB"),
-        show(megabytes(1), "MiB"),
-    )
+/// What the node spends on an operation, and how long the slow ones take.
+fn processor(rounds: &Rounds) -> String {
+    let mut table = String::from(
+        "| workload | node CPU µs per operation: nobody | Portolan | LRU flow map | p99 µs: nobody | Portolan | LRU flow map \
+         |\n|---|---|---|---|---|---|---|\n",
+    );
+    for workload in Workload::ALL {
+        write!(table, "| {} |", workload.name()).expect("a string takes any text");
+        let kept = rounds.kept(workload);
+        for watcher in Watcher::ALL {
+            let cost = median(kept.iter().map(|round| round.of(watcher).cost() * 1e6));
+            write!(table, " {} |", or_none(cost.map(|cost| format!("{cost:.2}"))))
+                .expect("a string takes any text");
+        }
+        for watcher in Watcher::ALL {
+            let p99 = median(
+                kept.iter().filter_map(|round| round.of(watcher).run.p99).map(|p99| p99.as_secs_f64() * 1e6),
+            );
+            write!(table, " {} |", or_none(p99.map(|p99| format!("{p99:.0}"))))
+                .expect("a string takes any text");
+        }
+        table.push('\n');
+    }
+    table
 }
 
 fn probes(Measured { workloads, floor }: &Measured) -> String {
@@ -152,8 +161,8 @@ fn per_operation(costs: &Costs, floor: f64) -> (f64, f64) {
 fn statistics(rounds: &Rounds, Measured { floor, workloads }: &Measured) -> String {
     let mut slowed = Vec::new();
     for costs in workloads {
-        let pairs = rounds.pairs(costs.workload);
-        if let Some(usual) = Spread::of(pairs.iter().map(|pair| pair.with.run.rate())) {
+        let kept = rounds.kept(costs.workload);
+        if let Some(usual) = Spread::of(kept.iter().map(|round| round.portolan.run.rate())) {
             let disturbed = if costs.disturbed { " (disturbed)" } else { "" };
             slowed.push(format!("{} {:.3}{disturbed}", costs.workload.name(), costs.rate / usual.median));
         }
@@ -175,6 +184,15 @@ fn check(check: Check) -> String {
         grouped(check.flows.attempts as f64),
         grouped(check.flows.lost as f64),
         grouped(check.flows.foreign as f64),
+    )
+}
+
+/// What the baseline did, lest it stand beside the traffic and see nothing.
+fn baseline(read: Read) -> String {
+    format!(
+        "The baseline's table held {} flows in all rounds, of {} packets.",
+        grouped(read.flows as f64),
+        grouped(read.packets as f64),
     )
 }
 
@@ -206,7 +224,7 @@ mod tests {
     #[test]
     fn rounds_that_were_all_disturbed_leave_a_table_without_figures() {
         let table = throughput(&Rounds::default());
-        assert!(table.contains("| churn (connections) | – | – | – | – | – | 0 of 0 |"), "{table}");
+        assert!(table.contains("| churn (connections) | – | – | – | – | 0 of 0 |"), "{table}");
         assert!(table.contains("on an idle machine"), "{table}");
     }
 

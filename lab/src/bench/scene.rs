@@ -1,6 +1,7 @@
-//! Where the benchmark takes place: one node with two pods, routed as a network plugin without overlay does it.
+//! Where the benchmark takes place: one full node, routed as a network plugin without overlay does it. Two of its pods
+//! talk, the others are only there.
 //!
-//! No service and no firewall: the shorter the way of a packet, the more a probe on it shows.
+//! No service, and a firewall only for what it is to drop: the shorter the way of a packet, the more a probe on it shows.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,7 +17,13 @@ pub(super) const SERVER: &str = "bench/server";
 /// Where the agent serves metrics, inside its node.
 pub(super) const METRICS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9464);
 
-/// Policies that admit the traffic, so that a decision costs what it costs.
+/// What a kubelet takes by default.
+pub(super) const PODS: usize = 110;
+
+/// The port that the firewall keeps.
+pub(super) const DENIED: u16 = 9;
+
+/// Policies that admit the traffic and deny the rest, so that a decision costs what it costs.
 const POLICIES: &str = "
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -37,6 +44,11 @@ spec:
   egress:
     - to: [{podSelector: {matchLabels: {app: server}}}]
 ";
+
+/// The firewall of a network plugin: it drops where the node forwards.
+const FIREWALL: &str = "table inet portolan_bench { chain forward { type filter hook forward priority 0; policy accept; \
+                        meta l4proto { tcp, udp } th dport 9 drop; }; }";
+const NO_FIREWALL: &str = "delete table inet portolan_bench";
 
 /// Enough ports for a connection to find one whose last use is more than a second ago.
 const CLIENT_SYSCTLS: [(&str, &str); 2] =
@@ -59,12 +71,31 @@ impl Scene {
         lab.node(NODE)?;
         lab.pod(PodSpec::new(CLIENT).node(NODE).label("app", "client"))?;
         let server = lab.pod(PodSpec::new(SERVER).node(NODE).label("app", "server"))?.v4();
+        for number in 2..PODS {
+            lab.pod(PodSpec::new(&format!("bench/other-{number}")).node(NODE).label("app", "other"))?;
+        }
         lab.add_policy_yaml(POLICIES)?;
         lab.within(CLIENT, || {
             CLIENT_SYSCTLS.iter().try_for_each(|(path, value)| write(Path::new(path), value))
         })??;
         write(&folder.0.join("cluster.yaml"), &lab.manifests()?)?;
         Ok(Self { lab, server, folder })
+    }
+
+    /// Does something while the firewall drops what goes to its port.
+    pub(super) fn denying<T>(&self, work: impl FnOnce() -> T) -> Result<T, BenchError> {
+        self.lab.node_nft(NODE, FIREWALL)?;
+        let done = work();
+        self.lab.node_nft(NODE, NO_FIREWALL)?;
+        Ok(done)
+    }
+
+    /// The devices of the pods on their node.
+    pub(super) fn veths(&self) -> Result<Vec<String>, BenchError> {
+        let others = (2..PODS).map(|number| format!("bench/other-{number}"));
+        let pods = [CLIENT.to_owned(), SERVER.to_owned()].into_iter().chain(others);
+        let infos: Result<Vec<_>, _> = pods.map(|pod| self.lab.pod_info(&pod)).collect();
+        Ok(infos?.into_iter().filter_map(|info| info.veth).collect())
     }
 
     /// The cluster's objects.

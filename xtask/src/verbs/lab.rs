@@ -43,18 +43,14 @@ pub(crate) fn run(
 }
 
 /// Provides and builds.
-pub(crate) fn prepare(
-    verb: &'static str,
-    profile: Profile,
-    toolchain: &Toolchain,
-) -> Result<Privilege, Failure> {
+fn prepare(verb: &'static str, profile: Profile, toolchain: &Toolchain) -> Result<Privilege, Failure> {
     let privilege = kernel_probe::provide(verb, None, toolchain)?;
     build(profile, toolchain)?;
     Ok(privilege)
 }
 
 /// Becomes `portolan-lab <verb> --portolan <program> <rest>`, which is built.
-pub(crate) fn enter(
+fn enter(
     verb: &'static str,
     profile: Profile,
     privilege: Privilege,

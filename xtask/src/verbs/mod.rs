@@ -6,6 +6,7 @@ mod demo;
 mod ebpf;
 mod lab;
 mod setup;
+mod soak;
 mod test;
 
 use crate::args::{self, Verb};
@@ -20,7 +21,9 @@ pub(crate) fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Setup => setup::run(&toolchain),
         Verb::Demo(rest) => demo::run(&rest, &toolchain),
         Verb::Test { no_kernel, rest } => test::run(no_kernel, &rest, &toolchain),
-        Verb::Bench(rest) => bench::run(&rest, &toolchain),
+        Verb::BenchCapture(rest) => bench::capture(&rest, &toolchain),
+        Verb::BenchPipeline => bench::pipeline(&toolchain),
+        Verb::SoakCapture(rest) => soak::capture(&rest, &toolchain),
         Verb::BenchPolicy => bench::policy(&toolchain),
         Verb::Ebpf => ebpf::run(&toolchain),
         Verb::Check => check::run(&toolchain),

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -10,11 +10,10 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::ready::Ready;
 use super::{CONNECTIONS, MESSAGE, Tally};
 
-/// Keeps connections in flight for `length`, then lets the last ones end.
-pub(super) fn run(peer: SocketAddr, length: Duration) -> io::Result<Tally> {
+/// Keeps connections in flight while `more` says so, asked with the number of those begun, then lets the last ones end.
+pub(super) fn run(peer: SocketAddr, more: impl Fn(u64) -> bool) -> io::Result<Tally> {
     let mut client = Client { peer, ready: Ready::new()?, tally: Tally::default(), open: 0 };
     let mut slots: [Option<Connection>; CONNECTIONS] = std::array::from_fn(|_| None);
-    let begun = Instant::now();
     for (number, slot) in slots.iter_mut().enumerate() {
         *slot = Some(client.begin(number)?);
     }
@@ -25,7 +24,7 @@ pub(super) fn run(peer: SocketAddr, length: Duration) -> io::Result<Tally> {
                 client.tally.ended(connection.begun);
                 client.open -= 1;
                 slots[number] = None;
-                if begun.elapsed() < length {
+                if more(client.tally.attempts) {
                     slots[number] = Some(client.begin(number)?);
                 }
             }

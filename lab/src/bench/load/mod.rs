@@ -1,11 +1,13 @@
-//! The traffic of the benchmark: three workloads between two pods, each a client on one processor against a server on
+//! The traffic of the benchmark: six workloads between two pods, each a client on one processor against a server on
 //! another, over non-blocking sockets. They know nothing of what watches them.
 
+mod bulk;
 mod churn;
 mod flood;
 mod ping_pong;
 mod ready;
 mod server;
+mod syns;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -18,11 +20,14 @@ use nix::unistd::Pid;
 
 use super::BenchError;
 use super::cpu::Usage;
-use super::scene::{CLIENT, SERVER, Scene};
+use super::scene::{CLIENT, DENIED, SERVER, Scene};
 use crate::error::LabError;
 
 /// Bytes of a message, each way.
 const MESSAGE: usize = 64;
+
+/// Bytes that a stream is given at once.
+const BLOCK: usize = 256 << 10;
 
 /// Connections in flight (churn) or open (ping-pong).
 const CONNECTIONS: usize = 32;
@@ -30,7 +35,7 @@ const CONNECTIONS: usize = 32;
 const PORT: u16 = 8080;
 
 /// A kind of traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Workload {
     /// Connect, 64 bytes each way, close in order; 32 in flight.
     Churn,
@@ -38,11 +43,18 @@ pub(super) enum Workload {
     PingPong,
     /// Datagrams of 64 bytes to a sink, as fast as one thread can.
     Flood,
+    /// One stream, as fast as it goes.
+    Bulk,
+    /// Connections that a firewall drops, each given up at once.
+    DeniedSyns,
+    /// Datagrams that a firewall drops, as fast as one thread can.
+    DeniedDatagrams,
 }
 
 impl Workload {
     /// In the order in which they are run.
-    pub(super) const ALL: [Self; 3] = [Self::Churn, Self::PingPong, Self::Flood];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Churn, Self::PingPong, Self::Flood, Self::Bulk, Self::DeniedSyns, Self::DeniedDatagrams];
 
     /// Its name in the tables.
     pub(super) const fn name(self) -> &'static str {
@@ -50,6 +62,9 @@ impl Workload {
             Self::Churn => "churn",
             Self::PingPong => "rr",
             Self::Flood => "udp",
+            Self::Bulk => "bulk",
+            Self::DeniedSyns => "deny-tcp",
+            Self::DeniedDatagrams => "deny-udp",
         }
     }
 
@@ -58,8 +73,20 @@ impl Workload {
         match self {
             Self::Churn => "connection",
             Self::PingPong => "round trip",
-            Self::Flood => "datagram",
+            Self::Flood | Self::DeniedDatagrams => "datagram",
+            Self::Bulk => "mebibyte",
+            Self::DeniedSyns => "SYN",
         }
+    }
+
+    /// Whether a firewall drops it.
+    pub(super) const fn is_denied(self) -> bool {
+        matches!(self, Self::DeniedSyns | Self::DeniedDatagrams)
+    }
+
+    /// Whether its operations are counted where they arrive.
+    const fn is_counted_by_server(self) -> bool {
+        matches!(self, Self::Flood | Self::Bulk)
     }
 }
 
@@ -68,9 +95,9 @@ impl Workload {
 pub(super) struct Tally {
     /// Connections or conversations that it tried to open.
     pub(super) attempts: u64,
-    /// Operations that came to their end; of a flood, those that were sent.
+    /// Operations that came to their end, or were sent; none where the server counts them.
     pub(super) operations: u64,
-    /// Nanoseconds that each took; empty for a flood.
+    /// Nanoseconds that each took, where it takes a time.
     pub(super) latencies: Vec<u32>,
 }
 
@@ -86,7 +113,7 @@ impl Tally {
 pub(super) struct Run {
     /// Connections or conversations that the client tried to open.
     pub(super) attempts: u64,
-    /// Operations that came to their end; of a flood, those that arrived.
+    /// Operations that came to their end, or arrived; of what is denied, those that were sent.
     pub(super) operations: u64,
     /// How long it took.
     pub(super) elapsed: Duration,
@@ -103,8 +130,29 @@ impl Run {
     }
 }
 
+/// When a run is over.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    After(Duration),
+    /// So many connections of a churn, or as many as are in flight at once.
+    Connections(u64),
+}
+
 /// Runs a workload for `length`, between the two pods of the scene.
 pub(super) fn run(scene: &Scene, workload: Workload, length: Duration) -> Result<Run, BenchError> {
+    if workload.is_denied() {
+        scene.denying(|| run_until(scene, workload, Limit::After(length)))?
+    } else {
+        run_until(scene, workload, Limit::After(length))
+    }
+}
+
+/// Opens so many connections and closes them in order.
+pub(super) fn churn(scene: &Scene, connections: u64) -> Result<Run, BenchError> {
+    run_until(scene, Workload::Churn, Limit::Connections(connections))
+}
+
+fn run_until(scene: &Scene, workload: Workload, limit: Limit) -> Result<Run, BenchError> {
     let processors = processors();
     let failed = |doing: &str| {
         let doing = format!("{doing} of {}", workload.name());
@@ -123,12 +171,8 @@ pub(super) fn run(scene: &Scene, workload: Workload, length: Duration) -> Result
         let begun = Instant::now();
         let tally = scene.lab.within(CLIENT, || {
             pin(processors[0]);
-            let peer = SocketAddr::new(scene.server, PORT);
-            match workload {
-                Workload::Churn => churn::run(peer, length),
-                Workload::PingPong => ping_pong::run(peer, length),
-                Workload::Flood => flood::run(peer, length),
-            }
+            let port = if workload.is_denied() { DENIED } else { PORT };
+            drive(workload, SocketAddr::new(scene.server, port), limit)
         });
         let elapsed = begun.elapsed();
         let usage = Usage::read().and_then(|after| Ok(after.since(&before?)));
@@ -138,8 +182,24 @@ pub(super) fn run(scene: &Scene, workload: Workload, length: Duration) -> Result
         Ok::<_, BenchError>((tally?.map_err(failed("run the client"))?, elapsed, usage?))
     })?;
     let Tally { attempts, operations, latencies } = tally;
-    let operations = if workload == Workload::Flood { received.into_inner() } else { operations };
+    let operations = if workload.is_counted_by_server() { received.into_inner() } else { operations };
     Ok(Run { attempts, operations, elapsed, p99: percentile(latencies, 99), usage })
+}
+
+/// The client's side.
+fn drive(workload: Workload, peer: SocketAddr, limit: Limit) -> io::Result<Tally> {
+    let length = match limit {
+        Limit::After(length) => length,
+        Limit::Connections(count) => return churn::run(peer, |begun| begun < count),
+    };
+    let begun = Instant::now();
+    match workload {
+        Workload::Churn => churn::run(peer, |_| begun.elapsed() < length),
+        Workload::PingPong => ping_pong::run(peer, length),
+        Workload::Flood | Workload::DeniedDatagrams => flood::run(peer, length),
+        Workload::Bulk => bulk::run(peer, length),
+        Workload::DeniedSyns => syns::run(peer, length),
+    }
 }
 
 /// The processors of client and server: two different ones where there are two.

@@ -10,7 +10,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::ready::Ready;
-use super::{MESSAGE, Workload};
+use super::{BLOCK, MESSAGE, Workload};
 
 const BACKLOG: i32 = 4096;
 /// Room for what comes while the sink does not run.
@@ -26,6 +26,8 @@ pub(super) enum Server {
     Echo(TcpListener),
     /// Takes datagrams.
     Sink(UdpSocket),
+    /// Takes a stream.
+    Drain(TcpListener),
 }
 
 /// Binds the server of a workload.
@@ -41,15 +43,16 @@ pub(super) fn bind(workload: Workload, address: SocketAddr) -> io::Result<Server
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok(Server::Echo(socket.into()))
+    Ok(if workload == Workload::Bulk { Server::Drain(socket.into()) } else { Server::Echo(socket.into()) })
 }
 
 impl Server {
-    /// Serves until the run is over and its last datagram is counted in `received`.
+    /// Serves until the run is over and all that came is counted in `received`: datagrams, or MiB.
     pub(super) fn serve(self, over: &AtomicBool, received: &AtomicU64) -> io::Result<()> {
         match self {
             Self::Echo(listener) => echo(&listener, over),
             Self::Sink(socket) => sink(&socket, over, received),
+            Self::Drain(listener) => drain(&listener, over, received),
         }
     }
 }
@@ -126,4 +129,27 @@ fn sink(socket: &UdpSocket, over: &AtomicBool, received: &AtomicU64) -> io::Resu
             Err(_) => thread::sleep(PATIENCE),
         }
     }
+}
+
+/// Takes one stream to its end.
+fn drain(listener: &TcpListener, over: &AtomicBool, received: &AtomicU64) -> io::Result<()> {
+    let mut stream = loop {
+        match listener.accept() {
+            Ok((stream, _)) => break stream,
+            Err(err) if err.kind() != ErrorKind::WouldBlock => return Err(err),
+            Err(_) if over.load(Ordering::Relaxed) => return Ok(()),
+            Err(_) => thread::sleep(PATIENCE),
+        }
+    };
+    stream.set_nonblocking(false)?;
+    let mut buffer = vec![0; BLOCK];
+    let mut bytes = 0;
+    loop {
+        match stream.read(&mut buffer)? {
+            0 => break,
+            count => bytes += count as u64,
+        }
+    }
+    received.store(bytes >> 20, Ordering::Relaxed);
+    Ok(())
 }

@@ -12,28 +12,39 @@ pub(crate) struct Bench {
     /// The `portolan` program, from a release build.
     #[arg(long, value_name = "PATH", default_value = "portolan")]
     portolan: PathBuf,
-    /// Undisturbed rounds to reach.
-    #[arg(long, value_name = "COUNT", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
-    /// How long a workload runs in a round.
-    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
-    seconds: u16,
-    /// How long to wait for other programs to be quiet before a round.
-    #[arg(long, value_name = "SECONDS", default_value_t = 4)]
-    patience: u64,
-    /// No further round begins after this long.
-    #[arg(long, value_name = "SECONDS", default_value_t = 100)]
-    budget: u64,
+    /// Undisturbed rounds to reach [default: 7].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// How long a workload runs in a round [default: 2].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    seconds: Option<u16>,
+    /// How long to wait for other programs to be quiet before a round [default: 4].
+    #[arg(long, value_name = "SECONDS")]
+    patience: Option<u64>,
+    /// No further round begins after this long [default: 900].
+    #[arg(long, value_name = "SECONDS")]
+    budget: Option<u64>,
+    /// What others may take of the processors in a round that is kept [default: 3].
+    #[arg(long, value_name = "PERCENT")]
+    disturbance: Option<u8>,
+    /// Put the tables into this document, between the lines that it has for them.
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
 }
 
-/// Measures; the tables go to standard output, what goes on to standard error.
+/// Measures; the tables go to the document or to standard output, what goes on to standard error.
 pub(crate) fn run(bench: Bench) -> anyhow::Result<bool> {
+    let Bench { portolan, rounds, seconds, patience, budget, disturbance, into } = bench;
+    let usual = Options::default();
+    let time = |seconds: Option<u64>, usual| seconds.map_or(usual, Duration::from_secs);
     let options = Options {
-        portolan: bench.portolan,
-        rounds: bench.rounds.into(),
-        length: Duration::from_secs(bench.seconds.into()),
-        patience: Duration::from_secs(bench.patience),
-        budget: Duration::from_secs(bench.budget),
+        portolan,
+        rounds: rounds.map_or(usual.rounds, usize::from),
+        length: time(seconds.map(u64::from), usual.length),
+        patience: time(patience, usual.patience),
+        budget: time(budget, usual.budget),
+        disturbance: disturbance.map_or(usual.disturbance, |percent| f64::from(percent) / 100.0),
+        into,
     };
     let (mut out, mut progress) = (io::stdout(), io::stderr());
     let complete = bench::run(&options, &mut out, &mut progress)?;

@@ -1,6 +1,7 @@
 //! `portolan-lab`: a cluster of network namespaces on this machine, and the demo in it.
 
 mod bench;
+mod soak;
 mod up;
 
 use std::io::{self, Write};
@@ -27,8 +28,10 @@ struct Arguments {
 enum Verb {
     /// Show Portolan on a shop over two nodes: real traffic, a real firewall, flows compared with what clients saw.
     Demo(Demo),
-    /// Measure what the probes cost: the same traffic without and with an agent, in one run.
+    /// Measure what the probes cost: the same traffic unwatched, under an agent and under a simple observer, in one run.
     Bench(bench::Bench),
+    /// Open very many connections past one agent, and count what it told of them.
+    Soak(soak::Soak),
     /// Make an empty cluster with an API server and leave it standing until Ctrl-C.
     Up(up::Up),
 }
@@ -72,6 +75,7 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
             Ok(demo::run(&options, &mut io::stdout())?)
         }
         Verb::Bench(bench) => bench::run(bench),
+        Verb::Soak(soak) => soak::run(soak),
         Verb::Up(up) => up::run(&up, &mut io::stdout()).map(|()| true),
     }
 }

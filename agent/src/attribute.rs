@@ -72,6 +72,7 @@ impl Attributor {
             outcome,
             drop_reason,
             drop_location,
+            enforced_by: None,
             verdict: judgement.verdict,
             inferred: judgement.inferred,
             egress: decision.egress,

@@ -64,6 +64,7 @@ pub(crate) fn flow(source: End, destination: End) -> Flow {
         outcome: Outcome::Established,
         drop_reason: None,
         drop_location: None,
+        enforced_by: None,
         verdict: Verdict::Allowed,
         inferred: false,
         egress: SideDecision::plain(SideVerdict::NotIsolated),

@@ -27,6 +27,7 @@ fn numbered(number: u32) -> Item {
         outcome: Outcome::Established,
         drop_reason: None,
         drop_location: None,
+        enforced_by: None,
         verdict: Verdict::Allowed,
         inferred: false,
         egress,

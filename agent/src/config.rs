@@ -43,6 +43,8 @@ pub struct Config {
     pub attach: AttachMode,
     /// When attempts are closed.
     pub limits: Limits,
+    /// How many openings a second are traced through nftables, to name the very rule.
+    pub trace: Option<u32>,
     /// Where metrics are served.
     pub metrics: Option<TcpListener>,
     /// Where gRPC health is served.

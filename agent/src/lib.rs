@@ -24,6 +24,7 @@ mod run;
 mod serve;
 pub mod sink;
 pub mod stream;
+pub mod trace;
 pub mod whereabouts;
 
 pub use config::{AgentError, Config, Output, Source};

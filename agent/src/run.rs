@@ -19,6 +19,7 @@ use crate::{
     serve,
     sink::{Lines, Sink, SinkError},
     stream::{Identity, Uplink},
+    trace::Trace,
     whereabouts::own_node,
 };
 use jiff::Timestamp;
@@ -52,7 +53,8 @@ const BUSY: Duration = Duration::from_millis(5);
 
 /// Runs the agent in the network namespace that it was started in, until told to stop.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
-    let Config { node, source, output, attach, limits, metrics: metrics_listener, health, ready } = config;
+    let Config { node, source, output, attach, limits, trace, metrics: metrics_listener, health, ready } =
+        config;
     let metrics = Arc::new(Metrics::default());
     let tasks = TaskTracker::new();
     let (reporter, _) = tonic_health::server::health_reporter();
@@ -93,6 +95,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         tasks: tasks.clone(),
         metrics,
         conntrack: open_conntrack(),
+        trace,
+        idle: limits.idle,
     };
     agent.start(source, &news)?;
     let result = agent.run(&stop).await;
@@ -161,12 +165,17 @@ struct Agent {
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
     conntrack: Option<Conntrack>,
+    /// How many openings a second are traced.
+    trace: Option<u32>,
+    /// After what silence a conversation is a new one.
+    idle: Duration,
 }
 
 /// What exists once the cluster state is complete.
 struct Attributing {
     attributor: Attributor,
     sink: Sink,
+    trace: Trace,
 }
 
 impl Agent {
@@ -211,8 +220,15 @@ impl Agent {
                     let (Some(captured), Some(attributing)) = (captured, &mut attributing) else { break };
                     self.on_captured(captured, attributing).await?;
                 },
+                lost = next_loss(&mut attributing) => {
+                    let Some(attributing) = &mut attributing else { break };
+                    self.on_captured(lost, attributing).await?;
+                },
                 () = stop.cancelled(), if attributing.is_none() => break,
             }
+        }
+        if let Some(attributing) = &mut attributing {
+            self.tell_last_losses(attributing).await?;
         }
         if stop.is_cancelled() { Ok(()) } else { Err(AgentError::CaptureEnded) }
     }
@@ -224,18 +240,25 @@ impl Agent {
         self.history.begin();
         let output = self.output.take().expect("begin is called once");
         let sink = self.open_sink(output);
+        let places = Self::places();
+        let trace = Trace::start(self.trace, self.idle);
         if let Some(ready) = self.ready.take() {
             ready();
         }
         self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
         Attributing {
-            attributor: Attributor {
-                node: self.node.clone(),
-                reasons: self.reasons.clone(),
-                places: Self::places(),
-            },
+            attributor: Attributor { node: self.node.clone(), reasons: self.reasons.clone(), places },
             sink,
+            trace,
         }
+    }
+
+    /// What the tracer lost while the last attempts were passed on.
+    async fn tell_last_losses(&mut self, attributing: &mut Attributing) -> Result<(), AgentError> {
+        while let Some(lost) = attributing.trace.take_lost() {
+            self.on_captured(lost, attributing).await?;
+        }
+        Ok(())
     }
 
     /// The name that was given, or else the one that the cluster state tells.
@@ -369,7 +392,7 @@ impl Agent {
     async fn on_captured(
         &mut self,
         captured: Captured,
-        Attributing { attributor, sink }: &mut Attributing,
+        Attributing { attributor, sink, trace }: &mut Attributing,
     ) -> Result<(), AgentError> {
         match captured {
             Captured::Attempt(mut attempt) => {
@@ -378,7 +401,8 @@ impl Agent {
                     attributor.places.learn(location);
                 }
                 match attributor.attribute(&attempt, &self.history, Clock::now()) {
-                    Some(observation) => {
+                    Some(mut observation) => {
+                        trace.name(&mut observation.flow, &attempt);
                         let verdict = ByVerdict { verdict: observation.flow.verdict.as_str() };
                         self.metrics.flows.get_or_create(&verdict).inc();
                         sink.put(observation).await?;
@@ -397,6 +421,14 @@ impl Agent {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits until the trace has lost something.
+async fn next_loss(attributing: &mut Option<Attributing>) -> Captured {
+    match attributing {
+        Some(Attributing { trace, .. }) => trace.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,3 +7,4 @@ mod bad_input;
 mod demo;
 mod streamed;
 mod support;
+mod trace;

@@ -73,6 +73,7 @@ impl Attributor {
             drop_reason,
             drop_location,
             enforced_by: None,
+            passed_netfilter: None,
             verdict: judgement.verdict,
             inferred: judgement.inferred,
             egress: decision.egress,

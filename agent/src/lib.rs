@@ -20,12 +20,14 @@ pub mod event;
 pub mod kernel;
 pub mod metrics;
 pub mod reasons;
+mod remembered;
 mod run;
 mod serve;
 pub mod sink;
 pub mod stream;
 pub mod trace;
 pub mod whereabouts;
+pub mod witness;
 
 pub use config::{AgentError, Config, Output, Source};
 pub use run::run;

@@ -21,6 +21,7 @@ use crate::{
     stream::{Identity, Uplink},
     trace::Trace,
     whereabouts::own_node,
+    witness::{Offsets, Witness},
 };
 use jiff::Timestamp;
 use portolan_policy::{Change, History, Loss, ObjectKind, Owner};
@@ -53,8 +54,18 @@ const BUSY: Duration = Duration::from_millis(5);
 
 /// Runs the agent in the network namespace that it was started in, until told to stop.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
-    let Config { node, source, output, attach, limits, trace, metrics: metrics_listener, health, ready } =
-        config;
+    let Config {
+        node,
+        source,
+        output,
+        attach,
+        limits,
+        trace,
+        witness,
+        metrics: metrics_listener,
+        health,
+        ready,
+    } = config;
     let metrics = Arc::new(Metrics::default());
     let tasks = TaskTracker::new();
     let (reporter, _) = tonic_health::server::health_reporter();
@@ -66,6 +77,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let reasons = ENUMERATIONS.into_iter().flat_map(|name| types.enumerators(name));
     let reasons = Reasons::new(reasons, types.enumerators(SUBSYSTEMS));
     let (probes, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach)?;
+    let witness = Witness::start(witness.then(|| Offsets::resolve(&types)));
     drop(types);
     report_off(&off);
     let devices = Devices::open()?;
@@ -96,6 +108,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         metrics,
         conntrack: open_conntrack(),
         trace,
+        witness: Some(witness),
         idle: limits.idle,
     };
     agent.start(source, &news)?;
@@ -167,6 +180,7 @@ struct Agent {
     conntrack: Option<Conntrack>,
     /// How many openings a second are traced.
     trace: Option<u32>,
+    witness: Option<Witness>,
     /// After what silence a conversation is a new one.
     idle: Duration,
 }
@@ -176,6 +190,7 @@ struct Attributing {
     attributor: Attributor,
     sink: Sink,
     trace: Trace,
+    witness: Witness,
 }
 
 impl Agent {
@@ -250,12 +265,13 @@ impl Agent {
             attributor: Attributor { node: self.node.clone(), reasons: self.reasons.clone(), places },
             sink,
             trace,
+            witness: self.witness.take().expect("begin is called once"),
         }
     }
 
-    /// What the tracer lost while the last attempts were passed on.
+    /// What was lost elsewhere while the last attempts were passed on.
     async fn tell_last_losses(&mut self, attributing: &mut Attributing) -> Result<(), AgentError> {
-        while let Some(lost) = attributing.trace.take_lost() {
+        while let Some(lost) = attributing.trace.take_lost().or_else(|| attributing.witness.take_lost()) {
             self.on_captured(lost, attributing).await?;
         }
         Ok(())
@@ -392,7 +408,7 @@ impl Agent {
     async fn on_captured(
         &mut self,
         captured: Captured,
-        Attributing { attributor, sink, trace }: &mut Attributing,
+        Attributing { attributor, sink, trace, witness }: &mut Attributing,
     ) -> Result<(), AgentError> {
         match captured {
             Captured::Attempt(mut attempt) => {
@@ -403,6 +419,7 @@ impl Agent {
                 match attributor.attribute(&attempt, &self.history, Clock::now()) {
                     Some(mut observation) => {
                         trace.name(&mut observation.flow, &attempt);
+                        observation.flow.passed_netfilter = witness.passed(&attempt);
                         let verdict = ByVerdict { verdict: observation.flow.verdict.as_str() };
                         self.metrics.flows.get_or_create(&verdict).inc();
                         sink.put(observation).await?;
@@ -424,10 +441,13 @@ impl Agent {
     }
 }
 
-/// Waits until the trace has lost something.
+/// Waits until the trace or the witness has lost something.
 async fn next_loss(attributing: &mut Option<Attributing>) -> Captured {
     match attributing {
-        Some(Attributing { trace, .. }) => trace.next().await,
+        Some(Attributing { trace, witness, .. }) => tokio::select! {
+            lost = trace.next() => lost,
+            lost = witness.next() => lost,
+        },
         None => std::future::pending().await,
     }
 }

@@ -49,6 +49,10 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_name = "RATE", num_args = 0..=1, require_equals = true, default_missing_value = "10",
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     trace_rules: Option<u32>,
+    /// Say of each connection whether netfilter let it pass, by programs before and after its forwarding
+    /// rules (Linux 6.4).
+    #[arg(long)]
+    witness: bool,
     /// A UDP or ICMP conversation is over after this many seconds of silence.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle_timeout: u64,
@@ -80,6 +84,7 @@ pub(crate) async fn run(args: AgentArgs, stop: CancellationToken) -> Result<(), 
         attach: args.attach.into(),
         node: args.node_name,
         trace: args.trace_rules,
+        witness: args.witness,
         limits: Limits { idle: Duration::from_secs(args.idle_timeout), ..Limits::default() },
         metrics: listen(args.metrics_listen).await?,
         health: listen(args.listen).await?,

@@ -261,6 +261,9 @@ pub struct Flow {
     /// The rule of the node's firewall that let it through or turned it away, where a sample says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforced_by: Option<Enforcer>,
+    /// Whether all of netfilter's forwarding hooks on a node let it pass, where a witness stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_netfilter: Option<bool>,
     /// Outcome and decision together.
     pub verdict: Verdict,
     /// Whether the verdict rests on silence instead of on a drop that was seen.
@@ -335,7 +338,8 @@ mod tests {
     fn a_record_of_an_older_version_is_read() {
         let flow: Flow = serde_json::from_str(OLD).unwrap();
         assert_eq!((flow.drop_location, flow.tries, flow.losses), (None, 0, vec![]));
-        assert_eq!((flow.retransmits, flow.srtt_us, flow.enforced_by), (None, None, None));
+        assert_eq!((flow.retransmits, flow.srtt_us), (None, None));
+        assert_eq!((flow.enforced_by, flow.passed_netfilter), (None, None));
     }
 
     #[test]

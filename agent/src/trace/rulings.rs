@@ -5,7 +5,7 @@
 //! ```
 
 use super::{event::Step, packet::Packet, table};
-use crate::{connections::Attempt, event::Nanos};
+use crate::{connections::Attempt, event::Nanos, remembered::Remembered};
 use portolan_policy::{Enforcer, Outcome, Protocol};
 use std::{
     collections::{HashMap, VecDeque},
@@ -29,9 +29,7 @@ pub(super) struct Rulings {
     silence: Nanos,
     ways: HashMap<u32, Packet>,
     begun: VecDeque<u32>,
-    known: HashMap<Packet, Ruling>,
-    order: VecDeque<(Nanos, Packet)>,
-    forgotten: u64,
+    known: Remembered<Packet, Ruling>,
 }
 
 /// What became of one opening or answer.
@@ -51,9 +49,7 @@ impl Rulings {
             silence: u64::try_from(silence.as_nanos()).unwrap_or(u64::MAX),
             ways: HashMap::new(),
             begun: VecDeque::new(),
-            known: HashMap::new(),
-            order: VecDeque::new(),
-            forgotten: 0,
+            known: Remembered::new(REMEMBERED, KEPT),
         }
     }
 
@@ -84,7 +80,7 @@ impl Rulings {
 
     /// How many openings were forgotten for want of room since this was last asked.
     pub(super) fn take_forgotten(&mut self) -> u64 {
-        std::mem::take(&mut self.forgotten)
+        self.known.take_forgotten()
     }
 
     /// The rule that brought about the outcome of an attempt, where a traced packet of it met one.
@@ -129,30 +125,11 @@ impl Rulings {
     }
 
     fn rule(&mut self, now: Nanos, packet: Packet, rule: Arc<Enforcer>) {
-        self.make_room(now);
-        let Self { known, order, .. } = self;
-        let ruling = known.entry(packet).or_insert_with(|| {
-            order.push_back((now, packet));
-            Ruling { at: now, stopped: None, passed: None }
-        });
+        let ruling = self.known.entry(now, packet, || Ruling { at: now, stopped: None, passed: None });
         if rule.verdict.is_denial() {
             ruling.stopped = Some(rule);
         } else {
             ruling.passed = Some(rule);
-        }
-    }
-
-    fn make_room(&mut self, now: Nanos) {
-        while let Some(&(at, packet)) = self.order.front() {
-            let is_old = at.saturating_add(KEPT) < now;
-            if !is_old && self.order.len() < REMEMBERED {
-                break;
-            }
-            self.order.pop_front();
-            if self.known.get(&packet).is_some_and(|ruling| ruling.at == at) {
-                self.known.remove(&packet);
-                self.forgotten += u64::from(!is_old);
-            }
         }
     }
 }

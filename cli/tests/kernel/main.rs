@@ -8,3 +8,4 @@ mod demo;
 mod streamed;
 mod support;
 mod trace;
+mod witness;

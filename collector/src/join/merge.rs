@@ -42,6 +42,7 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
         drop_reason,
         drop_location,
         enforced_by,
+        passed_netfilter: passed(from.passed_netfilter, to.passed_netfilter),
         verdict,
         inferred,
         egress: decision.egress,
@@ -118,6 +119,15 @@ fn enforcer(outcome: Outcome, source: &Flow, destination: &Flow) -> Option<Enfor
     agreeing().find(|rule| rule.verdict.is_denial()).or_else(|| agreeing().next()).cloned()
 }
 
+/// It passed where every node that it came to let it pass.
+const fn passed(source: Option<bool>, destination: Option<bool>) -> Option<bool> {
+    match (source, destination) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (None, None) => None,
+    }
+}
+
 /// The near side's decision, unless only the far side could make one.
 fn decided(near: SideDecision, far: SideDecision) -> SideDecision {
     let undecidable = |side: &SideDecision| side.verdict == SideVerdict::Undecidable;
@@ -157,5 +167,14 @@ mod tests {
         let near = || through(Some(("near", Accept)));
         assert_eq!(table(near(), through(Some(("far", Accept)))).as_deref(), Some("far"), "the last one");
         assert_eq!(table(near(), through(None)).as_deref(), Some("near"));
+    }
+
+    #[test]
+    fn what_passed_on_one_node_and_not_on_the_other_did_not_pass() {
+        let all = [None, Some(false), Some(true)];
+        let together = all.map(|source| all.map(|destination| passed(source, destination)));
+        assert_eq!(together[0], all);
+        assert_eq!(together[1], [Some(false); 3]);
+        assert_eq!(together[2], [Some(true), Some(false), Some(true)]);
     }
 }

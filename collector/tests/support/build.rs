@@ -65,6 +65,7 @@ pub(crate) fn flow(source: End, destination: End) -> Flow {
         drop_reason: None,
         drop_location: None,
         enforced_by: None,
+        passed_netfilter: None,
         verdict: Verdict::Allowed,
         inferred: false,
         egress: SideDecision::plain(SideVerdict::NotIsolated),

@@ -139,7 +139,7 @@ fn enforcer() -> BoxedStrategy<Enforcer> {
 
 /// Any flow that can be told, sensible or not.
 pub(crate) fn flow() -> BoxedStrategy<Flow> {
-    let drop = (option::of(name()), option::of(name()), option::of(enforcer()));
+    let drop = (option::of(name()), option::of(name()), option::of(enforcer()), any::<Option<bool>>());
     let what = (select(Protocol::ALL.to_vec()), outcome(), drop, verdict(), any::<bool>());
     let reporter = select(vec![Reporter::Source, Reporter::Destination, Reporter::Both]);
     let counts = (any::<[u64; 5]>(), option::of(latency()), any::<[Option<u64>; 2]>(), losses(), reporter);
@@ -149,7 +149,13 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
             |(
                 (time, end_time),
                 (source, destination, service),
-                (protocol, outcome, (drop_reason, drop_location, enforced_by), verdict, inferred),
+                (
+                    protocol,
+                    outcome,
+                    (drop_reason, drop_location, enforced_by, passed_netfilter),
+                    verdict,
+                    inferred,
+                ),
                 (egress, ingress),
                 (
                     [attempts, tries, packets, bytes, lost],
@@ -169,6 +175,7 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
                 drop_reason,
                 drop_location,
                 enforced_by,
+                passed_netfilter,
                 verdict,
                 inferred,
                 egress,

@@ -28,6 +28,7 @@ fn numbered(number: u32) -> Item {
         drop_reason: None,
         drop_location: None,
         enforced_by: None,
+        passed_netfilter: None,
         verdict: Verdict::Allowed,
         inferred: false,
         egress,

@@ -89,6 +89,8 @@ fn openings() -> Vec<Request> {
     };
     let mut rules = vec![
         by_byte(Protocol::Tcp, 13, Some(mask(FLAGS_OF_OPENINGS)), SYN),
+        // Most of all packets: the rules below are none of their business.
+        rule(OPENINGS, [meta(Meta::Protocol), is(Protocol::Tcp.number()), send(To::Return)]),
         by_byte(Protocol::Sctp, 12, None, INIT),
         by_byte(Protocol::Icmp, 0, None, ECHO),
         by_byte(Protocol::Icmpv6, 0, None, V6_ECHO),

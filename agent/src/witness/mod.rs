@@ -124,7 +124,7 @@ struct Links {
     told: u64,
     notes: Notes,
     looked: Nanos,
-    /// Held, never asked.
+    /// The links, and the programs: whoever looks at the agent's descriptors sees what they cost.
     _held: Vec<OwnedFd>,
 }
 
@@ -133,7 +133,7 @@ impl Links {
         let make = |shape| syscall::create_map(shape).map_err(WitnessError::CreateMap);
         let (ring, lost) = (make(RING)?, make(COUNTER)?);
         let maps = Maps { ring: ring.as_raw_fd(), lost: lost.as_raw_fd() };
-        let mut links = Vec::new();
+        let mut held = Vec::new();
         let points: [(&CStr, Point, u32, i32); 2] = [
             (c"before_netfil", Point::Before, FORWARD, FIRST),
             (c"after_netfilt", Point::After, POSTROUTING, LAST),
@@ -144,13 +144,14 @@ impl Links {
             let program = program.map_err(WitnessError::Load)?;
             for family in FAMILIES {
                 let hook = Hook { family, number, priority };
-                links.push(syscall::link(program.as_fd(), hook).map_err(WitnessError::Link)?);
+                held.push(syscall::link(program.as_fd(), hook).map_err(WitnessError::Link)?);
             }
+            held.push(program);
         }
         let ring = RingBuf::try_from(Map::RingBuf(MapData::from_fd(ring)?))?;
         let lost = Array::try_from(Map::Array(MapData::from_fd(lost)?))?;
         info!("A witness stands before and after netfilter's forwarding rules.");
-        Ok(Self { ring, lost, told: 0, notes: Notes::new(), looked: monotonic(), _held: links })
+        Ok(Self { ring, lost, told: 0, notes: Notes::new(), looked: monotonic(), _held: held })
     }
 
     fn drain(&mut self) {

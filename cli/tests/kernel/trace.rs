@@ -136,6 +136,21 @@ fn rules_of_iptables_are_named_where_it_stands_on_nftables() {
 }
 
 #[test]
+fn rules_of_iptables_legacy_are_not_named_which_the_agent_says() {
+    let lab = shop("trace-legacy");
+    let web = lab.pod_info("shop/web").unwrap();
+    lab.run("n1", "iptables-legacy", &["-A", "FORWARD", "-p", "tcp", "--dport", "9100", "-j", "DROP"])
+        .unwrap();
+    let agent = Agent::start_with(&lab, "n1", &[ALL]);
+    assert!(agent.log().contains("iptables-legacy has tables here"), "{}", agent.log());
+    let attempt = lab.connect_tcp("shop/client", web.v4(), 9100, SECOND).unwrap();
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+    let flow = flow_of(&flows, &attempt);
+    assert_eq!((flow.drop_reason.as_deref(), &flow.enforced_by), (Some("NETFILTER_DROP"), &None));
+}
+
+#[test]
 fn the_ruleset_is_touched_only_when_asked_for_and_however_the_agent_ends_nothing_is_left() {
     let lab = shop("trace-traces");
     lab.node_nft("n1", FIREWALL).unwrap();

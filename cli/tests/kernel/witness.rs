@@ -60,6 +60,8 @@ fn what_netfilter_let_pass_is_told_from_what_it_stopped_and_from_what_never_came
         expected.push((send(9000), Some(false)));
         expected.push((lab.ping("shop/client", *address, 2, SECOND).unwrap(), Some(true)));
     }
+    let from_node = lab.connect_tcp("n1", web.v4(), 8080, SECOND).unwrap();
+    expected.push((from_node, Some(true)));
     for address in &service.addresses {
         expected.push((lab.connect_tcp("shop/client", *address, 80, SECOND).unwrap(), Some(true)));
     }
@@ -72,6 +74,28 @@ fn what_netfilter_let_pass_is_told_from_what_it_stopped_and_from_what_never_came
         assert_eq!(passed(&flows, attempt), *word, "{:#?}", flow_of(&flows, attempt));
     }
     assert!(flows.iter().all(|flow| flow.lost == 0));
+}
+
+#[test]
+fn what_iptables_legacy_or_a_program_behind_a_queue_stopped_is_told_as_well() {
+    let lab = shop("witness-legacy");
+    let web = lab.pod_info("shop/web").unwrap();
+    let rule = |port: &str, target: &[&str]| {
+        let rule = ["-A", "FORWARD", "-p", "tcp", "--dport", port, "-j"];
+        lab.run("n1", "iptables-legacy", &[&rule[..], target].concat()).unwrap();
+    };
+    rule("9100", &["DROP"]);
+    rule("9101", &["REJECT"]);
+    // Nobody listens there, so that the kernel drops.
+    rule("9102", &["NFQUEUE", "--queue-num", "9"]);
+    rule("9103", &["ACCEPT"]);
+    let agent = Agent::start_with(&lab, "n1", &["--witness"]);
+    let connect = |port| lab.connect_tcp("shop/client", web.v4(), port, SECOND).unwrap();
+    let attempts = [9100, 9101, 9102, 9103].map(connect);
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+    let words = attempts.map(|attempt| passed(&flows, &attempt));
+    assert_eq!(words, [Some(false), Some(false), Some(false), Some(true)]);
 }
 
 #[test]

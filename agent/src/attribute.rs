@@ -83,6 +83,8 @@ impl Attributor {
             outcome,
             drop_reason,
             drop_location,
+            enforced_by: None,
+            passed_netfilter: None,
             verdict: judgement.verdict,
             inferred: judgement.inferred,
             reporter: reporter(locality),

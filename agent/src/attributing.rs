@@ -2,12 +2,14 @@
 
 use crate::{
     attribute::Attributor,
-    capture::{Captured, Conntrack, Lost},
+    capture::{Captured, Conntrack, Ledger, Lost},
     clock::Clock,
     connections::Attempt,
     event::FiveTuple,
     metrics::{ByVerdict, Metrics},
     sink::{Sink, SinkError},
+    trace::Trace,
+    witness::Witness,
 };
 use portolan_policy::{History, Loss, Verdict};
 use prometheus_client::metrics::counter::Counter;
@@ -19,6 +21,8 @@ pub(crate) struct Attributing {
     attributor: Attributor,
     conntrack: Option<Conntrack>,
     sink: Sink,
+    trace: Trace,
+    witness: Witness,
     metrics: Arc<Metrics>,
     /// The counters of flows, in the order of the verdicts.
     flows: [Counter; Verdict::ALL.len()],
@@ -26,12 +30,33 @@ pub(crate) struct Attributing {
 
 impl Attributing {
     /// Passes on to this sink.
-    pub(crate) fn new(attributor: Attributor, sink: Sink, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        attributor: Attributor,
+        sink: Sink,
+        trace: Trace,
+        witness: Witness,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let counter = |verdict: Verdict| {
             let label = ByVerdict { verdict: verdict.as_str() };
             metrics.flows.get_or_create(&label).clone()
         };
-        Self { attributor, conntrack: open_conntrack(), sink, flows: Verdict::ALL.map(counter), metrics }
+        let (conntrack, flows) = (open_conntrack(), Verdict::ALL.map(counter));
+        Self { attributor, conntrack, sink, trace, witness, flows, metrics }
+    }
+
+    /// Follows the trace and the witness; never comes back.
+    pub(crate) async fn follow(&mut self) {
+        tokio::join!(self.trace.follow(), self.witness.follow());
+    }
+
+    /// Tells what was lost while the last attempts were passed on.
+    pub(crate) async fn tell_last_losses(&mut self, ledger: &Ledger) -> Result<(), SinkError> {
+        self.witness.note_losses();
+        for lost in ledger.take() {
+            self.lose(lost).await?;
+        }
+        Ok(())
     }
 
     /// Takes what was captured, and shows all that came of it.
@@ -44,14 +69,16 @@ impl Attributing {
                 }
                 self.sink.flush().await
             }
-            // The metrics have it already.
-            Captured::Lost(Lost { cause, count, from, to }) => {
-                let (cause, clock) = (cause.as_str(), Clock::now());
-                let (from, to) = (clock.timestamp(from), clock.timestamp(to));
-                warn!(cause, count, %from, %to, "Something was lost.");
-                self.sink.lose(Loss { cause: cause.to_owned(), count, from, to }).await
-            }
+            Captured::Lost(lost) => self.lose(lost).await,
         }
+    }
+
+    /// Passes on a loss; the metrics have it already.
+    async fn lose(&mut self, Lost { cause, count, from, to }: Lost) -> Result<(), SinkError> {
+        let (cause, clock) = (cause.as_str(), Clock::now());
+        let (from, to) = (clock.timestamp(from), clock.timestamp(to));
+        warn!(cause, count, %from, %to, "Something was lost.");
+        self.sink.lose(Loss { cause: cause.to_owned(), count, from, to }).await
     }
 
     async fn tell(&mut self, mut attempt: Attempt, history: &History, clock: Clock) -> Result<(), SinkError> {
@@ -60,10 +87,12 @@ impl Attributing {
         }
         let conntrack = &mut self.conntrack;
         let backend = |original: &FiveTuple| translated(conntrack, original);
-        let Some(record) = self.attributor.attribute(&mut attempt, history, clock, backend) else {
+        let Some(mut record) = self.attributor.attribute(&mut attempt, history, clock, backend) else {
             self.metrics.unattributed.inc();
             return Ok(());
         };
+        record.enforced_by = self.trace.enforcer(&attempt, record.outcome);
+        record.passed_netfilter = self.witness.passed(&attempt);
         self.flows[record.verdict as usize].inc();
         self.sink.put(record).await
     }

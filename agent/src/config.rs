@@ -45,6 +45,10 @@ pub struct Config {
     pub ring_bytes: Option<u32>,
     /// When attempts are closed.
     pub limits: Limits,
+    /// How many openings a second are traced through nftables, to name the very rule.
+    pub trace: Option<u32>,
+    /// Whether a witness stands before and after netfilter's forwarding hooks.
+    pub witness: bool,
     /// Where metrics are served.
     pub metrics: Option<TcpListener>,
     /// Where gRPC health is served.

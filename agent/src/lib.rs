@@ -24,11 +24,14 @@ mod line;
 mod memory;
 pub mod metrics;
 pub mod reasons;
+mod remembered;
 mod run;
 mod serve;
 pub mod sink;
 pub mod stream;
+pub mod trace;
 pub mod whereabouts;
+pub mod witness;
 
 pub use config::{AgentError, Config, Output, Source};
 pub use run::run;

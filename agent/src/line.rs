@@ -65,6 +65,12 @@ impl LineWriter {
         word(",\"outcome\":\"", record.outcome.as_str(), out);
         text_or_null(",\"drop_reason\":", record.drop_reason.as_deref(), out);
         text_or_null(",\"drop_location\":", record.drop_location.as_deref(), out);
+        if let Some(enforcer) = &record.enforced_by {
+            field(",\"enforced_by\":", enforcer, out);
+        }
+        if let Some(passed) = &record.passed_netfilter {
+            field(",\"passed_netfilter\":", passed, out);
+        }
         word(",\"verdict\":\"", record.verdict.as_str(), out);
         out.extend_from_slice(if record.inferred { b",\"inferred\":true" } else { b",\"inferred\":false" });
         out.extend_from_slice(&fragments.sides);

@@ -22,13 +22,15 @@ use crate::{
     serve,
     sink::{Lines, Sink, SinkError, Stream},
     stream::{Identity, Uplink},
+    trace::Trace,
     whereabouts::own_node,
+    witness::{Offsets, Witness, WitnessError},
 };
 use jiff::Timestamp;
 use portolan_policy::{Change, History, ObjectKind, Owner};
 use std::{
     collections::BTreeSet, net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, sync::Arc,
-    thread::JoinHandle,
+    thread::JoinHandle, time::Duration,
 };
 use tokio::{
     net::TcpListener,
@@ -50,8 +52,19 @@ const COMMAND_QUEUE: usize = 4096;
 
 /// Runs the agent in the network namespace that it was started in, until told to stop.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
-    let Config { node, source, output, attach, ring_bytes, limits, metrics: metrics_listener, health, ready } =
-        config;
+    let Config {
+        node,
+        source,
+        output,
+        attach,
+        ring_bytes,
+        limits,
+        trace,
+        witness,
+        metrics: metrics_listener,
+        health,
+        ready,
+    } = config;
     let metrics = Arc::new(Metrics::default());
     let tasks = TaskTracker::new();
     let (reporter, _) = tonic_health::server::health_reporter();
@@ -62,6 +75,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
     let reasons = Reasons::of(&types);
     let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach, ring_bytes)?;
+    let offsets = witness.then(|| Offsets::resolve(&types));
     // They took more than all else, and are read only once.
     drop(types);
     tasks.spawn(memory::give_back_often(stop.clone()));
@@ -75,8 +89,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let connections = Connections::new(netns, limits);
     let worker = Worker::new(reader, connections, gone, captured, ledger.clone(), &metrics);
     let capture = spawn("capture", &stop, |stop| worker.run(stop))?;
-    let mut attacher =
-        Attacher { probes, commands: command_queue, gone: let_go, ledger, metrics: Arc::clone(&metrics) };
+    let mut attacher = Attacher {
+        probes,
+        commands: command_queue,
+        gone: let_go,
+        ledger: ledger.clone(),
+        metrics: Arc::clone(&metrics),
+    };
     for (ifindex, name) in devices.pod_interfaces().await? {
         attacher.attach(ifindex, &name);
     }
@@ -99,6 +118,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         netlink,
         tasks: tasks.clone(),
         metrics,
+        ledger,
+        trace,
+        witness: offsets,
+        idle: limits.idle,
     };
     agent.start(source, &news)?;
     let result = agent.run(&stop).await;
@@ -172,6 +195,13 @@ struct Agent {
     netlink: Netlink,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
+    ledger: Ledger,
+    /// How many openings a second are traced.
+    trace: Option<u32>,
+    /// What the witness in netfilter needs, where one is asked for.
+    witness: Option<Result<Offsets, WitnessError>>,
+    /// After what silence a conversation is a new one.
+    idle: Duration,
 }
 
 impl Agent {
@@ -214,8 +244,12 @@ impl Agent {
                     let (Some(captured), Some(attributing)) = (captured, &mut attributing) else { break };
                     attributing.take(captured, &self.history).await?;
                 },
+                () = follow(&mut attributing) => {}
                 () = stop.cancelled(), if attributing.is_none() => break,
             }
+        }
+        if let Some(attributing) = &mut attributing {
+            attributing.tell_last_losses(&self.ledger).await?;
         }
         if stop.is_cancelled() { Ok(()) } else { Err(AgentError::CaptureEnded) }
     }
@@ -227,12 +261,15 @@ impl Agent {
         self.history.begin();
         let output = self.output.take().expect("begin is called once");
         let sink = self.open_sink(output);
+        let places = Self::places();
+        let trace = Trace::start(self.trace, self.idle, &self.ledger);
         if let Some(ready) = self.ready.take() {
             ready();
         }
         self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
-        let attributor = Attributor::new(self.node.clone(), self.reasons.clone(), Self::places());
-        Attributing::new(attributor, sink, Arc::clone(&self.metrics))
+        let attributor = Attributor::new(self.node.clone(), self.reasons.clone(), places);
+        let witness = Witness::start(self.witness.take(), &self.ledger);
+        Attributing::new(attributor, sink, trace, witness, Arc::clone(&self.metrics))
     }
 
     /// The name that was given, or else the one that the cluster state tells.
@@ -309,6 +346,14 @@ impl Agent {
             drop(known);
             self.change(Timestamp::now(), Change::NodeAddresses { node, addresses });
         }
+    }
+}
+
+/// Follows the trace and the witness; never comes back.
+async fn follow(attributing: &mut Option<Attributing>) {
+    match attributing {
+        Some(attributing) => attributing.follow().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -44,6 +44,15 @@ pub(crate) struct AgentArgs {
     /// How to hang on the pod interfaces: tcx where the kernel has it (6.6), clsact below.
     #[arg(long, value_enum, default_value_t = Attach::Auto)]
     attach: Attach,
+    /// Name the very rule of nftables that let a connection through or dropped it, for at most RATE
+    /// openings a second. Adds the table `inet portolan_trace` while it runs, which decides nothing.
+    #[arg(long, value_name = "RATE", num_args = 0..=1, require_equals = true, default_missing_value = "10",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    trace_rules: Option<u32>,
+    /// Say of each connection whether netfilter let it pass, by programs before and after its forwarding
+    /// rules (Linux 6.4).
+    #[arg(long)]
+    witness: bool,
     /// A UDP or ICMP conversation is over after this many seconds of silence.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle_timeout: u64,
@@ -91,6 +100,8 @@ pub(crate) async fn run(args: AgentArgs, stop: CancellationToken) -> Result<(), 
         attach: args.attach.into(),
         node: args.node_name,
         ring_bytes: args.ring_bytes,
+        trace: args.trace_rules,
+        witness: args.witness,
         limits: Limits {
             idle: Duration::from_secs(args.idle_timeout),
             attempts: args.max_attempts,

@@ -1,6 +1,6 @@
 //! The record that Portolan is about: a flow, in the shape that `observe -o jsonl` prints.
 
-use crate::{Loss, Protocol, SideDecision};
+use crate::{Enforcer, Loss, Protocol, SideDecision};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -284,6 +284,12 @@ pub struct Flow {
     /// kernel's function.
     #[serde(default)]
     pub drop_location: Option<String>,
+    /// The rule of the node's firewall that let it through or turned it away, where a sample says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforced_by: Option<Enforcer>,
+    /// Whether all of netfilter's forwarding hooks on a node let it pass, where a witness stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_netfilter: Option<bool>,
     /// Outcome and decision together.
     pub verdict: Verdict,
     /// Whether the verdict rests on silence instead of on a drop that was seen.
@@ -362,6 +368,7 @@ mod tests {
         let flow: Flow = serde_json::from_str(OLD).unwrap();
         assert_eq!((flow.drop_location, flow.tries, flow.losses), (None, 0, vec![]));
         assert_eq!((flow.retransmits, flow.srtt_us), (None, None));
+        assert_eq!((flow.enforced_by, flow.passed_netfilter), (None, None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::relation::Relation;
 use jiff::Timestamp;
-use portolan_policy::{Flow, Latency, Outcome, Reporter, Verdict};
+use portolan_policy::{Enforcer, Flow, Latency, Outcome, Reporter, Verdict};
 use portolan_proto::{Connection, Observation, Witness};
 use std::sync::Arc;
 
@@ -21,6 +21,10 @@ pub struct Record {
     pub drop_reason: Option<String>,
     /// What sort of place in the kernel dropped it.
     pub drop_location: Option<String>,
+    /// The rule of the node's firewall that decided, where a sample says so.
+    pub enforced_by: Option<Enforcer>,
+    /// Whether netfilter let it pass, where a witness stands there.
+    pub passed_netfilter: Option<bool>,
     /// Outcome and decision together.
     pub verdict: Verdict,
     /// Whether the verdict rests on silence.
@@ -64,6 +68,8 @@ impl Record {
             outcome: self.outcome,
             drop_reason: self.drop_reason.clone(),
             drop_location: self.drop_location.clone(),
+            enforced_by: self.enforced_by.clone(),
+            passed_netfilter: self.passed_netfilter,
             verdict: self.verdict,
             inferred: self.inferred,
             egress: relation.decision.egress.clone(),
@@ -97,6 +103,8 @@ impl Record {
             outcome: flow.outcome,
             drop_reason: flow.drop_reason.clone(),
             drop_location: flow.drop_location.clone(),
+            enforced_by: flow.enforced_by.clone(),
+            passed_netfilter: flow.passed_netfilter,
             verdict: flow.verdict,
             inferred: flow.inferred,
             reporter: flow.reporter,

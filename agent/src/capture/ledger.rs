@@ -22,7 +22,7 @@ impl Ledger {
     }
 
     /// Notes what was lost since the last look at this cause.
-    pub(super) fn look(&self, cause: LossCause, count: u64) {
+    pub(crate) fn look(&self, cause: LossCause, count: u64) {
         self.count(cause, count);
         self.losses().look(cause, count, monotonic());
     }
@@ -41,7 +41,7 @@ impl Ledger {
     }
 
     /// Takes all that is left, for the end.
-    pub(super) fn take(&self) -> Vec<Lost> {
+    pub(crate) fn take(&self) -> Vec<Lost> {
         self.losses().take().collect()
     }
 

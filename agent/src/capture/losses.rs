@@ -32,11 +32,19 @@ pub enum LossCause {
     ProgramsMoved,
     /// The kernel had more to tell of interfaces than its buffer for us holds.
     Interfaces,
+    /// Steps of traced packets found no room.
+    TraceSteps,
+    /// What the trace knew of an opening was forgotten for want of room.
+    TraceRulings,
+    /// Notes of the witness found their ring full.
+    WitnessRing,
+    /// What the witness noted of an opening was forgotten for want of room.
+    WitnessNotes,
 }
 
 impl LossCause {
     /// All of them, in the order in which they are printed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::RingOpenings,
         Self::Ring,
         Self::Conversations,
@@ -47,6 +55,10 @@ impl LossCause {
         Self::AttachFailed,
         Self::ProgramsMoved,
         Self::Interfaces,
+        Self::TraceSteps,
+        Self::TraceRulings,
+        Self::WitnessRing,
+        Self::WitnessNotes,
     ];
 
     /// The name in records and metrics.
@@ -62,6 +74,10 @@ impl LossCause {
             Self::AttachFailed => "attach-failed",
             Self::ProgramsMoved => "programs-moved",
             Self::Interfaces => "interfaces-overrun",
+            Self::TraceSteps => "trace-steps",
+            Self::TraceRulings => "trace-rulings",
+            Self::WitnessRing => "witness-ring-full",
+            Self::WitnessNotes => "witness-notes",
         }
     }
 }

@@ -42,6 +42,9 @@ impl Renderer {
             line += "  ";
             line += &clean(&why);
         }
+        if let Some(rule) = &flow.enforced_by {
+            line += &self.paint.apply(Color::Dim, &format!("  [{}]", clean(&rule.to_string())));
+        }
         if flow.attempts > 1 {
             line += &self.paint.apply(Color::Dim, &format!("  ×{}", flow.attempts));
         }

@@ -4,7 +4,8 @@ use super::{Paint, Renderer};
 use crate::build::{FlowExt as _, admitted, at, denied, external, flow, node, pod, policy, web_to_db};
 use jiff::tz::TimeZone;
 use portolan_policy::{
-    End, Evidence, Flow, Outcome, PolicyKind, PolicyRef, Protocol, ServiceRef, SideDecision, SideVerdict,
+    End, Enforcer, Evidence, Flow, Outcome, PolicyKind, PolicyRef, Protocol, RuleVerdict, ServiceRef,
+    SideDecision, SideVerdict,
 };
 
 fn line(flow: &Flow) -> String {
@@ -183,6 +184,23 @@ fn a_drop_says_where_and_silence_how_often_it_was_asked() {
     assert!(line(&silent(1)).contains("  no-reply  "), "{}", line(&silent(1)));
     let evil = silent(1).change(|flow| flow.drop_location = Some("\x1b[2J".to_owned()));
     assert!(!line(&evil).contains('\x1b'), "{}", line(&evil));
+}
+
+#[test]
+fn the_very_rule_is_told_where_a_sample_names_it() {
+    let rule = |comment: &str| Enforcer {
+        family: "inet".to_owned(),
+        table: "cali".to_owned(),
+        chain: "fw".to_owned(),
+        handle: Some(17),
+        comment: Some(comment.to_owned()),
+        verdict: RuleVerdict::Drop,
+    };
+    let dropped =
+        |comment| web_to_db().ended(Outcome::Dropped).change(|flow| flow.enforced_by = Some(rule(comment)));
+    let told = line(&dropped("by policy x"));
+    assert!(told.ends_with("  [drop in inet cali fw (rule 17, \"by policy x\")]"), "{told}");
+    assert!(!line(&dropped("\x1b[2J")).contains('\x1b'));
 }
 
 #[test]

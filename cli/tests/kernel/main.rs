@@ -13,3 +13,5 @@ mod probe;
 mod soak;
 mod streamed;
 mod support;
+mod trace;
+mod witness;

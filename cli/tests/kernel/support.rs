@@ -101,6 +101,15 @@ impl Agent {
         self.process.wait(DEADLINE).unwrap();
     }
 
+    /// Lets it do nothing for a while.
+    pub(crate) fn pause(&self) {
+        self.process.signal(Signal::SIGSTOP).unwrap();
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.process.signal(Signal::SIGCONT).unwrap();
+    }
+
     /// Waits until the log has said something.
     pub(crate) fn wait_for_log(&mut self, words: &str) {
         self.process.wait_for_stderr(DEADLINE, |line| line.contains(words)).unwrap();

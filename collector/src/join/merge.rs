@@ -2,7 +2,7 @@
 
 use super::side::Side;
 use portolan_policy::{
-    Decision, Evidence, Flow, Judgement, Loss, Outcome, Reporter, SideDecision, SideVerdict, judge,
+    Decision, Enforcer, Evidence, Flow, Judgement, Loss, Outcome, Reporter, SideDecision, SideVerdict, judge,
 };
 use portolan_proto::{Observation, Witness};
 use std::cmp::{max, min};
@@ -26,6 +26,7 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
         source.witness.dropped_in_pod || destination.witness.dropped_in_pod,
     );
     let (drop_reason, drop_location) = drop(outcome, &source.flow, &destination.flow);
+    let enforced_by = enforcer(outcome, &source.flow, &destination.flow);
     let (from, to) = (source.flow, destination.flow);
     let decision =
         Decision { egress: decided(from.egress, to.egress), ingress: decided(to.ingress, from.ingress) };
@@ -40,6 +41,8 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
         outcome,
         drop_reason,
         drop_location,
+        enforced_by,
+        passed_netfilter: passed(from.passed_netfilter, to.passed_netfilter),
         verdict,
         inferred,
         egress: decision.egress,
@@ -109,8 +112,69 @@ fn drop(outcome: Outcome, source: &Flow, destination: &Flow) -> (Option<String>,
     seen.unwrap_or_default()
 }
 
+/// The rule that brought the outcome about: one that denied, or else the last that let it through.
+fn enforcer(outcome: Outcome, source: &Flow, destination: &Flow) -> Option<Enforcer> {
+    let rules = [destination, source].map(|flow| flow.enforced_by.as_ref());
+    let agreeing = || rules.into_iter().flatten().filter(|rule| rule.agrees_with(outcome));
+    agreeing().find(|rule| rule.verdict.is_denial()).or_else(|| agreeing().next()).cloned()
+}
+
+/// It passed where every node that it came to let it pass.
+const fn passed(source: Option<bool>, destination: Option<bool>) -> Option<bool> {
+    match (source, destination) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (None, None) => None,
+    }
+}
+
 /// The near side's decision, unless only the far side could make one.
 fn decided(near: SideDecision, far: SideDecision) -> SideDecision {
     let undecidable = |side: &SideDecision| side.verdict == SideVerdict::Undecidable;
     if undecidable(&near) && !undecidable(&far) { far } else { near }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::{FlowExt as _, by_destination, by_source, web_to_db};
+    use portolan_policy::RuleVerdict::{Accept, Drop};
+
+    fn view(outcome: Outcome, rule: Option<(&str, portolan_policy::RuleVerdict)>) -> Flow {
+        let enforcer = |(table, verdict): (&str, _)| Enforcer {
+            family: "inet".to_owned(),
+            table: table.to_owned(),
+            chain: "fw".to_owned(),
+            handle: Some(4),
+            comment: None,
+            verdict,
+        };
+        web_to_db().ended(outcome).change(|flow| flow.enforced_by = rule.map(enforcer))
+    }
+
+    fn table(source: Flow, destination: Flow) -> Option<String> {
+        both(by_source(source), by_destination(destination)).enforced_by.map(|rule| rule.table)
+    }
+
+    #[test]
+    fn the_rule_is_the_one_that_brought_the_outcome_about() {
+        let near = || view(Outcome::NoReply, Some(("near", Accept)));
+        let far = view(Outcome::Dropped, Some(("far", Drop)));
+        assert_eq!(table(near(), far).as_deref(), Some("far"));
+        let unnamed = view(Outcome::Dropped, None);
+        assert_eq!(table(near(), unnamed), None, "one that let it go on dropped nothing");
+        let through = |rule| view(Outcome::Established, rule);
+        let near = || through(Some(("near", Accept)));
+        assert_eq!(table(near(), through(Some(("far", Accept)))).as_deref(), Some("far"), "the last one");
+        assert_eq!(table(near(), through(None)).as_deref(), Some("near"));
+    }
+
+    #[test]
+    fn what_passed_on_one_node_and_not_on_the_other_did_not_pass() {
+        let all = [None, Some(false), Some(true)];
+        let together = all.map(|source| all.map(|destination| passed(source, destination)));
+        assert_eq!(together[0], all);
+        assert_eq!(together[1], [Some(false); 3]);
+        assert_eq!(together[2], [Some(true), Some(false), Some(true)]);
+    }
 }

@@ -54,6 +54,8 @@ pub(crate) fn flow(source: End, destination: End) -> Flow {
         outcome: Outcome::Established,
         drop_reason: None,
         drop_location: None,
+        enforced_by: None,
+        passed_netfilter: None,
         verdict: Verdict::Allowed,
         inferred: false,
         egress: SideDecision::plain(SideVerdict::NotIsolated),

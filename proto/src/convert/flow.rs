@@ -7,8 +7,8 @@ use super::{
 };
 use crate::v1;
 use portolan_policy::{
-    Flow, Latency, Loss, Outcome, PolicyKind, PolicyRef, Protocol, Reporter, SideDecision, SideVerdict,
-    Verdict,
+    Enforcer, Flow, Latency, Loss, Outcome, PolicyKind, PolicyRef, Protocol, Reporter, RuleVerdict,
+    SideDecision, SideVerdict, Verdict,
 };
 
 impl From<Flow> for v1::Flow {
@@ -23,6 +23,8 @@ impl From<Flow> for v1::Flow {
             outcome,
             drop_reason,
             drop_location,
+            enforced_by,
+            passed_netfilter,
             verdict,
             inferred,
             egress,
@@ -48,6 +50,8 @@ impl From<Flow> for v1::Flow {
             outcome: v1::Outcome::from(outcome).into(),
             drop_reason,
             drop_location,
+            enforced_by: enforced_by.map(Into::into),
+            passed_netfilter,
             verdict: v1::Verdict::from(verdict).into(),
             inferred,
             egress: Some(egress.into()),
@@ -80,6 +84,8 @@ impl TryFrom<v1::Flow> for Flow {
             outcome,
             drop_reason,
             drop_location,
+            enforced_by,
+            passed_netfilter,
             verdict,
             inferred,
             egress,
@@ -105,6 +111,8 @@ impl TryFrom<v1::Flow> for Flow {
             outcome: Outcome::from_wire(outcome, "outcome")?,
             drop_reason,
             drop_location,
+            enforced_by: enforced_by.map(TryInto::try_into).transpose().within("enforced_by")?,
+            passed_netfilter,
             verdict: Verdict::from_wire(verdict, "verdict")?,
             inferred,
             egress: required(egress, "egress")?.try_into().within("egress")?,
@@ -134,6 +142,28 @@ impl TryFrom<v1::Loss> for Loss {
 
     fn try_from(v1::Loss { cause, count, from, to }: v1::Loss) -> Result<Self, ConvertError> {
         Ok(Self { cause: text(cause, "cause")?, count, from: time(from, "from")?, to: time(to, "to")? })
+    }
+}
+
+impl From<Enforcer> for v1::Enforcer {
+    fn from(Enforcer { family, table, chain, handle, comment, verdict }: Enforcer) -> Self {
+        Self { family, table, chain, handle, comment, verdict: v1::RuleVerdict::from(verdict).into() }
+    }
+}
+
+impl TryFrom<v1::Enforcer> for Enforcer {
+    type Error = ConvertError;
+
+    fn try_from(wire: v1::Enforcer) -> Result<Self, ConvertError> {
+        let v1::Enforcer { family, table, chain, handle, comment, verdict } = wire;
+        Ok(Self {
+            family: text(family, "family")?,
+            table: text(table, "table")?,
+            chain: text(chain, "chain")?,
+            handle,
+            comment,
+            verdict: RuleVerdict::from_wire(verdict, "verdict")?,
+        })
     }
 }
 

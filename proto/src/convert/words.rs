@@ -2,7 +2,7 @@
 
 use super::error::{ConvertError, Problem};
 use crate::v1;
-use portolan_policy::{Outcome, PolicyKind, Protocol, Reporter, SideVerdict, Verdict};
+use portolan_policy::{Outcome, PolicyKind, Protocol, Reporter, RuleVerdict, SideVerdict, Verdict};
 
 /// A domain word that has a number on the wire.
 pub(crate) trait Word: Sized {
@@ -61,6 +61,7 @@ word!(Verdict {
     Undecided = Undecided,
 });
 word!(Reporter { Source = Source, Destination = Destination, Both = Both });
+word!(RuleVerdict { Accept = Accept, Drop = Drop, Reject = Reject, Queue = Queue });
 word!(SideVerdict {
     NotIsolated = NotIsolated,
     Admitted = Admitted,

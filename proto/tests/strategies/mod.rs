@@ -4,8 +4,8 @@
 
 use jiff::Timestamp;
 use portolan_policy::{
-    End, Flow, Latency, Loss, Outcome, PodEnd, PolicyKind, PolicyRef, Protocol, Reporter, ServiceRef,
-    SideDecision, SideVerdict, Verdict, Workload,
+    End, Enforcer, Flow, Latency, Loss, Outcome, PodEnd, PolicyKind, PolicyRef, Protocol, Reporter,
+    RuleVerdict, ServiceRef, SideDecision, SideVerdict, Verdict, Workload,
 };
 use portolan_proto::{Connection, Observation, Witness};
 use proptest::{collection, option, prelude::*, sample::select};
@@ -128,9 +128,23 @@ pub(crate) fn loss() -> impl Strategy<Value = Loss> {
     })
 }
 
+fn enforcer() -> BoxedStrategy<Enforcer> {
+    let handle = (any::<Option<u64>>(), option::of(name()), select(RuleVerdict::ALL.to_vec()));
+    (name(), name(), name(), handle)
+        .prop_map(|(family, table, chain, (handle, comment, verdict))| Enforcer {
+            family,
+            table,
+            chain,
+            handle,
+            comment,
+            verdict,
+        })
+        .boxed()
+}
+
 /// Any flow that can be told, sensible or not.
 pub(crate) fn flow() -> BoxedStrategy<Flow> {
-    let drop = (option::of(name()), option::of(name()));
+    let drop = (option::of(name()), option::of(name()), option::of(enforcer()), any::<Option<bool>>());
     let what = (select(Protocol::ALL.to_vec()), outcome(), drop, verdict(), any::<bool>());
     let reporter = select(vec![Reporter::Source, Reporter::Destination, Reporter::Both]);
     let counts = (
@@ -146,7 +160,13 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
             |(
                 (time, end_time),
                 (source, destination, service),
-                (protocol, outcome, (drop_reason, drop_location), verdict, inferred),
+                (
+                    protocol,
+                    outcome,
+                    (drop_reason, drop_location, enforced_by, passed_netfilter),
+                    verdict,
+                    inferred,
+                ),
                 (egress, ingress),
                 (
                     [attempts, tries, packets, bytes, lost],
@@ -165,6 +185,8 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
                 outcome,
                 drop_reason,
                 drop_location,
+                enforced_by,
+                passed_netfilter,
                 verdict,
                 inferred,
                 egress,

@@ -32,6 +32,8 @@ fn record(number: u32) -> Record {
         outcome: Outcome::Established,
         drop_reason: None,
         drop_location: None,
+        enforced_by: None,
+        passed_netfilter: None,
         verdict: Verdict::Allowed,
         inferred: false,
         egress,

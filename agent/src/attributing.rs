@@ -42,7 +42,7 @@ impl Attributing {
             metrics.flows.get_or_create(&label).clone()
         };
         let (conntrack, flows) = (open_conntrack(), Verdict::ALL.map(counter));
-        Self { attributor, conntrack, sink, trace, witness, flows, metrics }
+        Self { attributor, conntrack, sink, trace, witness, metrics, flows }
     }
 
     /// Follows the trace and the witness; never comes back.

@@ -253,11 +253,12 @@ fn connection_packet(head: &raw::Head) -> Option<What> {
 }
 
 fn unreachable(record: &raw::Unreachable) -> Option<Event> {
-    /// ICMP says "unreachable" with type 3, ICMPv6 with this one.
-    const V6_UNREACHABLE: u8 = 1;
-    let family = if record.head.icmp[0] == V6_UNREACHABLE { 6 } else { 4 };
+    /// ICMP says "unreachable" with this type; ICMPv6 with 1, or with 4 about a protocol.
+    const V4_UNREACHABLE: u8 = 3;
+    let [kind, code] = record.head.icmp;
+    let family = if kind == V4_UNREACHABLE { 4 } else { 6 };
     // RFC 1812 and RFC 4443: prohibited for a network, a host, by an administrator; by policy, by route.
-    let prohibited = matches!((family, record.head.icmp[1]), (4, 9 | 10 | 13) | (6, 1 | 5 | 6));
+    let prohibited = matches!((kind, code), (V4_UNREACHABLE, 9 | 10 | 13) | (1, 1 | 5 | 6));
     let what = What::Unreachable { by: ip(family, &record.offender), prohibited };
     // The error goes against the packet that it is about, and the tuple is that packet's.
     let entry = translation(&record.head, &record.translation).map(Translation::turned);

@@ -232,6 +232,23 @@ impl Attempt {
         self.answer_sent.is_some() || self.answer_received.is_some() || self.completed
     }
 
+    /// Whether it got through, as far as the initiator is concerned.
+    pub(super) const fn is_through(&self) -> bool {
+        self.answer_received.is_some() || self.completed
+    }
+
+    /// Whether the only answer that is known was dropped on its way.
+    pub(super) fn is_answer_lost(&self) -> bool {
+        let is_of_answer = |drop: Option<DropSeen>| drop.is_some_and(|drop| drop.of_answer);
+        let Drops { node, source_pod, destination_pod } = self.drops;
+        !self.is_through() && [node, source_pod, destination_pod].into_iter().any(is_of_answer)
+    }
+
+    /// Whether the initiator may not have taken a reset for its own: it goes on trying then.
+    pub(super) const fn may_be_tried_again(&self) -> bool {
+        self.reset_received && !self.is_answered() && !self.socket_closed
+    }
+
     /// Whether one side has finished and the other has not.
     pub(super) const fn is_half_closed(&self) -> bool {
         self.finished[0] != self.finished[1]

@@ -116,7 +116,8 @@ impl Weighed<'_> {
         });
         // Where there was no socket for it, it had arrived: at the pod, or at the node it was for.
         let no_socket = drop.is_some_and(|(place, drop)| {
-            place != Place::SourcePod && !drop.of_answer && reasons.name(drop.reason) == "NO_SOCKET"
+            let name = reasons.name(drop.reason);
+            place != Place::SourcePod && !drop.of_answer && (name == "NO_SOCKET" || name == "IP_NOPROTO")
         });
         reset || unreachable || no_socket
     }

@@ -3,7 +3,7 @@
 use super::{
     attempt::Attempt,
     conversations::{self, ConversationCounters, Strays},
-    deadline::Limits,
+    deadline::{Limits, after},
     due::Calendar,
 };
 use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
@@ -29,6 +29,10 @@ pub struct Connections {
     /// Attempts by the time to look at them, in the order of their opening.
     due: Calendar<(u64, Id)>,
     strays: Strays,
+    /// Attempts that were told early to make room, until they are passed on.
+    told_under_pressure: Vec<Attempt>,
+    /// Room was made, or there was none to make: not before this is it looked for again.
+    pressed_until: Nanos,
     evicted: u64,
 }
 
@@ -57,6 +61,8 @@ impl Connections {
             by_tuple: HashMap::default(),
             due: Calendar::new(),
             strays: Strays::default(),
+            told_under_pressure: Vec::new(),
+            pressed_until: 0,
             evicted: 0,
         }
     }
@@ -226,7 +232,7 @@ impl Connections {
 
     fn open(&mut self, original: FiveTuple, sequence: u32, at: Nanos) -> Option<Id> {
         if self.attempts.len() >= self.limits.attempts {
-            self.forget_reported();
+            self.make_room(at);
         }
         if self.attempts.len() >= self.limits.attempts {
             self.evicted += 1;
@@ -238,8 +244,21 @@ impl Connections {
         Some(id)
     }
 
-    /// Makes room: what was told is only remembered for its later tries, and a new attempt counts more.
-    fn forget_reported(&mut self) {
+    /// Makes room. What was told is only remembered for its later tries, and a new attempt counts more; and what
+    /// was answered to an initiator elsewhere that never came back is told now: a flood of openings
+    /// under false names must not fill the table.
+    fn make_room(&mut self, now: Nanos) {
+        if now < self.pressed_until {
+            return;
+        }
+        self.pressed_until = after(now, self.limits.linger);
+        let is_stale = |attempt: &Attempt| {
+            attempt.is_answered() && !attempt.is_through() && after(attempt.last, self.limits.no_reply) < now
+        };
+        for id in self.ids(|attempt| !attempt.reported && is_stale(attempt)) {
+            let stale = self.remove(id);
+            self.told_under_pressure.extend(stale);
+        }
         let reported: Vec<Id> =
             self.attempts.iter().filter(|(_, attempt)| attempt.reported).map(|(id, _)| id).collect();
         for id in reported {
@@ -268,7 +287,8 @@ impl Connections {
     /// After new evidence.
     fn look_again(&mut self, id: Id) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        if attempt.reported && attempt.is_answered() && !attempt.is_over() {
+        let is_late = attempt.is_answered() && !attempt.is_answer_lost() && !attempt.is_over();
+        if attempt.reported && is_late {
             // It was given up too early: it did get through, and that has to be told.
             attempt.reported = false;
         }
@@ -307,12 +327,13 @@ impl Connections {
             }
         }
         self.strays.tick(now, self.limits.idle, counters);
+        over.append(&mut self.told_under_pressure);
     }
 
     /// Tells of an attempt, and remembers it for as long as more of the same may come.
     fn report(&mut self, id: Id, over: &mut Vec<Attempt>) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        if attempt.original.protocol == Protocol::Tcp && attempt.is_answered() {
+        if attempt.original.protocol == Protocol::Tcp && attempt.is_answered() && !attempt.is_answer_lost() {
             over.extend(self.remove(id));
             return;
         }
@@ -347,6 +368,7 @@ impl Connections {
             }
             self.close(id, over);
         }
+        over.append(&mut self.told_under_pressure);
     }
 
     /// The attempts that are so, in the order of their opening.

@@ -36,6 +36,8 @@ const MEMBERS: &[(&str, &str, &str, &str)] = &[
     ("SKB_DEV", "sk_buff", "dev", DROPS),
     ("SKB_SK", "sk_buff", "sk", DROPS),
     ("SKB_HEAD", "sk_buff", "head", DROPS),
+    ("SKB_REFDST", "sk_buff", "_skb_refdst", DROPS),
+    ("DST_DEV", "dst_entry", "dev", DROPS),
     ("SKB_TAIL", "sk_buff", "tail", DROPS),
     ("SKB_NETWORK_HEADER", "sk_buff", "network_header", DROPS),
     ("DEV_IFINDEX", "net_device", "ifindex", DROPS),

@@ -131,7 +131,8 @@ fn icmp(datagram: &Datagram<'_>) -> Option<Packet> {
     let header = datagram.body.get(..8)?;
     let inner = match (is_of_family(datagram)?, header[0], header[1]) {
         (4, 3, code) if code != 4 => ipv4(&datagram.body[8..])?,
-        (6, 1, _) => ipv6(&datagram.body[8..])?,
+        // RFC 4443, 3.4: "unrecognized next header" is how a host says that it does not speak a protocol.
+        (6, 1, _) | (6, 4, 1) => ipv6(&datagram.body[8..])?,
         _ => {
             let request = echo(datagram)?;
             return talk(datagram, [number(header, 4)?; 2], 8, request);

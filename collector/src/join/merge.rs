@@ -24,6 +24,7 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
         source.flow.outcome,
         destination.flow.outcome,
         source.witness.dropped_in_pod || destination.witness.dropped_in_pod,
+        matches!(destination.flow.drop_location.as_deref(), Some("route" | "neighbour")),
     );
     let (drop_reason, drop_location) = drop(outcome, &source.flow, &destination.flow);
     let enforced_by = enforcer(outcome, &source.flow, &destination.flow);
@@ -74,10 +75,12 @@ fn evidence(source: Witness, destination: Witness) -> Evidence {
 ///
 /// The client's node has the last word on success. A drop or rejection that either side saw
 /// explains silence on the other; a reset seen leaving the pod is the pod's own.
-fn outcome(source: Outcome, destination: Outcome, in_pod: bool) -> Outcome {
+fn outcome(source: Outcome, destination: Outcome, in_pod: bool, no_way: bool) -> Outcome {
     use Outcome::{Delivered, Dropped, Established, NoReply, Refused, Rejected};
     match (source, destination) {
         (Established, _) => Established,
+        // The router that had no way also said so: that makes it no firewall.
+        (Refused | Rejected, Dropped) if no_way => Dropped,
         // The client got an answer, and the packet that would have earned it was dropped on the
         // way: a firewall dropped it and answered in the pod's name.
         (Refused | Rejected, Dropped) if !in_pod => Rejected,

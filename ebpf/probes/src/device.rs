@@ -183,7 +183,10 @@ fn icmp(ctx: &TcContext, transport: Transport, head: &mut Head) -> Option<()> {
     let [icmp_type, icmp_code, ..] = ctx.read::<[u8; icmp::HEADER as usize]>(transport.offset)?;
     let unreachable = match head.protocol {
         protocol::ICMP => icmp_type == icmp::UNREACHABLE && icmp_code != icmp::CODE_FRAGMENTATION_NEEDED,
-        _ => icmp_type == icmp::V6_UNREACHABLE,
+        _ => {
+            icmp_type == icmp::V6_UNREACHABLE
+                || (icmp_type == icmp::V6_PARAMETER_PROBLEM && icmp_code == icmp::CODE_NO_SUCH_PROTOCOL)
+        }
     };
     if !unreachable {
         let request = packet::echo(ctx, transport, head)?;

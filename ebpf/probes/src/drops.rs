@@ -2,7 +2,7 @@
 
 use crate::{
     conntrack,
-    kernel::{self, device_netns, load, netns_of, read},
+    kernel::{self, device_netns, load, netns_of, pointer, read},
     layout,
     maps::{POD_NETNS, emit},
     packet::{self, Bytes, Transport, plain, protocol},
@@ -95,17 +95,36 @@ fn place(skb: *const u8) -> Option<Place> {
     if dev.is_null() {
         let sk: *const u8 = load(skb, layout::SKB_SK.load());
         let netns = if sk.is_null() { None } else { netns_of(sk, layout::SK_NET.load()) }?;
-        return if netns == node { Some(Place { netns, ifindex: 0 }) } else { None };
+        return if netns == node {
+            Some(Place { netns, ifindex: 0 })
+        } else {
+            behind(netns, route_device(skb)?)
+        };
     }
     let netns = netns_of(dev, layout::DEV_NET.load())?;
     if netns == node {
         return Some(Place { netns, ifindex: load(dev, layout::DEV_IFINDEX.load()) });
     }
+    behind(netns, dev as u64)
+}
+
+/// The device that a packet without one was to leave by.
+#[inline(always)]
+fn route_device(skb: *const u8) -> Option<u64> {
+    const NOT_COUNTED: u64 = 1;
+    let route = load::<u64>(skb, layout::SKB_REFDST.load()) & !NOT_COUNTED;
+    if route == 0 { None } else { pointer(route, layout::DST_DEV.load()) }
+}
+
+/// The place behind a device in the namespace of a pod of this node.
+#[inline(always)]
+fn behind(netns: u32, dev: u64) -> Option<Place> {
     if let Some(ifindex) = POD_NETNS.get_ptr(netns) {
         // SAFETY: the map keeps the value alive for this program run.
         return Some(Place { netns, ifindex: unsafe { *ifindex } });
     }
-    let ours = kernel::veth_peer(dev as u64)?;
+    let node = layout::NODE_NETNS.load();
+    let ours = kernel::veth_peer(dev)?;
     if device_netns(ours)? != node {
         return None;
     }

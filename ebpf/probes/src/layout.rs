@@ -25,6 +25,10 @@ globals! {
     SKB_HEAD,
     /// `sk_buff.network_header`
     SKB_NETWORK_HEADER,
+    /// `sk_buff._skb_refdst`
+    SKB_REFDST,
+    /// `dst_entry.dev`
+    DST_DEV,
     /// `sk_buff.tail`, counted from the head
     SKB_TAIL,
     /// `sk_buff._nfct`; 0 when the kernel has no conntrack

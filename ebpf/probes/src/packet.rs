@@ -25,6 +25,9 @@ pub mod icmp {
     /// "Fragmentation needed" is path MTU discovery, not a refusal.
     pub const CODE_FRAGMENTATION_NEEDED: u8 = 4;
     pub const V6_UNREACHABLE: u8 = 1;
+    /// Of the problems with parameters one is a refusal: a protocol that the host does not speak.
+    pub const V6_PARAMETER_PROBLEM: u8 = 4;
+    pub const CODE_NO_SUCH_PROTOCOL: u8 = 1;
     pub const V6_ECHO_REQUEST: u8 = 128;
     pub const V6_ECHO_REPLY: u8 = 129;
 }

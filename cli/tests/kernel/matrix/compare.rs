@@ -5,7 +5,6 @@ use super::expect::{
     Expected, ends_untranslated, expected_of, is_denied, is_seen_elsewhere, is_translated_elsewhere,
     is_translated_here, outcomes_elsewhere,
 };
-use super::gaps::{self, Gap, Shows};
 use super::scene::{Scene, server};
 use portolan_lab::{Attempted, Protocol as LabProtocol};
 use portolan_policy::{End, Flow, Protocol, Verdict};
@@ -52,11 +51,10 @@ impl Report {
         Self { told, extra }
     }
 
-    /// Fails with every difference that no gap knows, and with every gap that is none.
-    pub(crate) fn check(&self, gaps: &[Gap]) {
-        let mut complaints: Vec<String> = self.told.iter().filter_map(|told| complaint(told, gaps)).collect();
+    /// Fails with every difference.
+    pub(crate) fn check(&self) {
+        let mut complaints: Vec<String> = self.told.iter().filter_map(complaint).collect();
         let wrong = complaints.len();
-        complaints.extend(gaps.iter().filter(|gap| self.is_closed(gap)).map(closed));
         complaints.extend(self.extra.iter().map(|flow| format!("a flow of no attempt: {flow}")));
         assert!(
             complaints.is_empty(),
@@ -67,26 +65,10 @@ impl Report {
             complaints.join("\n"),
         );
     }
-
-    /// No cell of the gap is wrong any more.
-    fn is_closed(&self, gap: &Gap) -> bool {
-        !self.told.iter().any(|(cell, wrong)| (gap.holds)(*cell) && !wrong.is_empty())
-    }
 }
 
-fn complaint((cell, wrong): &(Cell, Vec<String>), gaps: &[Gap]) -> Option<String> {
-    match gaps::of(gaps, *cell) {
-        None if wrong.is_empty() => None,
-        None => Some(format!("{cell}\n    {}", wrong.join("\n    "))),
-        Some(gap) if wrong.is_empty() && gap.shows != Shows::Sometimes => {
-            Some(format!("{cell}\n    is right now: narrow the gap {:?}", gap.why))
-        }
-        Some(_) => None,
-    }
-}
-
-fn closed(gap: &Gap) -> String {
-    format!("no cell is wrong any more: take the gap {:?} away", gap.why)
+fn complaint((cell, wrong): &(Cell, Vec<String>)) -> Option<String> {
+    (!wrong.is_empty()).then(|| format!("{cell}\n    {}", wrong.join("\n    ")))
 }
 
 /// Whose word is compared.

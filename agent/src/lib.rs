@@ -11,6 +11,7 @@
 //! [`History`](portolan_policy::History) that they ask; the rest moves bytes. It never aggregates across nodes.
 
 pub mod attribute;
+mod attributing;
 pub mod capture;
 pub mod clock;
 pub mod cluster;
@@ -19,6 +20,8 @@ pub mod connections;
 pub mod event;
 pub mod inspect;
 pub mod kernel;
+mod line;
+mod memory;
 pub mod metrics;
 pub mod reasons;
 mod run;

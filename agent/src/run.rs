@@ -8,24 +8,24 @@
 
 use crate::{
     attribute::Attributor,
+    attributing::Attributing,
     capture::{
-        Attacher, Captured, Conntrack, Devices, Ledger, Lost, Netlink, ProbeOff, Probes, Watcher, Worker,
-        chain,
+        Attacher, Devices, Ledger, Netlink, ProbeOff, Probes, Taker, Watcher, Worker, chain, handover,
     },
-    clock::Clock,
     cluster::{self, News},
     config::{AgentError, Config, Output, Source},
-    connections::{Attempt, Connections},
+    connections::Connections,
     kernel::{KernelTypes, Layout, Places},
-    metrics::{ByKind, ByVerdict, Metrics},
+    memory,
+    metrics::{ByKind, Metrics},
     reasons::Reasons,
     serve,
-    sink::{Lines, Sink, SinkError},
+    sink::{Lines, Sink, SinkError, Stream},
     stream::{Identity, Uplink},
     whereabouts::own_node,
 };
 use jiff::Timestamp;
-use portolan_policy::{Change, History, Loss, ObjectKind, Owner};
+use portolan_policy::{Change, History, ObjectKind, Owner};
 use std::{
     collections::BTreeSet, net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, sync::Arc,
     thread::JoinHandle,
@@ -44,7 +44,8 @@ use tracing::{info, warn};
 /// Attempts that wait for attribution.
 const ATTEMPT_QUEUE: usize = 65_536;
 const NEWS_QUEUE: usize = 4096;
-const STREAM_QUEUE: usize = 8192;
+/// Items of many records each that wait for the uplink.
+const STREAM_QUEUE: usize = 16;
 const COMMAND_QUEUE: usize = 4096;
 
 /// Runs the agent in the network namespace that it was started in, until told to stop.
@@ -61,13 +62,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
     let reasons = Reasons::of(&types);
     let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach, ring_bytes)?;
+    // They took more than all else, and are read only once.
     drop(types);
+    tasks.spawn(memory::give_back_often(stop.clone()));
     report_off(&off);
     let netlink = Netlink::open()?;
     let mut devices = Devices::open(netlink.clone())?;
     let (commands, command_queue) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);
     let (let_go, gone) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);
-    let (captured, attempts) = mpsc::channel(ATTEMPT_QUEUE);
+    let (captured, attempts) = handover(ATTEMPT_QUEUE);
     let ledger = Ledger::new(&metrics);
     let connections = Connections::new(netns, limits);
     let worker = Worker::new(reader, connections, gone, captured, ledger.clone(), &metrics);
@@ -96,7 +99,6 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         netlink,
         tasks: tasks.clone(),
         metrics,
-        conntrack: open_conntrack(),
     };
     agent.start(source, &news)?;
     let result = agent.run(&stop).await;
@@ -166,17 +168,10 @@ struct Agent {
     awaited: BTreeSet<ObjectKind>,
     history: History,
     changes: Receiver<News>,
-    attempts: Receiver<Captured>,
+    attempts: Taker,
     netlink: Netlink,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
-    conntrack: Option<Conntrack>,
-}
-
-/// What exists once the cluster state is complete.
-struct Attributing {
-    attributor: Attributor,
-    sink: Sink,
 }
 
 impl Agent {
@@ -215,9 +210,9 @@ impl Agent {
                     Ok(()) => self.tell_addresses(),
                     Err(_closed) => addresses_open = false,
                 },
-                captured = self.attempts.recv(), if attributing.is_some() => {
+                captured = self.attempts.take(), if attributing.is_some() => {
                     let (Some(captured), Some(attributing)) = (captured, &mut attributing) else { break };
-                    self.on_captured(captured, attributing).await?;
+                    attributing.take(captured, &self.history).await?;
                 },
                 () = stop.cancelled(), if attributing.is_none() => break,
             }
@@ -236,14 +231,8 @@ impl Agent {
             ready();
         }
         self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
-        Attributing {
-            attributor: Attributor {
-                node: self.node.clone(),
-                reasons: self.reasons.clone(),
-                places: Self::places(),
-            },
-            sink,
-        }
+        let attributor = Attributor::new(self.node.clone(), self.reasons.clone(), Self::places());
+        Attributing::new(attributor, sink, Arc::clone(&self.metrics))
     }
 
     /// The name that was given, or else the one that the cluster state tells.
@@ -289,7 +278,7 @@ impl Agent {
                 let node = self.node.clone().unwrap_or_else(|| "unknown".to_owned());
                 let identity = Identity { cluster, node, boot: boot_id() };
                 self.tasks.spawn(Uplink::new(*endpoint, identity, Arc::clone(&self.metrics)).run(items));
-                Sink::Stream(queue)
+                Sink::Stream(Stream::new(queue))
             }
         }
     }
@@ -319,70 +308,6 @@ impl Agent {
             let addresses = known.iter().copied().filter(|ip| !is_service(ip)).collect();
             drop(known);
             self.change(Timestamp::now(), Change::NodeAddresses { node, addresses });
-        }
-    }
-
-    /// An opening to a service that was never answered carries no backend: the node's conntrack
-    /// table still knows the one it chose.
-    fn translate(&mut self, attempt: &mut Attempt) {
-        let dialled = attempt.original.destination.ip;
-        if attempt.translated.is_some() || !matches!(self.history.latest().owner(dialled), Owner::Service(_))
-        {
-            return;
-        }
-        let Some(conntrack) = &mut self.conntrack else { return };
-        match conntrack.translated(&attempt.original) {
-            Ok(translated) => attempt.translated = translated,
-            Err(error) => {
-                warn!(%error, "The conntrack table cannot be asked: unanswered attempts show the service only.");
-                self.conntrack = None;
-            }
-        }
-    }
-
-    async fn on_captured(
-        &mut self,
-        captured: Captured,
-        Attributing { attributor, sink }: &mut Attributing,
-    ) -> Result<(), AgentError> {
-        match captured {
-            Captured::Attempt(mut attempt) => {
-                self.translate(&mut attempt);
-                for location in attempt.drops.locations() {
-                    attributor.places.learn(location);
-                }
-                match attributor.attribute(&attempt, &self.history, Clock::now()) {
-                    Some(observation) => {
-                        let verdict = ByVerdict { verdict: observation.flow.verdict.as_str() };
-                        self.metrics.flows.get_or_create(&verdict).inc();
-                        sink.put(observation).await?;
-                    }
-                    None => {
-                        self.metrics.unattributed.inc();
-                    }
-                }
-            }
-            Captured::Lost(lost) => self.on_lost(lost, sink).await?,
-        }
-        Ok(())
-    }
-
-    /// Passes on a loss; the metrics have it already.
-    async fn on_lost(&mut self, lost: Lost, sink: &mut Sink) -> Result<(), AgentError> {
-        let Lost { cause, count, from, to } = lost;
-        let (cause, clock) = (cause.as_str(), Clock::now());
-        let (from, to) = (clock.timestamp(from), clock.timestamp(to));
-        warn!(cause, count, %from, %to, "Something was lost.");
-        Ok(sink.lose(Loss { cause: cause.to_owned(), count, from, to }).await?)
-    }
-}
-
-fn open_conntrack() -> Option<Conntrack> {
-    match Conntrack::open() {
-        Ok(conntrack) => Some(conntrack),
-        Err(error) => {
-            warn!(%error, "No conntrack table here: unanswered attempts to a service show no backend.");
-            None
         }
     }
 }

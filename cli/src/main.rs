@@ -21,7 +21,10 @@ mod build;
 use clap::{Parser, Subcommand};
 use failure::Failure;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Who talks to whom in a Kubernetes cluster, what the policies say, and what really happened.
@@ -52,14 +55,25 @@ enum Verb {
     Status(Box<status::StatusArgs>),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let Cli { verb, log } = Cli::parse();
     let serves = matches!(verb, Verb::Agent(_) | Verb::Collector(_));
     log::init(&log, if serves { "info" } else { "warn" });
     // The second of two providers would be refused; there is one.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    run(verb).await.unwrap_or_else(|failure| failure.report())
+    let done = runtime(&verb).map(|runtime| runtime.block_on(run(verb)));
+    done.flatten().unwrap_or_else(|failure| failure.report())
+}
+
+/// The agent attributes on the main thread and captures on its own: one more is enough for its
+/// connections, however many processors the node has.
+fn runtime(verb: &Verb) -> Result<Runtime, Failure> {
+    let mut builder = Builder::new_multi_thread();
+    if matches!(verb, Verb::Agent(_)) {
+        builder.worker_threads(1);
+    }
+    let runtime = builder.enable_all().build();
+    runtime.map_err(|error| anyhow::Error::new(error).context("cannot start the runtime's threads").into())
 }
 
 async fn run(verb: Verb) -> Result<ExitCode, Failure> {

@@ -99,6 +99,20 @@ pub enum Reporter {
     Both,
 }
 
+impl Reporter {
+    /// Every reporter, in the order of the enum.
+    pub const ALL: [Self; 3] = [Self::Source, Self::Destination, Self::Both];
+
+    /// The spelling used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+            Self::Both => "both",
+        }
+    }
+}
+
 /// The workload that a pod belongs to: its top owner, or the pod itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Workload {
@@ -188,6 +202,18 @@ impl End {
             | Self::Service { port, .. }
             | Self::External { port, .. } => *port,
         }
+    }
+
+    /// The same end at another port.
+    #[must_use]
+    pub fn with_port(mut self, number: Option<u16>) -> Self {
+        match &mut self {
+            Self::Pod(PodEnd { port, .. })
+            | Self::Node { port, .. }
+            | Self::Service { port, .. }
+            | Self::External { port, .. } => *port = number,
+        }
+        self
     }
 
     /// The namespace of this end, where it has one.
@@ -312,6 +338,9 @@ mod tests {
         }
         for verdict in Verdict::ALL {
             assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.as_str());
+        }
+        for reporter in Reporter::ALL {
+            assert_eq!(serde_json::to_value(reporter).unwrap(), reporter.as_str());
         }
     }
 

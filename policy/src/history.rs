@@ -51,6 +51,15 @@ enum Scope {
     Cluster,
 }
 
+/// The cluster as it was at one moment, with the number of its version.
+#[derive(Clone, Copy, Debug)]
+pub struct Version<'a> {
+    /// The same number of the same history is the same cluster.
+    pub number: u64,
+    /// The cluster.
+    pub cluster: &'a Cluster,
+}
+
 /// The versions of the cluster: what the policies said at a moment not long ago.
 ///
 /// Those of the last hour are kept, 2048 at the most: about 60 MiB in a cluster of 10 000 pods. They
@@ -93,6 +102,8 @@ enum Scope {
 pub struct History {
     current: Cluster,
     versions: VecDeque<(Timestamp, Cluster)>,
+    /// The number of the first of them.
+    first: u64,
     changes: HashMap<Scope, Timestamp>,
     began: bool,
 }
@@ -102,6 +113,7 @@ impl Default for History {
         Self {
             current: Cluster::default(),
             versions: VecDeque::from([(Timestamp::MIN, Cluster::default())]),
+            first: 0,
             changes: HashMap::new(),
             began: false,
         }
@@ -120,6 +132,7 @@ impl History {
         };
         if !self.began {
             self.versions = VecDeque::from([(Timestamp::MIN, self.current.clone())]);
+            self.first += 1;
             return Ok(());
         }
         if !is_new {
@@ -142,8 +155,23 @@ impl History {
 
     /// The cluster as it was at this time; the oldest that is kept when it is longer ago.
     pub fn at(&self, time: Timestamp) -> &Cluster {
+        self.version_at(time).cluster
+    }
+
+    /// The same, with its number: whoever keeps an answer knows by it what the answer holds for.
+    pub fn version_at(&self, time: Timestamp) -> Version<'_> {
         let after = self.versions.partition_point(|(since, _)| *since <= time);
-        self.versions.get(after.saturating_sub(1)).map_or(&self.current, |(_, cluster)| cluster)
+        self.version(after.saturating_sub(1))
+    }
+
+    /// The cluster as it is, with the number of its version.
+    pub fn latest_version(&self) -> Version<'_> {
+        self.version(self.versions.len().saturating_sub(1))
+    }
+
+    fn version(&self, index: usize) -> Version<'_> {
+        let cluster = self.versions.get(index).map_or(&self.current, |(_, cluster)| cluster);
+        Version { number: self.first + index as u64, cluster }
     }
 
     /// Whether what was in force at this time is still known.
@@ -158,6 +186,9 @@ impl History {
 
     /// Whether a change that matters to these ends came within seconds of this time.
     pub fn changed_near(&self, time: Timestamp, ends: [&End; 2]) -> bool {
+        if self.is_quiet(time) {
+            return false;
+        }
         let near = |scope: &Scope| {
             self.changes.get(scope).is_some_and(|changed| changed.duration_since(time).abs() <= SETTLING)
         };
@@ -171,11 +202,21 @@ impl History {
         })
     }
 
+    /// Whether there was no change at all within seconds of this time, as far as the versions tell.
+    fn is_quiet(&self, time: Timestamp) -> bool {
+        let (Ok(begin), Ok(end)) = (time.checked_sub(SETTLING), time.checked_add(SETTLING)) else {
+            return false;
+        };
+        let first_after = self.versions.partition_point(|(since, _)| *since < begin);
+        self.knows(begin) && self.versions.get(first_after).is_none_or(|(since, _)| *since > end)
+    }
+
     fn forget(&mut self, now: Timestamp) {
         let is_old = |time: Timestamp| now.duration_since(time) > KEPT;
         // The version before the first that is young enough was still in force then.
         while self.versions.len() > MOST || self.versions.get(1).is_some_and(|(next, _)| is_old(*next)) {
             self.versions.pop_front();
+            self.first += 1;
         }
         if self.changes.len() > MOST {
             self.changes.retain(|_, time| !is_old(*time));

@@ -52,7 +52,7 @@ pub use decision::{Decision, PolicyKind, PolicyRef, SideDecision, SideVerdict};
 pub use evaluation::{Evaluation, Hit, Hits, Side};
 pub use explain::{Explanation, explain, explain_between};
 pub use flow::{End, Flow, Latency, Outcome, PodEnd, Reporter, ServiceRef, Verdict, Workload};
-pub use history::{Change, History};
+pub use history::{Change, History, Version};
 pub use lint::{Code, Finding, Severity, lint, lint_with, say_the_same};
 pub use loss::Loss;
 pub use manifest::{IgnoredKind, Manifest, ManifestError, WorkloadTemplate, parse_manifest};

@@ -93,7 +93,7 @@ fn main() -> anyhow::Result<()> {
 struct Bench {
     ring: Ring,
     history: History,
-    attributor: Attributor,
+    reasons: Reasons,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -118,7 +118,7 @@ impl Bench {
         Ok(Self {
             ring: Ring::fill(attempts, monotonic()),
             history,
-            attributor: Attributor { node: Some(cluster::own_node()), reasons, places: Places::default() },
+            reasons,
             runtime: tokio::runtime::Builder::new_current_thread().build()?,
         })
     }
@@ -158,6 +158,8 @@ impl Bench {
     /// The way of the agent, as far as `stage`.
     async fn pass(&self, stage: Stage) -> anyhow::Result<Passed> {
         let mut connections = Connections::new(NODE_NETNS, Limits::default());
+        let mut attributor =
+            Attributor::new(Some(cluster::own_node()), self.reasons.clone(), Places::default());
         let (mut passed, mut over, mut counters) = (Passed::default(), Vec::new(), Conversations);
         let written = Arc::new(AtomicU64::new(0));
         let mut sink = Sink::Lines(Lines::new(Box::new(Counting(Arc::clone(&written)))));
@@ -165,7 +167,7 @@ impl Bench {
         for (at, record) in self.ring.records() {
             if at >= now + TICK {
                 connections.tick(now, &mut counters, &mut over);
-                self.finish(stage, &mut over, &mut sink, &mut passed).await?;
+                self.finish(stage, &mut over, &mut attributor, &mut sink, &mut passed).await?;
                 now = at;
             }
             if let Some(event) = Event::decode(record) {
@@ -175,7 +177,7 @@ impl Bench {
         let silent = self.ring.last() + Limits::default().idle.as_nanos() as u64;
         connections.tick(silent, &mut counters, &mut over);
         connections.flush(&mut counters, &mut over);
-        self.finish(stage, &mut over, &mut sink, &mut passed).await?;
+        self.finish(stage, &mut over, &mut attributor, &mut sink, &mut passed).await?;
         anyhow::ensure!(
             stage != Stage::Printed || written.load(Ordering::Relaxed) > 0,
             "nothing was written"
@@ -187,31 +189,34 @@ impl Bench {
         &self,
         stage: Stage,
         over: &mut Vec<Attempt>,
+        attributor: &mut Attributor,
         sink: &mut Sink,
         passed: &mut Passed,
     ) -> anyhow::Result<()> {
-        for attempt in over.drain(..) {
+        let clock = Clock::now();
+        for mut attempt in over.drain(..) {
             passed.counted += 1;
             if stage == Stage::Joined {
                 black_box(&attempt);
                 continue;
             }
-            let Some(observation) = self.attributor.attribute(&attempt, &self.history, Clock::now()) else {
+            let Some(record) = attributor.attribute(&mut attempt, &self.history, clock, |_| None) else {
                 passed.others += 1;
                 continue;
             };
-            match observation.flow.verdict {
+            match record.verdict {
                 Verdict::Allowed => passed.made.allowed += 1,
                 Verdict::Denied => passed.made.denied += 1,
                 Verdict::Failed => passed.made.failed += 1,
                 _ => passed.others += 1,
             }
             if stage == Stage::Printed {
-                sink.put(observation).await?;
+                sink.put(record).await?;
             } else {
-                black_box(&observation);
+                black_box(&record);
             }
         }
+        sink.flush().await?;
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Attempts of a small shop on two nodes, seen from the first.
 
+mod keeping;
+
 use super::*;
 use crate::{
     connections::tests::{
@@ -9,7 +11,11 @@ use crate::{
     event::Event,
 };
 use jiff::SignedDuration;
-use portolan_policy::{Change, Decision, Outcome, ServiceRef, SideVerdict, Verdict, parse_manifest};
+use portolan_policy::{
+    Change, Decision, End, Flow, Latency, Outcome, PodEnd, Protocol, ServiceRef, SideVerdict, Verdict,
+    parse_manifest,
+};
+use portolan_proto::Observation;
 
 const SHOP: &str = "
 apiVersion: v1
@@ -82,11 +88,27 @@ fn change(history: &mut History, at: Timestamp, yaml: &str) {
 }
 
 fn on_n1() -> Attributor {
-    Attributor { node: Some("n1".to_owned()), reasons: reasons(), places: Places::default() }
+    Attributor::new(Some("n1".to_owned()), reasons(), Places::default())
 }
 
 fn observe(events: impl IntoIterator<Item = Event>, history: &History) -> Option<Observation> {
-    on_n1().attribute(&attempt(events), history, Clock::now())
+    attribute(&mut on_n1(), attempt(events), history, Clock::now())
+}
+
+/// Attributes twice: what was kept of the first time must be what the second would find.
+fn attribute(
+    attributor: &mut Attributor,
+    mut attempt: Attempt,
+    history: &History,
+    clock: Clock,
+) -> Option<Observation> {
+    let mut observe = || {
+        let record = attributor.attribute(&mut attempt, history, clock, |_| None);
+        record.map(|record| record.observation())
+    };
+    let first = observe();
+    assert_eq!(observe(), first);
+    first
 }
 
 fn attempt(events: impl IntoIterator<Item = Event>) -> Attempt {
@@ -246,9 +268,9 @@ fn attempts_of_others_are_none_of_ours() {
     assert_eq!(observe([elsewhere.syn(1).left(CLIENT)], &history), None);
     let own = tcp("10.0.0.1:40000", "192.0.2.9:80");
     assert_eq!(observe([own.syn(1).dropped(NETFILTER_DROP)], &history), None);
-    let nameless = Attributor { node: None, reasons: reasons(), places: Places::default() };
+    let mut nameless = Attributor::new(None, reasons(), Places::default());
     let local = attempt(established(service()));
-    assert_eq!(nameless.attribute(&local, &history, Clock::now()), None);
+    assert_eq!(attribute(&mut nameless, local, &history, Clock::now()), None);
 }
 
 #[test]
@@ -267,8 +289,9 @@ fn a_verdict_is_by_the_policies_of_its_moment() {
     let mut history = shop("");
     change(&mut history, noon(clock) + SignedDuration::from_secs(60), &locked("later", "db"));
     let before = attempt(established(service()));
-    let verdict =
-        |attempt: &Attempt| on_n1().attribute(attempt, &history, clock).map(|seen| seen.flow.verdict);
+    let verdict = |attempt: &Attempt| {
+        attribute(&mut on_n1(), attempt.clone(), &history, clock).map(|seen| seen.flow.verdict)
+    };
     assert_eq!(verdict(&before), Some(Verdict::Allowed));
     let after = Scene::new().until(120_000).sees(established(service())).flush().only();
     assert_eq!(verdict(&after), Some(Verdict::Unenforced));
@@ -281,7 +304,7 @@ fn a_mismatch_close_to_a_change_is_settling_and_the_witness_says_so() {
         let mut history = shop("");
         change(&mut history, noon(clock) + SignedDuration::from_secs(seconds), &locked("new", "db"));
         let observation =
-            on_n1().attribute(&attempt(established(service())), &history, clock).expect("it is ours");
+            attribute(&mut on_n1(), attempt(established(service())), &history, clock).expect("it is ours");
         assert_eq!(observation.flow.verdict, verdict, "{seconds} s");
         assert_eq!(observation.witness.recently_changed, verdict == Verdict::Settling);
     }
@@ -302,7 +325,7 @@ fn a_pod_that_is_faster_than_the_word_of_it_is_known_all_the_same() {
     let talk = tcp("10.0.0.50:40000", "10.0.0.3:8080");
     let early = attempt(established(talk));
     change(&mut history, noon(clock) + SignedDuration::from_millis(700), LATE);
-    let observation = on_n1().attribute(&early, &history, clock).expect("it is ours");
+    let observation = attribute(&mut on_n1(), early, &history, clock).expect("it is ours");
     assert_eq!(pod(&observation.flow.source).0, "late");
 }
 
@@ -316,7 +339,7 @@ fn an_address_is_the_pods_that_held_it_then() {
     change(&mut history, then, &LATE.replace("late", "heir"));
     let talk = tcp("10.0.0.50:40000", "10.0.0.3:8080");
     let seen = |attempt: &Attempt| {
-        let observation = on_n1().attribute(attempt, &history, clock).expect("it is ours");
+        let observation = attribute(&mut on_n1(), attempt.clone(), &history, clock).expect("it is ours");
         pod(&observation.flow.source).0.to_owned()
     };
     assert_eq!(seen(&attempt(established(talk))), "late");
@@ -344,7 +367,7 @@ fn the_key_for_the_other_node_is_what_was_on_the_wire() {
 fn the_decision_is_the_evaluators() {
     let history = shop(&locked("lock", "db"));
     let flow = flow(established(service()), &history);
-    let connection = Connection {
+    let connection = portolan_policy::Connection {
         source: "10.0.0.2".parse().unwrap(),
         destination: "10.0.0.3".parse().unwrap(),
         port: Some(8080),

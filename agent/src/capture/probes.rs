@@ -126,6 +126,8 @@ pub struct Probes {
     ebpf: Ebpf,
     devices: Map<u32, Attachment>,
     tcx: bool,
+    /// Whether the kernel tells us of drops.
+    drops_told: bool,
 }
 
 /// All probes, and what is not seen without each: the device programs, then the tracepoints.
@@ -167,6 +169,7 @@ impl Probes {
         let probes = Self {
             ebpf,
             devices: Map::new(),
+            drops_told: off.iter().all(|off| off.probe != TRACEPOINTS[0].0),
             tcx: match attachment {
                 AttachMode::Auto => KernelVersion::current().is_ok_and(|version| version >= TCX_SINCE),
                 AttachMode::Tcx => true,

@@ -1,8 +1,9 @@
 //! The capture thread: drains the ring on a timer, closes attempts, passes them on.
 
 use super::{
+    handover::{Captured, Giver},
     ledger::Ledger,
-    losses::{KERNEL_LOSSES, LossCause, Lost},
+    losses::{KERNEL_LOSSES, LossCause},
     reader::Reader,
 };
 use crate::{
@@ -15,20 +16,10 @@ use std::{
     sync::{Arc, mpsc::Receiver},
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
 /// How often the ring is drained: the reader is never woken per event.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
-
-/// What the capture thread tells.
-#[derive(Debug)]
-pub enum Captured {
-    /// An attempt is over.
-    Attempt(Box<Attempt>),
-    /// Something could not be kept.
-    Lost(Lost),
-}
 
 /// The capture thread's belongings.
 pub struct Worker {
@@ -36,7 +27,7 @@ pub struct Worker {
     connections: Connections,
     /// Devices that are gone.
     gone: Receiver<u32>,
-    out: Sender<Captured>,
+    out: Giver,
     ledger: Ledger,
     metrics: Arc<Metrics>,
     /// What was lost in the kernel, as far as it was counted here.
@@ -49,7 +40,7 @@ impl Worker {
         reader: Reader,
         connections: Connections,
         gone: Receiver<u32>,
-        out: Sender<Captured>,
+        out: Giver,
         ledger: Ledger,
         metrics: &Arc<Metrics>,
     ) -> Self {
@@ -73,14 +64,7 @@ impl Worker {
         let mut over = self.drain();
         self.connections.flush(&mut self.reader, &mut over);
         self.count_losses();
-        // Losses first: lines carry them in the next flow.
-        let losses = self.ledger.take().into_iter().map(Captured::Lost);
-        let attempts = over.into_iter().map(|attempt| Captured::Attempt(Box::new(attempt)));
-        for captured in losses.chain(attempts) {
-            if self.out.blocking_send(captured).is_err() {
-                break;
-            }
-        }
+        self.out.finish(over, self.ledger.take().into_iter().map(Captured::Lost));
     }
 
     fn round(&mut self) {
@@ -93,7 +77,7 @@ impl Worker {
         self.metrics.open_attempts.set(self.connections.len() as i64);
         self.send(over);
         self.count_losses();
-        self.ledger.tell(|lost| self.out.try_send(Captured::Lost(lost)).is_ok());
+        self.ledger.tell(|lost| self.out.tell(Captured::Lost(lost)));
     }
 
     fn drain(&mut self) -> Vec<Attempt> {
@@ -110,14 +94,8 @@ impl Worker {
     }
 
     fn send(&mut self, over: Vec<Attempt>) {
-        for attempt in over {
-            match self.out.try_send(Captured::Attempt(Box::new(attempt))) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
-                    self.ledger.lose(LossCause::AttemptQueue, 1);
-                }
-            }
-        }
+        let refused = self.out.give(over);
+        self.ledger.lose(LossCause::AttemptQueue, refused);
     }
 
     /// Adds up what was lost since the last time.

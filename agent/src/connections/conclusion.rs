@@ -29,6 +29,8 @@ pub struct Conclusion {
     pub reached_pod: bool,
     /// The drop happened inside the destination pod, after arrival.
     pub dropped_in_pod: bool,
+    /// What dropped it is there to drop: no want of a route, of a listener or of room.
+    pub filtered: bool,
 }
 
 /// Weighs the evidence of an attempt that is over, or that is looked at early.
@@ -47,6 +49,7 @@ pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons, places
         reached_pod: outcome == Outcome::Established
             || refused_here
             || (locality.destination && (attempt.arrived.is_some() || attempt.answer_sent.is_some())),
+        filtered: drop.is_some_and(|(_, drop)| weighed.is_filter(drop)),
         dropped_in_pod: drop.is_some_and(|(place, drop)| place == Place::DestinationPod && !drop.of_answer),
     }
 }
@@ -124,6 +127,14 @@ impl Weighed<'_> {
         let forbidden = self.attempt.unreachable.is_some_and(|seen| seen.prohibited);
         let class = self.class(drop);
         !self.attempt.reset_received && !forbidden && matches!(class.as_deref(), Some("route" | "neighbour"))
+    }
+
+    /// Whether a drop is the work of something that is there to drop.
+    fn is_filter(&self, drop: DropSeen) -> bool {
+        const FILTERS: [&str; 5] = ["netfilter", "nfqueue", "tc", "xdp", "cgroup"];
+        let class = self.class(drop);
+        class.is_some_and(|class| FILTERS.contains(&class.as_str()))
+            || self.reasons.name(drop.reason) == "SOCKET_FILTER"
     }
 
     /// The part of the kernel that dropped.

@@ -1,15 +1,15 @@
 //! Batches on their way: numbered, kept until acknowledged, bounded. Pure.
 
+use crate::attribute::Record;
 use jiff::Timestamp;
 use portolan_policy::Loss;
-use portolan_proto::Observation;
 use std::collections::VecDeque;
 
 /// What goes into a batch.
 #[derive(Clone, Debug)]
 pub enum Item {
-    /// An observation.
-    Observation(Box<Observation>),
+    /// Records, in their order.
+    Records(Vec<Record>),
     /// A loss.
     Loss(Loss),
 }
@@ -19,13 +19,13 @@ pub enum Item {
 pub struct Batch {
     /// Counts from 1.
     pub sequence: u64,
-    /// The observations.
-    pub observations: Vec<Observation>,
+    /// The records.
+    pub records: Vec<Record>,
     /// The losses.
     pub losses: Vec<Loss>,
 }
 
-/// Observations in one batch at the most.
+/// Records in one batch at the most.
 const BATCH: usize = 512;
 
 /// The name of the loss when the outbox itself overflows.
@@ -43,37 +43,39 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty outbox that holds this many observations at the most; a batch of losses alone counts
+    /// An empty outbox that holds this many records at the most; a batch of losses alone counts
     /// as one.
     pub fn new(bound: usize) -> Self {
         Self { bound, sealed: VecDeque::new(), open: Batch::default(), sequence: 0, held: 0 }
     }
 
-    /// Takes an item in; a batch that this made full is sealed.
+    /// Takes an item in; batches that this made full are sealed.
     pub fn push(&mut self, item: Item, now: Timestamp) {
         match item {
-            Item::Observation(observation) => {
-                self.open.observations.push(*observation);
-                self.held += 1;
-            }
+            Item::Records(records) => records.into_iter().for_each(|record| self.add(record)),
             Item::Loss(loss) => loss.add_to(&mut self.open.losses),
-        }
-        if self.open.observations.len() >= BATCH {
-            self.seal();
         }
         while self.held > self.bound {
             self.give_up_oldest(now);
         }
     }
 
+    fn add(&mut self, record: Record) {
+        self.open.records.push(record);
+        self.held += 1;
+        if self.open.records.len() >= BATCH {
+            self.seal();
+        }
+    }
+
     /// Ends the batch under construction, if there is anything in it.
     pub fn seal(&mut self) {
-        if self.open.observations.is_empty() && self.open.losses.is_empty() {
+        if self.open.records.is_empty() && self.open.losses.is_empty() {
             return;
         }
         self.sequence += 1;
         self.open.sequence = self.sequence;
-        self.held += weight(&self.open) - self.open.observations.len();
+        self.held += weight(&self.open) - self.open.records.len();
         self.sealed.push_back(std::mem::take(&mut self.open));
     }
 
@@ -103,7 +105,7 @@ impl Outbox {
 
     /// Whether there is nothing left to send.
     pub fn is_empty(&self) -> bool {
-        self.sealed.is_empty() && self.open.observations.is_empty() && self.open.losses.is_empty()
+        self.sealed.is_empty() && self.open.records.is_empty() && self.open.losses.is_empty()
     }
 
     /// The collector has been away for too long: the oldest batch is given up, and counted.
@@ -113,14 +115,14 @@ impl Outbox {
             for loss in batch.losses {
                 loss.add_to(&mut self.open.losses);
             }
-            (batch.observations, weighed)
+            (batch.records, weighed)
         } else {
-            let lost = std::mem::take(&mut self.open.observations);
+            let lost = std::mem::take(&mut self.open.records);
             let weighed = lost.len();
             (lost, weighed)
         };
         self.held -= weighed;
-        if let Some(from) = lost.iter().map(|observation| observation.flow.time).min() {
+        if let Some(from) = lost.iter().map(Record::time).min() {
             let loss = Loss { cause: OVERFLOW.to_owned(), count: lost.len() as u64, from, to: now };
             loss.add_to(&mut self.open.losses);
         }
@@ -130,7 +132,7 @@ impl Outbox {
 /// What a sealed batch counts against the bound: without an end to losses there would be none to
 /// batches that hold nothing else.
 fn weight(batch: &Batch) -> usize {
-    batch.observations.len().max(1)
+    batch.records.len().max(1)
 }
 
 #[cfg(test)]

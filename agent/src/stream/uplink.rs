@@ -14,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Endpoint};
 use tracing::{info, warn};
 
-/// Observations kept while the collector is away.
+/// Records kept while the collector is away.
 const BOUND: usize = 65_536;
 /// A batch is sent at this age, however small.
 const BATCH_AGE: Duration = Duration::from_millis(200);
@@ -181,7 +181,11 @@ fn to_proto(identity: &Identity, batch: &Batch) -> v1::Batch {
         node: identity.node.clone(),
         boot: identity.boot.clone(),
         sequence: batch.sequence,
-        observations: batch.observations.iter().cloned().map(v1::Observation::from).collect(),
+        observations: batch
+            .records
+            .iter()
+            .map(|record| v1::Observation::from(record.observation()))
+            .collect(),
         losses: batch.losses.iter().cloned().map(v1::Loss::from).collect(),
     }
 }

@@ -71,6 +71,32 @@ fn records_read_and_records_lost_are_all_records_when_the_ring_is_too_small() {
 }
 
 #[test]
+fn a_connection_is_told_of_or_counted_among_the_lost_openings() {
+    const THREADS: usize = 4;
+    const EACH: usize = 500;
+    let lab = pair("openings");
+    let web = lab.pod_info("shop/web").unwrap().v4();
+    let agent = Agent::start_with(&lab, "n1", &["--ring-bytes", "4096", "--metrics-listen", METRICS]);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..EACH {
+                    // Nobody listens: the shortest connection there is.
+                    lab.connect_tcp("shop/client", web, PORT, SECOND).unwrap();
+                }
+            });
+        }
+    });
+    let lost = || metrics(&lab, "n1", METRICS).lost_to("kernel-ring-full-openings");
+    let is_whole = || agent.flows() as u64 + lost() >= (THREADS * EACH) as u64;
+    eventually(is_whole, || format!("{} flows, {} openings lost", agent.flows(), lost()));
+    let flows = agent.stop();
+    let ports: BTreeSet<_> = flows.iter().map(|flow| flow.source.port()).collect();
+    assert_eq!(ports.len(), flows.len(), "no attempt is told of twice");
+    assert!(flows.len() < THREADS * EACH, "the ring is not too small");
+}
+
+#[test]
 fn attempts_that_find_the_table_full_are_counted() {
     const COUNT: u16 = 2000;
     let lab = pair("table");

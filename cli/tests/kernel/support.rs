@@ -106,6 +106,11 @@ impl Agent {
         self.process.wait_for_stderr(DEADLINE, |line| line.contains(words)).unwrap();
     }
 
+    /// How many flows were printed.
+    pub(crate) fn flows(&self) -> usize {
+        self.process.stdout().len()
+    }
+
     /// Waits until as many flows were printed.
     pub(crate) fn wait_for_flows(&self, count: usize) {
         eventually(|| self.process.stdout().len() >= count, || format!("{:#?}", self.process.stdout()));

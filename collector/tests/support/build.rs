@@ -42,23 +42,13 @@ pub(crate) fn node(name: &str, ip: &str) -> End {
     End::Node { node: name.to_owned(), namespace: None, pod: None, ip: ip.parse().unwrap(), port: None }
 }
 
-fn with_port(end: End, number: u16) -> End {
-    let port = Some(number);
-    match end {
-        End::Pod(pod) => End::Pod(PodEnd { port, ..pod }),
-        End::Node { node, namespace, pod, ip, .. } => End::Node { node, namespace, pod, ip, port },
-        End::Service { namespace, name, ip, .. } => End::Service { namespace, name, ip, port },
-        End::External { ip, .. } => End::External { ip, port },
-    }
-}
-
 /// An established TCP connection from port 40000 to 5432 that no policy speaks about.
 pub(crate) fn flow(source: End, destination: End) -> Flow {
     Flow {
         time: at(0),
         end_time: at(100),
-        source: with_port(source, 40000),
-        destination: with_port(destination, 5432),
+        source: source.with_port(Some(40000)),
+        destination: destination.with_port(Some(5432)),
         service: None,
         protocol: Protocol::Tcp,
         outcome: Outcome::Established,
@@ -123,11 +113,11 @@ pub(crate) trait FlowExt: Sized {
     }
 
     fn source_port(self, port: u16) -> Self {
-        self.change(|flow| flow.source = with_port(flow.source.clone(), port))
+        self.change(|flow| flow.source = flow.source.clone().with_port(Some(port)))
     }
 
     fn destination_port(self, port: u16) -> Self {
-        self.change(|flow| flow.destination = with_port(flow.destination.clone(), port))
+        self.change(|flow| flow.destination = flow.destination.clone().with_port(Some(port)))
     }
 
     fn over(self, protocol: Protocol) -> Self {

@@ -319,3 +319,21 @@ fn a_cluster_wide_policy_is_a_change_for_every_pod() {
         assert!(changed(&history, 201, "web"), "{kind}");
     }
 }
+
+#[test]
+fn a_version_has_a_number_of_its_own_that_it_keeps() {
+    let mut history = History::default();
+    let mut numbers = vec![history.latest_version().number];
+    history.apply(seconds(0), Change::Apply(pod("web", "10.0.0.2", "start"))).unwrap();
+    numbers.push(history.latest_version().number);
+    history.begin();
+    for step in 1..=60 {
+        apply(&mut history, step * 120, pod("web", "10.0.0.2", &format!("step-{step}")));
+        numbers.push(history.latest_version().number);
+        assert_eq!(history.version_at(seconds(step * 120)).number, history.latest_version().number);
+    }
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    let kept = |step: i64| history.version_at(seconds(step * 120)).number == numbers[step as usize + 1];
+    assert!(kept(60) && kept(40), "also when others were forgotten");
+    assert!(!history.knows(seconds(120)), "as the first were");
+}

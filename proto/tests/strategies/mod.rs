@@ -118,9 +118,14 @@ fn latency() -> impl Strategy<Value = Latency> {
     any::<[u64; 4]>().prop_map(|[min, p50, p99, max]| Latency { min, p50, p99, max })
 }
 
-fn losses() -> impl Strategy<Value = Vec<Loss>> {
-    let loss = (name(), any::<u64>(), time(), time());
-    collection::vec(loss.prop_map(|(cause, count, from, to)| Loss { cause, count, from, to }), 0..3)
+/// Any loss.
+pub(crate) fn loss() -> impl Strategy<Value = Loss> {
+    (name(), any::<u64>(), time(), time()).prop_map(|(cause, count, from, to)| Loss {
+        cause,
+        count,
+        from,
+        to,
+    })
 }
 
 /// Any flow that can be told, sensible or not.
@@ -128,7 +133,13 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
     let drop = (option::of(name()), option::of(name()));
     let what = (select(Protocol::ALL.to_vec()), outcome(), drop, verdict(), any::<bool>());
     let reporter = select(vec![Reporter::Source, Reporter::Destination, Reporter::Both]);
-    let counts = (any::<[u64; 5]>(), option::of(latency()), any::<[Option<u64>; 2]>(), losses(), reporter);
+    let counts = (
+        any::<[u64; 5]>(),
+        option::of(latency()),
+        any::<[Option<u64>; 2]>(),
+        collection::vec(loss(), 0..3),
+        reporter,
+    );
     let ends = (end(), end(), option::of(service()));
     ((time(), time()), ends, what, (side(), side()), counts)
         .prop_map(

@@ -1,12 +1,14 @@
-//! The place of our programs among others on a device: first of all on the way from the pod, last of
-//! all on the way to it, so that what others drop is seen.
+//! The place of our programs among others on a device: first on the way from the pod, so that nobody
+//! keeps packets from us; last on the way to it, so that what others drop is not taken for arrived.
 //!
 //! Whoever attaches after us may ask for the same place, and the kernel tells nobody. So it is looked
-//! at now and then, and ours are moved back; a few times only, since another may do the same.
+//! at now and then, and ours are moved back; a few times only, since another may do the same. Nothing
+//! is seen while a program moves. So the one on the way to the pod stays where it is as long as drops
+//! are told: the kernel names what was dropped after us.
 
-use super::{Attachment, FROM_POD, Probes, TO_POD, device_program};
+use super::{Attachment, FROM_POD, Probes, TO_POD, current_name, device_program};
 use crate::kernel::bpf::{TcxHook, tcx_programs};
-use aya::programs::ProgramError;
+use aya::programs::{LinkOrder, ProgramError, TcAttachType};
 
 /// Moves on one device before the place is given up.
 const MOVES: u8 = 3;
@@ -23,9 +25,10 @@ impl Probes {
             // A device that is gone has no order.
             tcx_programs(ifindex, hook).map_or(true, |order| place(&order) == Some(&ours))
         };
+        let drops_told = self.drops_told;
         let is_displaced = |ifindex: &u32| {
             !stands(*ifindex, TcxHook::Ingress, from_pod, <[u32]>::first)
-                || !stands(*ifindex, TcxHook::Egress, to_pod, <[u32]>::last)
+                || !(drops_told || stands(*ifindex, TcxHook::Egress, to_pod, <[u32]>::last))
         };
         let settled = |attachment: &Attachment| attachment.moves > MOVES;
         let devices = self.devices.iter().filter(|(_, attachment)| !settled(attachment));
@@ -34,19 +37,26 @@ impl Probes {
         displaced
     }
 
-    /// Moves the programs of a device back to their place, which means to attach them anew; `false`
-    /// when that was done often enough, and they stay where they are.
+    /// Moves what stands in the wrong place on a device back, which means to attach it anew; `false`
+    /// when that was done often enough, and it stays where it is.
     pub fn put_in_place(&mut self, ifindex: u32) -> Result<bool, ProgramError> {
-        let Some(attachment) = self.devices.get_mut(&ifindex) else { return Ok(true) };
-        attachment.moves += 1;
-        let moves = attachment.moves;
+        let Some(Attachment { from_pod, to_pod, moves }) = self.devices.remove(&ifindex) else {
+            return Ok(true);
+        };
+        let moves = moves + 1;
         if moves > MOVES {
+            self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves });
             return Ok(false);
         }
-        self.detach(ifindex);
-        self.attach(ifindex)?;
-        if let Some(attachment) = self.devices.get_mut(&ifindex) {
-            attachment.moves = moves;
+        self.detach_one(FROM_POD, from_pod);
+        if self.drops_told {
+            let name = &current_name(ifindex)?;
+            let from_pod = self.attach_one(FROM_POD, name, TcAttachType::Ingress, LinkOrder::first())?;
+            self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves });
+        } else {
+            self.detach_one(TO_POD, to_pod);
+            self.attach(ifindex)?;
+            self.devices.entry(ifindex).and_modify(|attachment| attachment.moves = moves);
         }
         Ok(true)
     }

@@ -27,7 +27,7 @@ fn through(talk: Talk) -> [Event; 2] {
 }
 
 fn told(conclusion: &Conclusion) -> String {
-    let Conclusion { outcome, drop_reason, drop_location: _, reached_pod, dropped_in_pod } = conclusion;
+    let Conclusion { outcome, drop_reason, reached_pod, dropped_in_pod, .. } = conclusion;
     let mut told = outcome.as_str().to_owned();
     if let Some(reason) = drop_reason {
         told = format!("{told} by {reason}");

@@ -3,14 +3,19 @@
 use super::*;
 use jiff::SignedDuration;
 use portolan_policy::{Decision, End, Flow, Outcome, Protocol, Reporter, SideDecision, SideVerdict, Verdict};
-use portolan_proto::{Connection, Witness};
+use portolan_proto::{Connection, Observation, Witness};
 use proptest::{collection::vec, prelude::*};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// An observation that can be told from others by its number.
+/// An item of one record.
 fn numbered(number: u32) -> Item {
+    Item::Records(vec![record(number)])
+}
+
+/// A record that can be told from others by its number.
+fn record(number: u32) -> Record {
     let end = |last| End::External { ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port: Some(80) };
     let address = |last| SocketAddr::new(Ipv4Addr::new(192, 0, 2, last).into(), 80);
     let Decision { egress, ingress } = Decision {
@@ -49,7 +54,7 @@ fn numbered(number: u32) -> Item {
         tcp_isn: number,
         start: NOW,
     };
-    Item::Observation(Box::new(Observation { flow, connection, witness: Witness::default() }))
+    Record::sample(Observation { flow, connection, witness: Witness::default() })
 }
 
 fn lost(cause: &str, count: u64) -> Item {
@@ -57,7 +62,7 @@ fn lost(cause: &str, count: u64) -> Item {
 }
 
 fn numbers(batch: &Batch) -> Vec<u32> {
-    batch.observations.iter().map(|observation| observation.connection.tcp_isn).collect()
+    batch.records.iter().map(|record| record.connection.tcp_isn).collect()
 }
 
 fn count(batches: &[Batch], cause: &str) -> u64 {
@@ -82,7 +87,7 @@ fn a_full_batch_seals_itself_and_numbers_begin_at_one() {
     }
     assert_eq!(outbox.waiting(), 1);
     let first = outbox.after(0).expect("a full batch is sealed");
-    assert_eq!((first.sequence, first.observations.len()), (1, BATCH));
+    assert_eq!((first.sequence, first.records.len()), (1, BATCH));
     outbox.seal();
     assert_eq!(outbox.after(1).map(|batch| (batch.sequence, numbers(batch))), Some((2, vec![BATCH as u32])));
     outbox.seal();
@@ -139,7 +144,7 @@ fn an_outbox_without_room_loses_and_counts_everything() {
     }
     outbox.seal();
     let batches = waiting(&outbox);
-    assert!(batches.iter().all(|batch| batch.observations.is_empty()));
+    assert!(batches.iter().all(|batch| batch.records.is_empty()));
     assert_eq!(count(&batches, OVERFLOW), 5);
 }
 
@@ -185,9 +190,8 @@ impl Model {
     fn take(&mut self, outbox: &mut Outbox, step: &Step) {
         match *step {
             Step::Observations(count) => {
-                for number in self.observations..self.observations + u32::from(count) {
-                    outbox.push(numbered(number), NOW);
-                }
+                let numbers = self.observations..self.observations + u32::from(count);
+                outbox.push(Item::Records(numbers.map(record).collect()), NOW);
                 self.observations += u32::from(count);
             }
             Step::Losses(cause, count) => {
@@ -229,7 +233,7 @@ proptest! {
         for step in &steps {
             model.take(&mut outbox, step);
             model.check_order(&outbox);
-            let held: usize = waiting(&outbox).iter().map(|batch| batch.observations.len()).sum();
+            let held: usize = waiting(&outbox).iter().map(|batch| batch.records.len()).sum();
             prop_assert!(held <= bound && outbox.waiting() <= bound + 1);
         }
         outbox.seal();

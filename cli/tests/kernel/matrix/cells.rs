@@ -127,6 +127,18 @@ impl Cause {
         !matches!(self, Self::Nothing | Self::Enforced(_) | Self::Late(_))
     }
 
+    /// Whether it stands between a pod and its own node, which no rule of the forward chain and no route does.
+    fn meets_own_node(self, egress: bool) -> bool {
+        match self.mechanism() {
+            None => self != Self::NoSuchPod,
+            Some(Mechanism::NftRaw) => egress,
+            Some(
+                Mechanism::Tc | Mechanism::Tcx | Mechanism::Xdp(_) | Mechanism::Cgroup | Mechanism::NftInPod,
+            ) => true,
+            Some(_) => false,
+        }
+    }
+
     /// The mechanism, when there is one.
     pub(crate) fn mechanism(self) -> Option<Mechanism> {
         match self {
@@ -186,6 +198,12 @@ pub(crate) enum Way {
     Hairpin,
     /// From a pod to outside, in the name of its node.
     Masqueraded,
+    /// From outside the cluster to the pod's own address.
+    FromOutside,
+    /// Between a pod and its own node.
+    OwnNode,
+    /// Between a pod and another node.
+    FarNode,
     /// Between two nodes.
     Far,
     /// Between two nodes, through a ClusterIP.
@@ -193,7 +211,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Near,
         Self::Denied,
         Self::ClusterIp,
@@ -201,6 +219,9 @@ impl Way {
         Self::Outside,
         Self::Hairpin,
         Self::Masqueraded,
+        Self::FromOutside,
+        Self::OwnNode,
+        Self::FarNode,
         Self::Far,
         Self::FarClusterIp,
     ];
@@ -257,20 +278,23 @@ pub(crate) fn product(causes: &[Cause], bridged: bool) -> Vec<Cell> {
 
 /// Why a cell cannot be, if so.
 pub(crate) fn impossible(cell: Cell) -> Option<&'static str> {
-    let Cell { cause, direction, protocol, way, .. } = cell;
+    let Cell { bridged, cause, direction, protocol, way, .. } = cell;
     let (egress, icmp) = (direction == Direction::Egress, protocol == Protocol::Icmp);
     let tcp_only = matches!(
         cause.mechanism(),
         Some(Mechanism::NftReject(Reject::TcpReset) | Mechanism::Iptables(_, Target::TcpReset))
     ) || cause == Cause::FullBacklog;
+    let own_node = way == Way::OwnNode;
     let by_rule = [
+        (own_node && !cause.meets_own_node(egress), "between a pod and its own node nothing is forwarded"),
+        (own_node && bridged, "a node answers its bridge's pods from the bridge's address"),
         (
             cause.mechanism() == Some(Mechanism::NftBridge) && !way.is_switched(),
             "the bridge family sees only what is switched",
         ),
         (egress && cause.is_the_servers(), "the cause lies with the server"),
         (icmp && way.is_translated(), "ICMP has no services"),
-        (egress && way == Way::Outside, "what comes from outside leaves no pod"),
+        (egress && matches!(way, Way::Outside | Way::FromOutside), "what comes from outside leaves no pod"),
         (!egress && way == Way::Masqueraded, "what is outside is no pod"),
         (tcp_only && protocol != Protocol::Tcp, "only TCP has it"),
         (cause == Cause::Abort && protocol != Protocol::Sctp, "only SCTP aborts"),

@@ -25,7 +25,7 @@ impl Expected {
             (Outcome::Dropped | Outcome::Rejected, false) if self.in_pod => Verdict::Failed,
             (Outcome::Dropped | Outcome::Rejected, false) => Verdict::Blocked,
             (Outcome::Refused | Outcome::NoReply, false) => Verdict::Failed,
-            (Outcome::Dropped | Outcome::Rejected, true) if !self.in_pod => Verdict::Denied,
+            (Outcome::Dropped | Outcome::Rejected, true) => Verdict::Denied,
             (Outcome::NoReply, true) if !self.arrived => Verdict::Denied,
             (_, true) => Verdict::Unenforced,
         }

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Clients at work at once; nearly all of them wait.
-const CLIENTS: usize = 48;
+const CLIENTS: usize = 96;
 /// How long a client waits for an answer that will come, and for one that will not.
 const PATIENT: Duration = Duration::from_secs(5);
 const HASTY: Duration = Duration::from_millis(400);

@@ -33,6 +33,8 @@ spec:
       podSelector: {matchLabels: {welcome: 'yes'}}
     - ipBlock: {cidr: 203.0.113.0/24}
     - ipBlock: {cidr: 'fd00:203:113::/64'}
+    - ipBlock: {cidr: 10.1.0.0/24}
+    - ipBlock: {cidr: 'fd00:10:1::/64'}
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -46,6 +48,8 @@ spec:
       podSelector: {matchLabels: {welcome: 'yes'}}
     - ipBlock: {cidr: 203.0.113.0/24}
     - ipBlock: {cidr: 'fd00:203:113::/64'}
+    - ipBlock: {cidr: 10.1.0.0/24}
+    - ipBlock: {cidr: 'fd00:10:1::/64'}
 ";
 
 /// What leaves the cluster does so in the name of its node.
@@ -130,10 +134,8 @@ impl Scene {
                 (NOBODY[usize::from(!cell.v4)].parse().unwrap(), service_port)
             }
             Way::Masqueraded => (outside(cell.v4), service_port),
-            Way::NodePort | Way::Outside => {
-                let node = self.lab.node_info("n1").unwrap();
-                (of(&node.addresses.both()), self.node_port(server))
-            }
+            Way::NodePort | Way::Outside => (of(&self.node("n1")), self.node_port(server)),
+            Way::OwnNode | Way::FarNode if egress => (of(&self.node(server)), service_port),
             way if way.is_translated() => {
                 (of(&self.lab.service_info(server).unwrap().addresses), service_port)
             }
@@ -155,6 +157,10 @@ impl Scene {
         .unwrap()
     }
 
+    fn node(&self, name: &str) -> [IpAddr; 2] {
+        self.lab.node_info(name).unwrap().addresses.both()
+    }
+
     fn node_port(&self, pod: &str) -> u16 {
         let mut cut = sides(self.causes).into_iter().map(|(cause, direction)| pod_of(cause, direction));
         let number = cut.position(|name| name == pod).map_or(0, |number| number as u16 + 1);
@@ -162,7 +168,7 @@ impl Scene {
     }
 }
 
-/// The pod that a cell's attempt is for; none outside.
+/// The pod, or the node, that a cell's attempt is for; none outside.
 pub(crate) fn server(cell: Cell) -> Option<String> {
     let own = pod_of(cell.cause, cell.direction);
     let to_other = cell.direction == Direction::Egress && cell.way != Way::Hairpin;
@@ -178,7 +184,9 @@ pub(crate) fn server(cell: Cell) -> Option<String> {
 fn other_end(way: Way) -> &'static str {
     match way {
         Way::Denied => "open/stranger",
-        Way::Outside | Way::Masqueraded => "external",
+        Way::Outside | Way::FromOutside | Way::Masqueraded => "external",
+        Way::OwnNode => "n1",
+        Way::FarNode => "n2",
         Way::Far | Way::FarClusterIp => "open/far",
         _ => "open/near",
     }
@@ -247,7 +255,7 @@ fn enforce(lab: &mut Lab, mechanism: Mechanism, pod: &str, direction: Direction)
 
 fn serve_all(lab: &Lab, causes: &[Cause]) -> Vec<Server> {
     let mut servers = Vec::new();
-    for place in ["open/near", "open/stranger", "open/far", "external"] {
+    for place in ["open/near", "open/stranger", "open/far", "external", "n1", "n2"] {
         servers.extend(serve(lab, place, Cause::Nothing));
     }
     for (cause, direction) in sides(causes) {

@@ -299,10 +299,8 @@ impl Busy {
     #[inline(always)]
     #[must_use]
     pub fn slot(tuple: &Tuple, ifindex: u32) -> u32 {
-        let [a, b, c, d, ..] = tuple.source;
-        let [e, f, g, h, ..] = tuple.destination;
         let ports = u32::from(tuple.source_port) << 16 | u32::from(tuple.destination_port);
-        let ends = u32::from_ne_bytes([a, b, c, d]).rotate_left(7) ^ u32::from_ne_bytes([e, f, g, h]);
+        let ends = first_word(&tuple.source).rotate_left(7) ^ first_word(&tuple.destination);
         (ports ^ ends ^ ifindex).wrapping_mul(0x9e37_79b1) >> 24
     }
 
@@ -354,6 +352,12 @@ impl Conversation {
     pub const fn is_busy(&self) -> bool {
         self.packets[0] + self.packets[1] >= Busy::FROM
     }
+}
+
+#[inline(always)]
+const fn first_word(address: &[u8; 16]) -> u32 {
+    let [a, b, c, d, ..] = *address;
+    u32::from_ne_bytes([a, b, c, d])
 }
 
 /// Any total order of ends will do; whole words keep it cheap in the kernel.

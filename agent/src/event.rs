@@ -305,6 +305,7 @@ fn translation(head: &raw::Head, entry: &raw::Translation) -> Option<Translation
             destination: tuple.destination,
             source_port: u16::from_be_bytes(tuple.source_port),
             destination_port: u16::from_be_bytes(tuple.destination_port),
+            reserved: 0,
         };
         five_tuple(head.protocol, head.family, &tuple)
     };

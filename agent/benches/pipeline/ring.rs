@@ -303,6 +303,7 @@ fn tuple(source: (IpAddr, u16), destination: (IpAddr, u16)) -> Tuple {
         destination: octets(destination.0),
         source_port: source.1,
         destination_port: destination.1,
+        reserved: 0,
     }
 }
 

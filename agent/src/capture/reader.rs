@@ -84,8 +84,11 @@ impl ConversationCounters for Reader {
             last: value.last_ns,
         };
         if value.is_busy() && tuple.protocol == Protocol::Udp {
-            for tuple in [tuple, &tuple.reversed()] {
-                self.add_busy(ifindex, tuple, value.born_ns, &mut counters);
+            let back = tuple.reversed();
+            self.add_busy(ifindex, tuple, value.born_ns, &mut counters);
+            // Between an end and itself both sides are one.
+            if back != *tuple {
+                self.add_busy(ifindex, &back, value.born_ns, &mut counters);
             }
         }
         Some(counters)
@@ -112,6 +115,7 @@ fn raw_tuple(tuple: &FiveTuple) -> (u8, Tuple) {
         destination: octets(tuple.destination.ip),
         source_port: tuple.source.port,
         destination_port: tuple.destination.port,
+        reserved: 0,
     };
     (family, raw)
 }

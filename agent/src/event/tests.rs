@@ -32,6 +32,7 @@ fn raw_tuple(source: &str, destination: &str) -> Tuple {
         destination: bytes(destination.ip()),
         source_port: source.port(),
         destination_port: destination.port(),
+        reserved: 0,
     }
 }
 
@@ -64,7 +65,7 @@ fn packet(flags: u8) -> Head {
 /// What conntrack keeps: both directions, in network order.
 fn entry(original: [&str; 2], reply: [&str; 2]) -> raw::Translation {
     let tuple = |[source, destination]: [&str; 2]| {
-        let Tuple { source, destination, source_port, destination_port } = raw_tuple(source, destination);
+        let Tuple { source, destination, source_port, destination_port, .. } = raw_tuple(source, destination);
         ConntrackTuple {
             source,
             destination,
@@ -320,8 +321,7 @@ proptest! {
                 source: bytes(ips[0]),
                 destination: bytes(ips[1]),
                 source_port: ports[0],
-                destination_port: ports[1],
-            },
+                destination_port: ports[1], reserved: 0 },
             conntrack_info: NO_CONNTRACK,
             ..Head::zeroed()
         };
@@ -338,7 +338,7 @@ proptest! {
         destination in uniform16(any::<u8>()),
         ports in any::<[u16; 2]>(),
     ) {
-        let there = Tuple { source, destination, source_port: ports[0], destination_port: ports[1] };
+        let there = Tuple { source, destination, source_port: ports[0], destination_port: ports[1], reserved: 0 };
         let (mut key_there, mut key_back) = (ConversationKey::default(), ConversationKey::default());
         let first_there = key_there.set(3, 17, 4, &there);
         let first_back = key_back.set(3, 17, 4, &there.reversed());

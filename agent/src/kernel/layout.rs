@@ -54,7 +54,6 @@ const MEMBERS: &[(&str, &str, &str, &str)] = &[
     ("SK_SADDR6", "sock", "__sk_common.skc_v6_rcv_saddr", SOCKETS),
     ("SK_DPORT", "sock", "__sk_common.skc_dport", SOCKETS),
     ("SK_SPORT", "inet_sock", "inet_sport", SOCKETS),
-    ("SK_ERR", "sock", "sk_err", SOCKETS),
     ("SK_PROTOCOL", "sock", "sk_protocol", SOCKETS),
     ("TCP_BYTES_ACKED", "tcp_sock", "bytes_acked", SOCKETS),
     ("TCP_BYTES_RECEIVED", "tcp_sock", "bytes_received", SOCKETS),

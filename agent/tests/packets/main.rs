@@ -14,7 +14,7 @@ mod probes;
 use chance::{Step, garbage, talks};
 use expect::{Model, Record};
 use packet::{Body, Datagram, Network, Packet};
-use portolan_ebpf_types::{direction, lost};
+use portolan_ebpf_types::{Busy, Tuple, direction, lost};
 use probes::Probes;
 use proptest::{
     prelude::*,
@@ -23,6 +23,7 @@ use proptest::{
 use std::{
     cell::RefCell,
     hash::{BuildHasher as _, RandomState},
+    time::Duration,
 };
 
 /// Cases of a property, unless the environment says how many.
@@ -194,6 +195,32 @@ fn conversations_beyond_the_map_are_counted_and_told_when_there_is_room() {
     assert_eq!(probes.lost()[lost::CONVERSATIONS as usize], 1);
     probes.reset();
     assert!(probes.run("from_pod", &late, 1).is_some_and(|told| told.len() == 1));
+}
+
+#[test]
+fn busy_conversations_that_share_a_slot_are_counted_to_the_last_packet() {
+    let slot = |port: u16| {
+        let mut tuple = Tuple { source_port: port, destination_port: 53, ..Tuple::default() };
+        tuple.source[..4].copy_from_slice(&[10, 0, 0, 1]);
+        tuple.destination[..4].copy_from_slice(&[10, 0, 0, 2]);
+        Busy::slot(&tuple, 1)
+    };
+    let other = (2..u16::MAX).find(|port| slot(*port) == slot(1)).unwrap();
+    let mut probes = Probes::load(false);
+    let mut model = Model::default();
+    let mut send = |port: u16, times: u32| {
+        let frame = datagram([port, 53]).framed();
+        compare(&mut probes, &mut model, &frame, true, false, times).unwrap();
+    };
+    for _ in 0..3 {
+        for port in [1, other, 1] {
+            send(port, 20);
+        }
+        // From now on the slot may be another's.
+        std::thread::sleep(Duration::from_nanos(Busy::SPAN_NS * 2));
+        send(other, 1);
+        send(other, 20);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Busy conversations: what a CPU counts by itself for a short time, so that most datagrams need no
 //! look-up. The agent adds what is left in the slots when it reads a conversation.
 
-use crate::{conversation, maps::BUSY, packet::protocol};
+use crate::{conversation, maps::BUSY, packet::protocol, zeroed::zeroed};
+use core::mem::MaybeUninit;
 use portolan_ebpf_types::{Busy, Conversation, ConversationKey, Head};
 
 /// This CPU's slot for packets like this.
@@ -58,9 +59,10 @@ fn evict(slot: &Busy) {
     if slot.packets == 0 {
         return;
     }
-    let mut key = ConversationKey::default();
+    let mut key = MaybeUninit::uninit();
+    let key: &mut ConversationKey = zeroed(&mut key);
     let from_source = key.set(slot.ifindex, protocol::UDP, slot.family as u8, &slot.tuple);
-    if let Some(known) = conversation::known(&key) {
+    if let Some(known) = conversation::known(key) {
         settle(slot, known, from_source);
     }
 }

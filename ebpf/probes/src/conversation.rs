@@ -7,8 +7,10 @@ use crate::{
     maps::{CONVERSATIONS, count_lost},
     packet::{Transport, protocol},
     pod_sockets,
+    zeroed::zeroed,
 };
 use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_ktime_get_coarse_ns, programs::TcContext};
+use core::mem::MaybeUninit;
 use portolan_ebpf_types::{Conversation, ConversationKey, Head, kind, lost};
 
 const BPF_NOEXIST: u64 = 1;
@@ -23,9 +25,10 @@ pub fn count_known(head: &Head, length: u32) -> Option<()> {
     if busy::count(slot, head, payload, now) {
         return Some(());
     }
-    let mut key = ConversationKey::default();
+    let mut key = MaybeUninit::uninit();
+    let key: &mut ConversationKey = zeroed(&mut key);
     let from_source = key.set(head.ifindex, head.protocol, head.family, &head.tuple);
-    let known = known(&key)?;
+    let known = known(key)?;
     if has_news(known, from_source) {
         return None;
     }
@@ -60,10 +63,11 @@ pub fn observe(ctx: &TcContext, transport: Transport, head: &mut Head, may_open:
     let payload = u64::from(transport.length.checked_sub(header(head.protocol))?);
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
-    let mut key = ConversationKey::default();
+    let mut key = MaybeUninit::uninit();
+    let key: &mut ConversationKey = zeroed(&mut key);
     let from_source = key.set(head.ifindex, head.protocol, head.family, &head.tuple);
-    let Some(known) = known(&key) else {
-        return if may_open { open(ctx, head, &key, from_source, payload, now) } else { None };
+    let Some(known) = known(key) else {
+        return if may_open { open(ctx, head, key, from_source, payload, now) } else { None };
     };
     known.add(from_source, 1, payload, now);
     if !has_news(known, from_source) {
@@ -84,14 +88,13 @@ fn open(
 ) -> Option<()> {
     // A conversation that is older than the agent may be met at an answer.
     let reply = conntrack::is_reply(ctx.as_ptr() as u64);
-    let mut value = Conversation {
-        source_first: u32::from(from_source != reply),
-        answered: u32::from(reply),
-        born_ns: now,
-        ..Conversation::default()
-    };
+    let mut value = MaybeUninit::uninit();
+    let value: &mut Conversation = zeroed(&mut value);
+    value.source_first = u32::from(from_source != reply);
+    value.answered = u32::from(reply);
+    value.born_ns = now;
     value.add(from_source, 1, payload, now);
-    if CONVERSATIONS.insert(key, &value, BPF_NOEXIST).is_err() {
+    if CONVERSATIONS.insert(key, &*value, BPF_NOEXIST).is_err() {
         count_lost(lost::CONVERSATIONS);
         return None;
     }

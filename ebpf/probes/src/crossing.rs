@@ -6,13 +6,14 @@ use crate::{
     maps::{emit, write},
     packet::Bytes,
     pod_sockets,
+    zeroed::zeroed,
 };
 use aya_ebpf::{
     EbpfContext as _,
     helpers::generated::{bpf_ktime_get_ns, bpf_skb_load_bytes},
     programs::TcContext,
 };
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 use portolan_ebpf_types::{
     ConntrackTuple, Dialled, Head, NO_CONNTRACK, Translated, Translation, Tuple, direction, kind, lost,
     tcp_flags,
@@ -30,8 +31,12 @@ impl Bytes for TcContext {
 
 /// The beginning of a record about a packet on this device.
 #[inline(always)]
-pub fn head(ctx: &TcContext, direction: u8) -> Head {
-    Head { direction, ifindex: ifindex(ctx), conntrack_info: NO_CONNTRACK, ..Head::default() }
+pub fn head<'a>(ctx: &TcContext, direction: u8, place: &'a mut MaybeUninit<Head>) -> &'a mut Head {
+    let head = zeroed(place);
+    head.direction = direction;
+    head.ifindex = ifindex(ctx);
+    head.conntrack_info = NO_CONNTRACK;
+    head
 }
 
 /// Tells of a packet of a connection, unless a socket will tell the same.
@@ -59,7 +64,7 @@ fn tell_dialled(head: &mut Head, dialled: &Dialled) -> Option<()> {
     if u16::from(head.family) == dialled.family {
         head.conntrack_info = 0;
     }
-    let Tuple { source, destination, source_port, destination_port } = head.tuple;
+    let Tuple { source, destination, source_port, destination_port, .. } = head.tuple;
     let (source_port, destination_port) = (source_port.to_be_bytes(), destination_port.to_be_bytes());
     let tuple = |source, source_port, destination, destination_port| ConntrackTuple {
         source,

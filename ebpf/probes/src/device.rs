@@ -7,7 +7,7 @@ use crate::{
     packet::{self, Bytes as _, Transport, chunk, icmp, plain, protocol},
 };
 use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_ktime_get_ns, programs::TcContext};
-use core::hint::black_box;
+use core::{hint::black_box, mem::MaybeUninit};
 use portolan_ebpf_types::{Head, Translation, Unreachable, direction, kind, lost, tcp_flags};
 
 /// Bytes before the IP header on an Ethernet device.
@@ -30,14 +30,15 @@ pub fn observe<const LINK: usize>(ctx: &TcContext, direction: u8) -> Option<()> 
     if kind == Plain::Midstream {
         return None;
     }
-    let mut head = head(ctx, direction);
-    let length = plain_headers::<LINK>(ctx, kind, &mut head);
+    let mut place = MaybeUninit::uninit();
+    let head = head(ctx, direction, &mut place);
+    let length = plain_headers::<LINK>(ctx, kind, head);
     match (head.protocol, length) {
-        (protocol::TCP, Some(_)) => connection(ctx, &mut head),
-        (protocol::UDP, Some(length)) if conversation::count_known(&head, length).is_some() => None,
+        (protocol::TCP, Some(_)) => connection(ctx, head),
+        (protocol::UDP, Some(length)) if conversation::count_known(head, length).is_some() => None,
         // The verifier takes no function that leaves a pointer where its answer should be, and the
         // compiler makes one of a function whose answer nobody wants.
-        _ => black_box(full::<LINK>(ctx, &mut head)),
+        _ => black_box(full::<LINK>(ctx, head)),
     }
 }
 
@@ -61,7 +62,7 @@ fn plain_kind<const LINK: usize>(ctx: &TcContext) -> Plain {
     if start + plain::IPV4 + plain::UDP > end {
         return Plain::No;
     }
-    let ether_type = if LINK == ETHERNET { u16::from_be_bytes(plain::at(ip.wrapping_sub(2), 0)) } else { 0 };
+    let ether_type = if LINK == ETHERNET { u16::from_be(plain::at(ip.wrapping_sub(2), 0)) } else { 0 };
     if (LINK != ETHERNET || ether_type == IPV4) && plain::is_ipv4(ip) {
         let is_long = start + plain::IPV4 + plain::TCP <= end;
         plain_protocol::<{ plain::IPV4 }>(ip, plain::at(ip, 9), is_long, Plain::Ipv4)

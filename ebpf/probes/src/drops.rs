@@ -5,10 +5,11 @@ use crate::{
     kernel::{self, device_netns, load, netns_of, pointer, read},
     layout,
     maps::{POD_NETNS, emit},
-    packet::{self, Bytes, Transport, plain, protocol},
+    packet::{self, Bytes, Transport, Words, plain, protocol},
+    zeroed::zeroed,
 };
 use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, programs::BtfTracePointContext};
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 use portolan_ebpf_types::{Drop, Head, NO_CONNTRACK, direction, kind, lost, tcp_flags};
 
 /// The packet of a buffer that is being freed, from its network header on.
@@ -55,15 +56,14 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     let skb: *const u8 = ctx.arg(0);
     let Place { netns, ifindex } = place(skb)?;
     let buffer = Buffer::of(skb)?;
-    let mut record = Drop { location: ctx.arg(1), reason, ..Drop::default() };
-    record.head = Head {
-        kind: kind::DROP,
-        direction: direction::NONE,
-        conntrack_info: NO_CONNTRACK,
-        netns,
-        ifindex,
-        ..Head::default()
-    };
+    let mut record = MaybeUninit::uninit();
+    let record: &mut Drop = zeroed(&mut record);
+    (record.location, record.reason) = (ctx.arg(1), reason);
+    record.head.kind = kind::DROP;
+    record.head.direction = direction::NONE;
+    record.head.conntrack_info = NO_CONNTRACK;
+    record.head.netns = netns;
+    record.head.ifindex = ifindex;
     if plainly(&buffer, &mut record.head).is_none() {
         let transport = packet::ip(&buffer, 0, &mut record.head)?;
         header(&buffer, transport, &mut record.head)?;
@@ -76,7 +76,7 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     if let Some(entry) = conntrack::entry(skb as u64) {
         record.head.conntrack_info = conntrack::describe(entry, &raw mut record.translation);
     }
-    emit(&record, lost::OPENINGS)
+    emit(&*record, lost::OPENINGS)
 }
 
 #[inline(always)]
@@ -134,8 +134,8 @@ fn behind(netns: u32, dev: u64) -> Option<Place> {
 /// Reads the usual headers in one or two pieces.
 #[inline(always)]
 fn plainly(buffer: &Buffer, head: &mut Head) -> Option<()> {
-    let bytes = buffer.read::<[u8; plain::IPV4 + plain::TCP]>(0)?;
-    let ip = bytes.as_ptr();
+    let bytes = buffer.read::<Words<{ plain::IPV4 + plain::TCP }>>(0)?;
+    let ip = bytes.0.as_ptr();
     if plain::is_ipv4(ip) && plain::has_ports(plain::at(ip, 9)) {
         plain::ipv4(ip, head);
         transport(ip.wrapping_add(plain::IPV4), head);

@@ -65,8 +65,6 @@ globals! {
     SK_DPORT,
     /// `inet_sock.inet_sport`
     SK_SPORT,
-    /// `sock.sk_err`
-    SK_ERR,
     /// `sock.sk_protocol`
     SK_PROTOCOL,
     /// `tcp_sock.bytes_acked`

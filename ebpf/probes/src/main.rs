@@ -20,6 +20,7 @@ mod maps;
 mod packet;
 mod pod_sockets;
 mod sockets;
+mod zeroed;
 
 use aya_ebpf::{
     macros::{btf_tracepoint, classifier},

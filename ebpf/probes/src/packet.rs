@@ -52,32 +52,54 @@ pub mod plain {
     pub const TCP: usize = 20;
     pub const UDP: usize = 8;
 
-    /// Reads bytes at a distance.
+    /// Reads an integer at a distance, in one load: the processors that BPF compiles for need no alignment, and
+    /// what the compiler must take for unaligned it would read by the byte.
     #[inline(always)]
     pub fn at<T: Copy>(start: *const u8, offset: usize) -> T {
-        // SAFETY: the caller has compared; only integers and arrays of bytes are read.
-        unsafe { start.add(offset).cast::<T>().read_unaligned() }
+        // SAFETY: the caller has compared; only integers are read.
+        unsafe { start.add(offset).cast::<T>().read_volatile() }
+    }
+
+    /// Reads an integer that is written in network order.
+    #[inline(always)]
+    fn number(start: *const u8, offset: usize) -> u16 {
+        u16::from_be(at(start, offset))
+    }
+
+    /// Reads an IPv6 address.
+    #[inline(always)]
+    fn address(start: *const u8, offset: usize, address: &mut [u8; 16]) {
+        let words = address.as_mut_ptr().cast::<u64>();
+        // SAFETY: the addresses of a tuple are two aligned words each.
+        unsafe {
+            words.write(at(start, offset));
+            words.add(1).write(at(start, offset + 8));
+        }
+    }
+
+    /// Reads an IPv4 address into the beginning of one that is zero.
+    #[inline(always)]
+    fn short_address(start: *const u8, offset: usize, address: &mut [u8; 16]) {
+        let [a, b, c, d, ..] = address;
+        [*a, *b, *c, *d] = at::<u32>(start, offset).to_ne_bytes();
     }
 
     /// Whether a plain IPv4 header begins here; reads its first ten bytes.
     #[inline(always)]
     pub fn is_ipv4(ip: *const u8) -> bool {
-        let [fragment0, fragment1] = at::<[u8; 2]>(ip, 6);
-        at::<u8>(ip, 0) == 0x45 && fragment0 & 0x1f == 0 && fragment1 == 0
+        const OFFSET: u16 = 0x1fff;
+        at::<u8>(ip, 0) == 0x45 && number(ip, 6) & OFFSET == 0
     }
 
-    /// Takes protocol and addresses from a plain IPv4 header; answers the bytes after it.
+    /// Takes protocol and addresses from a plain IPv4 header into a record that is new; answers the bytes
+    /// after it.
     #[inline(always)]
     pub fn ipv4(ip: *const u8, head: &mut Head) -> u32 {
         head.family = 4;
         head.protocol = at(ip, 9);
-        let [a, b, c, d] = at::<[u8; 4]>(ip, 12);
-        [head.tuple.source[0], head.tuple.source[1], head.tuple.source[2], head.tuple.source[3]] =
-            [a, b, c, d];
-        let [a, b, c, d] = at::<[u8; 4]>(ip, 16);
-        let destination = &mut head.tuple.destination;
-        [destination[0], destination[1], destination[2], destination[3]] = [a, b, c, d];
-        u32::from(u16::from_be_bytes(at(ip, 2))).saturating_sub(IPV4 as u32)
+        short_address(ip, 12, &mut head.tuple.source);
+        short_address(ip, 16, &mut head.tuple.destination);
+        u32::from(number(ip, 2)).saturating_sub(IPV4 as u32)
     }
 
     /// Whether an IPv6 header begins here; reads its first byte.
@@ -92,19 +114,19 @@ pub mod plain {
     pub fn ipv6(ip: *const u8, head: &mut Head) -> Option<u32> {
         head.family = 6;
         head.protocol = at(ip, 6);
-        head.tuple.source = at(ip, 8);
-        head.tuple.destination = at(ip, 24);
+        address(ip, 8, &mut head.tuple.source);
+        address(ip, 24, &mut head.tuple.destination);
         if is_mapped(&head.tuple.source) || is_mapped(&head.tuple.destination) {
             return None;
         }
-        Some(u32::from(u16::from_be_bytes(at(ip, 4))))
+        Some(u32::from(number(ip, 4)))
     }
 
     /// Takes the ports: the first four bytes of TCP, UDP and SCTP alike.
     #[inline(always)]
     pub fn ports(transport: *const u8, head: &mut Head) {
-        head.tuple.source_port = u16::from_be_bytes(at(transport, 0));
-        head.tuple.destination_port = u16::from_be_bytes(at(transport, 2));
+        head.tuple.source_port = number(transport, 0);
+        head.tuple.destination_port = number(transport, 2);
     }
 
     /// The flags of a TCP header.
@@ -117,7 +139,7 @@ pub mod plain {
     #[inline(always)]
     pub fn tcp(transport: *const u8, head: &mut Head) {
         ports(transport, head);
-        head.sequence = u32::from_be_bytes(at(transport, 4));
+        head.sequence = u32::from_be(at(transport, 4));
         head.flags = tcp_flags(transport);
     }
 
@@ -142,6 +164,11 @@ pub trait Bytes {
         Some(unsafe { value.assume_init() })
     }
 }
+
+/// Bytes on the stack that are read by the word: the verifier wants those aligned.
+#[repr(C, align(4))]
+#[derive(Clone, Copy)]
+pub struct Words<const N: usize>(pub [u8; N]);
 
 /// Where the transport header begins and how many bytes are left from there on.
 #[derive(Clone, Copy)]
@@ -244,8 +271,8 @@ pub fn ports(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Optio
 /// Reads the TCP header: ports, sequence number, flags.
 #[inline(always)]
 pub fn tcp(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option<()> {
-    let header = bytes.read::<[u8; plain::TCP]>(transport.offset)?;
-    plain::tcp(header.as_ptr(), head);
+    let header = bytes.read::<Words<{ plain::TCP }>>(transport.offset)?;
+    plain::tcp(header.0.as_ptr(), head);
     Some(())
 }
 

@@ -6,11 +6,13 @@ use crate::{
     layout,
     maps::{POD_NETNS, emit},
     packet::protocol,
+    zeroed::zeroed,
 };
 use aya_ebpf::{
     helpers::generated::{bpf_ktime_get_ns, bpf_skc_to_tcp_sock},
     programs::BtfTracePointContext,
 };
+use core::mem::MaybeUninit;
 use portolan_ebpf_types::{SocketEnd, kind, lost};
 
 const TCP_SYN_SENT: i32 = 2;
@@ -42,23 +44,21 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     if tcp.is_null() {
         return None;
     }
-    let mut end = SocketEnd {
-        kind: kind::SOCKET_END,
-        old_state: old_state as u8,
-        // SAFETY: the helper has no preconditions.
-        time_ns: unsafe { bpf_ktime_get_ns() },
-        netns,
-        error: load(tcp, layout::SK_ERR.load()),
-        segments_out: load(tcp, layout::TCP_SEGS_OUT.load()),
-        segments_in: load(tcp, layout::TCP_SEGS_IN.load()),
-        retransmits: load(tcp, layout::TCP_RETRANS.load()),
-        bytes_acked: load(tcp, layout::TCP_BYTES_ACKED.load()),
-        bytes_received: load(tcp, layout::TCP_BYTES_RECEIVED.load()),
-        srtt_us: load::<u32>(tcp, layout::TCP_SRTT.load()) >> 3,
-        ..SocketEnd::default()
-    };
-    ends(tcp, &mut end)?;
-    emit(&end, lost::RECORDS)
+    let mut end = MaybeUninit::uninit();
+    let end: &mut SocketEnd = zeroed(&mut end);
+    end.kind = kind::SOCKET_END;
+    end.old_state = old_state as u8;
+    // SAFETY: the helper has no preconditions.
+    end.time_ns = unsafe { bpf_ktime_get_ns() };
+    end.netns = netns;
+    end.segments_out = load(tcp, layout::TCP_SEGS_OUT.load());
+    end.segments_in = load(tcp, layout::TCP_SEGS_IN.load());
+    end.retransmits = load(tcp, layout::TCP_RETRANS.load());
+    end.bytes_acked = load(tcp, layout::TCP_BYTES_ACKED.load());
+    end.bytes_received = load(tcp, layout::TCP_BYTES_RECEIVED.load());
+    end.srtt_us = load::<u32>(tcp, layout::TCP_SRTT.load()) >> 3;
+    ends(tcp, end)?;
+    emit(&*end, lost::RECORDS)
 }
 
 /// The local end as source and the peer as destination. The port is read from `inet_sport`: the

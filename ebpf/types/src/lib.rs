@@ -62,8 +62,8 @@ pub const FIRST_REPLY_INFO: u8 = 3;
 /// [`Head::conntrack_info`] of a packet without a conntrack entry.
 pub const NO_CONNTRACK: u8 = 0xff;
 
-/// A five-tuple without its protocol.
-#[repr(C)]
+/// A five-tuple without its protocol. In whole words: what is not aligned, a BPF program moves by the byte.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Tuple {
@@ -75,6 +75,8 @@ pub struct Tuple {
     pub source_port: u16,
     /// Destination port, or the identifier of an ICMP echo.
     pub destination_port: u16,
+    /// Padding.
+    pub reserved: u32,
 }
 
 /// What every record about a packet begins with. A packet on a pod device that has no conntrack entry
@@ -107,6 +109,8 @@ pub struct Head {
     pub tuple: Tuple,
     /// Inode number of the network namespace that a drop happened in; 0 on a device.
     pub netns: u32,
+    /// Padding.
+    pub reserved: u32,
 }
 
 /// The kernel's `nf_conntrack_tuple`, copied as it is: ports are in network order. The loader makes
@@ -196,8 +200,8 @@ pub struct SocketEnd {
     pub family: u8,
     /// Padding.
     pub reserved: u8,
-    /// The socket's pending error, an errno.
-    pub error: u32,
+    /// Smoothed round trip in microseconds.
+    pub srtt_us: u32,
     /// Monotonic time in nanoseconds.
     pub time_ns: u64,
     /// Inode number of the socket's network namespace.
@@ -212,14 +216,12 @@ pub struct SocketEnd {
     pub bytes_acked: u64,
     /// Payload bytes received.
     pub bytes_received: u64,
-    /// Smoothed round trip in microseconds.
-    pub srtt_us: u32,
     /// Local address and port as source, the peer as destination.
     pub tuple: Tuple,
 }
 
 /// What a program dialled, where the socket was then led elsewhere.
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dialled {
     /// The address, as in [`Tuple`].
@@ -228,6 +230,8 @@ pub struct Dialled {
     pub port: u16,
     /// 4 or 6.
     pub family: u16,
+    /// Padding.
+    pub reserved: u32,
 }
 
 /// Key of the conversation map: one UDP, SCTP or ICMP echo conversation on one device.
@@ -275,6 +279,8 @@ pub struct Busy {
     pub tuple: Tuple,
     /// The device.
     pub ifindex: u32,
+    /// 4 or 6; 0 while the slot is nobody's.
+    pub family: u32,
     /// Packets.
     pub packets: u64,
     /// Payload bytes.
@@ -283,8 +289,6 @@ pub struct Busy {
     pub last_ns: u64,
     /// From then on the conversation itself is counted on again.
     pub until_ns: u64,
-    /// 4 or 6; 0 while the slot is nobody's.
-    pub family: u64,
 }
 
 impl Busy {
@@ -299,9 +303,8 @@ impl Busy {
     #[inline(always)]
     #[must_use]
     pub fn slot(tuple: &Tuple, ifindex: u32) -> u32 {
-        let first_word = |[a, b, c, d, ..]: [u8; 16]| u32::from_ne_bytes([a, b, c, d]);
         let ports = u32::from(tuple.source_port) << 16 | u32::from(tuple.destination_port);
-        let ends = first_word(tuple.source).rotate_left(7) ^ first_word(tuple.destination);
+        let ends = folded(&tuple.source).rotate_left(7) ^ folded(&tuple.destination);
         (ports ^ ends ^ ifindex).wrapping_mul(0x9e37_79b1) >> 24
     }
 
@@ -310,7 +313,7 @@ impl Busy {
     #[must_use]
     pub fn is_of(&self, tuple: &Tuple, ifindex: u32, family: u8) -> bool {
         self.ifindex == ifindex
-            && self.family == u64::from(family)
+            && self.family == u32::from(family)
             && rank(&self.tuple.source, self.tuple.source_port) == rank(&tuple.source, tuple.source_port)
             && rank(&self.tuple.destination, self.tuple.destination_port)
                 == rank(&tuple.destination, tuple.destination_port)
@@ -355,6 +358,13 @@ impl Conversation {
     }
 }
 
+#[inline(always)]
+fn folded(address: &[u8; 16]) -> u32 {
+    let (high, low, _) = rank(address, 0);
+    let both = high ^ low.rotate_left(13);
+    (both >> 32) as u32 ^ both as u32
+}
+
 /// Any total order of ends will do; whole words keep it cheap in the kernel.
 #[inline(always)]
 fn rank(address: &[u8; 16], port: u16) -> (u64, u64, u16) {
@@ -374,6 +384,7 @@ impl Tuple {
             destination: self.source,
             source_port: self.destination_port,
             destination_port: self.source_port,
+            reserved: 0,
         }
     }
 }

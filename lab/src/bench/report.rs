@@ -82,7 +82,7 @@ fn throughput(rounds: &Rounds) -> String {
     }
     if Workload::ALL.iter().any(|workload| rounds.kept(*workload).is_empty()) {
         table.push_str(
-            "\nOther programs were busy in every round of a workload: run this again on an idle machine.\n",
+            "\nA workload has no undisturbed round: give it more time, or run this again on an idle machine.\n",
         );
     }
     table

@@ -175,6 +175,15 @@ pub struct SocketEnd {
     pub srtt_us: Option<u64>,
 }
 
+/// A server's socket that completed a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketOpen {
+    /// When.
+    pub at: Nanos,
+    /// Local address as source.
+    pub tuple: FiveTuple,
+}
+
 /// Anything that the probes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -182,6 +191,8 @@ pub enum Event {
     Sighting(Sighting),
     /// The kernel dropped a packet.
     Drop(Drop),
+    /// A socket was opened by its client.
+    SocketOpen(SocketOpen),
     /// A socket closed.
     SocketEnd(SocketEnd),
 }
@@ -194,6 +205,7 @@ impl Event {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         match *bytes.first()? {
             kind::SOCKET_END => socket_end(&record(bytes)?),
+            kind::SOCKET_OPEN => socket_open(&record(bytes)?),
             kind::DROP => drop(&record(bytes)?),
             kind::UNREACHABLE => unreachable(&record(bytes)?),
             _ if bytes.len() == size_of::<raw::Translated>() => {
@@ -281,6 +293,11 @@ fn drop(record: &raw::Drop) -> Option<Event> {
         reason: record.reason,
         location: record.location,
     }))
+}
+
+fn socket_open(head: &raw::Head) -> Option<Event> {
+    let tuple = five_tuple(head.protocol, head.family, &head.tuple)?;
+    Some(Event::SocketOpen(SocketOpen { at: head.time_ns, tuple }))
 }
 
 fn socket_end(end: &raw::SocketEnd) -> Option<Event> {

@@ -263,12 +263,12 @@ impl Agent {
         let sink = self.open_sink(output);
         let places = Self::places();
         let trace = Trace::start(self.trace, self.idle, &self.ledger);
+        let witness = Witness::start(self.witness.take(), &self.ledger);
         if let Some(ready) = self.ready.take() {
             ready();
         }
         self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
         let attributor = Attributor::new(self.node.clone(), self.reasons.clone(), places);
-        let witness = Witness::start(self.witness.take(), &self.ledger);
         Attributing::new(attributor, sink, trace, witness, Arc::clone(&self.metrics))
     }
 

@@ -148,6 +148,7 @@ impl Bench {
             let tuple = match event {
                 Event::Sighting(sighting) => sighting.tuple,
                 Event::Drop(drop) => drop.tuple,
+                Event::SocketOpen(open) => open.tuple,
                 Event::SocketEnd(end) => end.tuple,
             };
             *counts.entry(tuple).or_default() += 1;

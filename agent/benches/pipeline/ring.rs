@@ -141,6 +141,7 @@ impl Ring {
         self.back(attempt, kind::CONNECTION, SYN_ACK, 2 * STEP, local);
         self.put_end(attempt.client_end(ESTABLISHED, OPEN + 4 * STEP));
         if local {
+            self.put_head(&attempt.open(3 * STEP));
             self.put_end(attempt.server_end(OPEN + 4 * STEP));
         }
     }
@@ -269,6 +270,12 @@ impl Attempt {
             original: conntrack_tuple(tuple(self.client, self.dialled)),
             reply: conntrack_tuple(tuple(self.server, self.client)),
         }
+    }
+
+    /// The server's socket, once the handshake is complete.
+    fn open(&self, after: u64) -> Head {
+        let tuple = tuple(self.server, self.client);
+        Head { direction: direction::NONE, tuple, ..self.head(kind::SOCKET_OPEN, 0, after) }
     }
 
     fn client_end(&self, old_state: u8, after: u64) -> SocketEnd {

@@ -1,6 +1,6 @@
 //! One attempt and the evidence about it.
 
-use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
+use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, Translation, What};
 use portolan_policy::Protocol;
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -143,10 +143,12 @@ pub struct Attempt {
     pub(super) tries_left: u32,
     pub(super) tries_arrived: u32,
     pub(super) tries_dropped: u32,
+    pub(super) answers_dropped: u32,
     pub(super) finished: [bool; 2],
     pub(super) socket_closed: bool,
     pub(super) gave_up: bool,
     pub(super) reported: bool,
+    pub(super) told_as_answered: bool,
 }
 
 impl Attempt {
@@ -179,10 +181,12 @@ impl Attempt {
             tries_left: 0,
             tries_arrived: 0,
             tries_dropped: 0,
+            answers_dropped: 0,
             finished: [false; 2],
             socket_closed: false,
             gave_up: false,
             reported: false,
+            told_as_answered: false,
         }
     }
 
@@ -196,15 +200,20 @@ impl Attempt {
         self.tries_left.max(self.tries_arrived).max(self.tries_dropped).max(1)
     }
 
-    /// Whether the destination pod took some of its datagrams, whatever became of others there.
-    pub fn was_taken_in_part(&self) -> bool {
-        self.original.protocol != Protocol::Tcp && u64::from(self.tries_dropped) < self.packets_seen
+    /// Whether most datagrams of a conversation got through, whatever became of some.
+    pub fn got_through_mostly(&self) -> bool {
+        let dropped = u64::from(self.tries_dropped) + u64::from(self.answers_dropped);
+        self.original.protocol != Protocol::Tcp && 2 * dropped < self.packets_seen
+    }
+
+    /// Whether it was told as one that did not get through, and did.
+    pub(super) fn is_news(&self) -> bool {
+        !self.told_as_answered && self.is_answered() && !self.is_answer_lost() && !self.is_reset()
     }
 
     /// Whether it was dropped, as far as is known without the kernel's reasons.
     pub(super) fn is_dropped(&self) -> bool {
-        let Drops { node, source_pod, destination_pod } = self.drops;
-        node.is_some() || source_pod.is_some() || (destination_pod.is_some() && !self.was_taken_in_part())
+        self.drops.is_any() && !self.got_through_mostly()
     }
 
     /// Packets and payload bytes, both directions, by the best account there is.
@@ -326,6 +335,8 @@ impl Attempt {
         self.evidence(drop.at, drop.translation);
         if forward {
             self.tries_dropped += 1;
+        } else {
+            self.answers_dropped += 1;
         }
         let place = if in_node { Place::Node } else { self.pod_place(drop.ifindex, forward) };
         self.drops.of_mut(place).get_or_insert(DropSeen {
@@ -346,6 +357,12 @@ impl Attempt {
         } else {
             Place::DestinationPod
         }
+    }
+
+    /// Takes in that the server's socket completed the handshake.
+    pub(super) fn socket_open(&mut self, open: &SocketOpen) {
+        self.last = self.last.max(open.at);
+        self.completed = true;
     }
 
     /// Takes in the end of one of its sockets.

@@ -36,7 +36,8 @@ pub struct Conclusion {
 /// Weighs the evidence of an attempt that is over, or that is looked at early.
 pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons, places: &Places) -> Conclusion {
     let drop = attempt.drops.counting(locality.source, locality.destination);
-    let drop = drop.filter(|(place, drop)| !is_later_congestion(attempt, *place, &reasons.name(drop.reason)));
+    let drop =
+        drop.filter(|(_, drop)| !attempt.got_through_mostly() || is_refusal(&reasons.name(drop.reason)));
     let weighed = Weighed { attempt, locality, drop, reasons, places };
     let outcome = weighed.outcome();
     let refused_here = outcome == Outcome::Refused && weighed.came_from_destination();
@@ -54,10 +55,9 @@ pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons, places
     }
 }
 
-/// Whether the pod took some datagrams and had no room for others: then the conversation was delivered.
-fn is_later_congestion(attempt: &Attempt, place: Place, reason: &str) -> bool {
-    const CONGESTION: [&str; 3] = ["SOCKET_RCVBUFF", "SOCKET_BACKLOG", "PROTO_MEM"];
-    place == Place::DestinationPod && CONGESTION.contains(&reason) && attempt.was_taken_in_part()
+/// Whether a host drops for this reason what it then refuses.
+fn is_refusal(reason: &str) -> bool {
+    matches!(reason, "NO_SOCKET" | "IP_NOPROTO")
 }
 
 /// An attempt with the evidence that counts.
@@ -116,8 +116,7 @@ impl Weighed<'_> {
         });
         // Where there was no socket for it, it had arrived: at the pod, or at the node it was for.
         let no_socket = drop.is_some_and(|(place, drop)| {
-            let name = reasons.name(drop.reason);
-            place != Place::SourcePod && !drop.of_answer && (name == "NO_SOCKET" || name == "IP_NOPROTO")
+            place != Place::SourcePod && !drop.of_answer && is_refusal(&reasons.name(drop.reason))
         });
         reset || unreachable || no_socket
     }

@@ -6,7 +6,7 @@ use super::{
     deadline::{Limits, after},
     due::Calendar,
 };
-use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, Translation, What};
+use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, Translation, What};
 use foldhash::quality::RandomState;
 use portolan_policy::Protocol;
 use slotmap::{SlotMap, new_key_type};
@@ -87,6 +87,7 @@ impl Connections {
         match event {
             Event::Sighting(sighting) => self.on_sighting(sighting, over),
             Event::Drop(drop) => self.on_drop(drop, over),
+            Event::SocketOpen(open) => self.on_socket_open(open),
             Event::SocketEnd(end) => self.on_socket_end(end),
         }
     }
@@ -205,6 +206,14 @@ impl Connections {
         self.attempts.get(id).map(|attempt| attempt.sequence)
     }
 
+    /// The initiator completed the handshake, wherever it is.
+    fn on_socket_open(&mut self, open: &SocketOpen) {
+        let Found::Attempt(id, false) = self.find(&open.tuple, None) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        attempt.socket_open(open);
+        self.look_again(id);
+    }
+
     fn on_socket_end(&mut self, end: &SocketEnd) {
         let Found::Attempt(id, _) = self.find(&end.tuple, None) else { return };
         let Some(attempt) = self.attempts.get_mut(id) else { return };
@@ -253,7 +262,10 @@ impl Connections {
         }
         self.pressed_until = after(now, self.limits.linger);
         let is_stale = |attempt: &Attempt| {
-            attempt.is_answered() && !attempt.is_through() && after(attempt.last, self.limits.no_reply) < now
+            attempt.original.protocol == Protocol::Tcp
+                && attempt.is_answered()
+                && !attempt.is_through()
+                && after(attempt.last, self.limits.no_reply) < now
         };
         for id in self.ids(|attempt| !attempt.reported && is_stale(attempt)) {
             let stale = self.remove(id);
@@ -287,8 +299,7 @@ impl Connections {
     /// After new evidence.
     fn look_again(&mut self, id: Id) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        let is_late = attempt.is_answered() && !attempt.is_answer_lost() && !attempt.is_over();
-        if attempt.reported && is_late {
+        if attempt.reported && attempt.is_news() {
             // It was given up too early: it did get through, and that has to be told.
             attempt.reported = false;
         }
@@ -338,6 +349,7 @@ impl Connections {
             return;
         }
         attempt.reported = true;
+        attempt.told_as_answered = attempt.is_answered() && !attempt.is_answer_lost();
         over.push(attempt.clone());
         self.enqueue(id);
     }

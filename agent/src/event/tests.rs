@@ -264,6 +264,7 @@ fn ips() -> impl Strategy<Value = [IpAddr; 2]> {
 fn lengths(kind: u8) -> Vec<usize> {
     match kind {
         kind::SOCKET_END => vec![size_of::<RawEnd>()],
+        kind::SOCKET_OPEN => vec![size_of::<Head>()],
         kind::DROP => vec![size_of::<RawDrop>()],
         kind::UNREACHABLE => vec![size_of::<Unreachable>()],
         _ => vec![size_of::<Head>(), size_of::<Translated>()],
@@ -290,6 +291,7 @@ proptest! {
         for length in lengths(kind) {
             match Event::decode(&bytes[..length]) {
                 Some(Event::Sighting(Sighting { at: told, .. }) | Event::Drop(Drop { at: told, .. })
+                    | Event::SocketOpen(SocketOpen { at: told, .. })
                     | Event::SocketEnd(SocketEnd { at: told, .. })) => prop_assert_eq!(told, at),
                 None => {}
             }

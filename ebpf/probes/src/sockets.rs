@@ -13,22 +13,26 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use core::mem::MaybeUninit;
-use portolan_ebpf_types::{SocketEnd, kind, lost};
+use portolan_ebpf_types::{Head, NO_CONNTRACK, SocketEnd, Tuple, direction, kind, lost};
 
+const TCP_ESTABLISHED: i32 = 1;
 const TCP_SYN_SENT: i32 = 2;
+const TCP_SYN_RECV: i32 = 3;
 const TCP_CLOSE: i32 = 7;
 const TCP_LISTEN: i32 = 10;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
-/// Looks at one state change: what was dialled at the first one of a client, and the last one of all.
+/// Looks at one state change: what was dialled at the first one of a client, the completed handshake of a
+/// server, and the last one of all.
 #[inline(always)]
 pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     let (old_state, new_state): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     if new_state == TCP_SYN_SENT {
         return dialled::remember(ctx.arg(0));
     }
-    if new_state != TCP_CLOSE || old_state == TCP_LISTEN {
+    let is_open = old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED;
+    if !is_open && (new_state != TCP_CLOSE || old_state == TCP_LISTEN) {
         return None;
     }
     let sk: *const u8 = ctx.arg(0);
@@ -44,6 +48,9 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     if tcp.is_null() {
         return None;
     }
+    if is_open {
+        return open(tcp, netns);
+    }
     let mut end = MaybeUninit::uninit();
     let end: &mut SocketEnd = zeroed(&mut end);
     end.kind = kind::SOCKET_END;
@@ -57,28 +64,43 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     end.bytes_acked = load(tcp, layout::TCP_BYTES_ACKED.load());
     end.bytes_received = load(tcp, layout::TCP_BYTES_RECEIVED.load());
     end.srtt_us = load::<u32>(tcp, layout::TCP_SRTT.load()) >> 3;
-    ends(tcp, end)?;
+    end.family = ends(tcp, &mut end.tuple)?;
     emit(&*end, lost::RECORDS)
 }
 
-/// The local end as source and the peer as destination. The port is read from `inet_sport`: the
+#[inline(always)]
+fn open(tcp: *const u8, netns: u32) -> Option<()> {
+    let mut head = MaybeUninit::uninit();
+    let head: &mut Head = zeroed(&mut head);
+    head.kind = kind::SOCKET_OPEN;
+    head.protocol = protocol::TCP;
+    head.direction = direction::NONE;
+    head.conntrack_info = NO_CONNTRACK;
+    // SAFETY: the helper has no preconditions.
+    head.time_ns = unsafe { bpf_ktime_get_ns() };
+    head.netns = netns;
+    head.family = ends(tcp, &mut head.tuple)?;
+    emit(&*head, lost::RECORDS)
+}
+
+/// Takes the local end as source and the peer as destination; answers the family. The port is read from `inet_sport`: the
 /// socket's own number is taken back before the last state change.
 #[inline(always)]
-fn ends(tcp: *const u8, end: &mut SocketEnd) -> Option<()> {
-    end.tuple.source_port = u16::from_be(load(tcp, layout::SK_SPORT.load()));
-    end.tuple.destination_port = u16::from_be(load(tcp, layout::SK_DPORT.load()));
-    let source = end.tuple.source.as_mut_ptr();
-    let destination = end.tuple.destination.as_mut_ptr();
+fn ends(tcp: *const u8, tuple: &mut Tuple) -> Option<u8> {
+    tuple.source_port = u16::from_be(load(tcp, layout::SK_SPORT.load()));
+    tuple.destination_port = u16::from_be(load(tcp, layout::SK_DPORT.load()));
+    let source = tuple.source.as_mut_ptr();
+    let destination = tuple.destination.as_mut_ptr();
     match load::<u16>(tcp, layout::SK_FAMILY.load()) {
         AF_INET => {
-            end.family = 4;
             fill(tcp as u64, layout::SK_SADDR.load(), source.cast::<[u8; 4]>())?;
-            fill(tcp as u64, layout::SK_DADDR.load(), destination.cast::<[u8; 4]>())
+            fill(tcp as u64, layout::SK_DADDR.load(), destination.cast::<[u8; 4]>())?;
+            Some(4)
         }
         AF_INET6 => {
-            end.family = 6;
             fill(tcp as u64, layout::SK_SADDR6.load(), source.cast::<[u8; 16]>())?;
-            fill(tcp as u64, layout::SK_DADDR6.load(), destination.cast::<[u8; 16]>())
+            fill(tcp as u64, layout::SK_DADDR6.load(), destination.cast::<[u8; 16]>())?;
+            Some(6)
         }
         _ => None,
     }

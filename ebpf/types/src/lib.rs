@@ -19,6 +19,9 @@ pub mod kind {
     pub const DROP: u8 = 5;
     /// A TCP socket came to its end; the record is a [`SocketEnd`](super::SocketEnd).
     pub const SOCKET_END: u8 = 6;
+    /// The handshake of an accepted connection was completed; the record is a [`Head`](super::Head) with the
+    /// local end as source.
+    pub const SOCKET_OPEN: u8 = 7;
 }
 
 /// Which way a packet crossed a device, seen from the node.

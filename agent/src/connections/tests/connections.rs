@@ -4,7 +4,7 @@ use super::{
     scene::*,
     talk::{Talk, tcp},
 };
-use crate::connections::Place;
+use crate::connections::{Limits, Place};
 use portolan_policy::Outcome;
 
 fn web() -> Talk {
@@ -300,4 +300,39 @@ fn a_drop_on_an_open_connection_does_not_unmake_it() {
     let conclusion = concluded(&scene.waits(200).only(), BOTH);
     assert_eq!(conclusion.outcome, Outcome::Established);
     assert_eq!(conclusion.drop_reason, None);
+}
+
+#[test]
+fn an_answer_that_was_lost_once_does_not_unmake_what_the_server_saw_completed() {
+    let mut scene = Scene::new();
+    scene.sees([web().syn(1).left(UPLINK), web().syn(1).reached(SERVER), web().syn_ack().left(SERVER)]);
+    scene.sees([web().syn_ack().dropped(NETFILTER_DROP)]).waits(1000);
+    scene.sees([web().syn_ack().left(SERVER), web().server_opens()]).waits(60_000);
+    assert!(scene.reported().is_empty(), "it lives");
+    scene.sees([web().server_closes(9, 900)]);
+    assert_eq!(outcome(&scene.waits(200).only(), DESTINATION), Outcome::Established);
+    scene.assert_forgets_everything();
+}
+
+#[test]
+fn an_answer_that_never_gets_through_ends_the_attempt_wherever_its_initiator_is() {
+    let mut scene = Scene::new();
+    scene.sees([web().syn(1).reached(SERVER), web().syn_ack().left(SERVER)]);
+    scene.sees([web().syn_ack().dropped(NETFILTER_DROP)]);
+    assert_eq!(outcome(&scene.waits(2000).only(), DESTINATION), Outcome::Dropped);
+    scene.sees([web().syn_ack().left(SERVER), web().syn_ack().dropped(NETFILTER_DROP)]).waits(2000);
+    assert!(scene.reported().is_empty(), "the same attempt");
+    scene.assert_forgets_everything();
+}
+
+#[test]
+fn openings_under_false_names_make_room_when_the_table_is_full() {
+    let mut scene = Scene::with(Limits { attempts: 2, ..limits() });
+    for port in [1, 2] {
+        let spoofed = tcp(&format!("192.0.2.9:{port}"), "10.0.0.3:80");
+        scene.sees([spoofed.syn(1).reached(SERVER), spoofed.syn_ack().left(SERVER)]);
+    }
+    scene.waits(9000);
+    scene.sees([web().syn(1).left(CLIENT), web().syn(1).reached(SERVER)]).waits(20);
+    assert_eq!((scene.reported().len(), scene.table.take_evicted()), (2, 0));
 }

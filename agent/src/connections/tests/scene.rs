@@ -4,7 +4,7 @@ use crate::{
     connections::{
         Attempt, Conclusion, Connections, ConversationCounters, Counters, Limits, Locality, conclude,
     },
-    event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, What},
+    event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, What},
     reasons::Reasons,
 };
 use portolan_policy::Outcome;
@@ -211,6 +211,7 @@ fn timed(mut event: Event, now: Nanos) -> Event {
     match &mut event {
         Event::Sighting(Sighting { at, .. })
         | Event::Drop(Drop { at, .. })
+        | Event::SocketOpen(SocketOpen { at, .. })
         | Event::SocketEnd(SocketEnd { at, .. }) => *at = now,
     }
     event

@@ -1,7 +1,9 @@
 //! Two ends that talk, their packets, and where those were seen.
 
 use super::scene::{CLIENT, NODE_NETNS, POD_NETNS, UPLINK};
-use crate::event::{Address, Crossing, Drop, Event, FiveTuple, Sighting, SocketEnd, Translation, What};
+use crate::event::{
+    Address, Crossing, Drop, Event, FiveTuple, Sighting, SocketEnd, SocketOpen, Translation, What,
+};
 use portolan_policy::Protocol;
 use std::net::SocketAddr;
 
@@ -137,6 +139,11 @@ impl Talk {
             retransmits: 2,
             srtt_us: Some(80),
         })
+    }
+
+    /// The server's socket completes the handshake.
+    pub(crate) const fn server_opens(self) -> Event {
+        Event::SocketOpen(SocketOpen { at: 0, tuple: self.translated.reversed() })
     }
 
     /// The other socket closes.

@@ -50,7 +50,7 @@ const COMMAND_QUEUE: usize = 4096;
 
 /// Runs the agent in the network namespace that it was started in, until told to stop.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
-    let Config { node, source, output, attach, ring_bytes, limits, metrics: metrics_listener, health, ready } =
+    let Config { node, source, output, probes: wishes, limits, metrics: metrics_listener, health, ready } =
         config;
     let metrics = Arc::new(Metrics::default());
     let tasks = TaskTracker::new();
@@ -61,7 +61,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let netns = std::fs::metadata("/proc/self/ns/net").map_err(AgentError::Netns)?.ino() as u32;
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
     let reasons = Reasons::of(&types);
-    let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach, ring_bytes)?;
+    let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), &wishes)?;
     // They took more than all else, and are read only once.
     drop(types);
     tasks.spawn(memory::give_back_often(stop.clone()));

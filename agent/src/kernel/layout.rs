@@ -23,6 +23,9 @@ pub struct Layout {
     pub missing: Vec<Missing>,
 }
 
+/// The place of the reason among the arguments of `kfree_skb`.
+const REASON_ARGUMENT: usize = 2;
+
 /// No drop reason has this number.
 const NO_REASON: u32 = u32::MAX;
 
@@ -98,6 +101,10 @@ impl Layout {
         for &(global, structure, member, probe) in MEMBERS {
             let offset = types.offset(structure, member);
             layout.set(global, offset, probe, || format!("{structure}.{member}"));
+        }
+        if types.tracepoint_arguments(DROPS).is_some_and(|arguments| arguments <= REASON_ARGUMENT) {
+            let member = "reason among the arguments of the tracepoint kfree_skb, as since 5.17".to_owned();
+            layout.missing.push(Missing { member, probe: DROPS });
         }
         layout.set("DEV_PRIVATE", device_private(types), DROPS, || "net_device.priv".to_owned());
         layout.set("CT_ORIGINAL", conntrack_tuple(types, 0), CONNTRACK, || "nf_conn.tuplehash".to_owned());

@@ -140,7 +140,8 @@ fn in_short(error: &ProgramError) -> String {
 }
 
 fn last_word(log: &str) -> Option<&str> {
-    let is_word = |line: &&str| !line.is_empty() && !line.starts_with("processed ");
+    const STATISTICS: [&str; 3] = ["processed ", "verification time ", "stack depth "];
+    let is_word = |line: &&str| !line.is_empty() && !STATISTICS.iter().any(|word| line.starts_with(word));
     log.lines().map(str::trim).rfind(is_word)
 }
 
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn the_verifiers_last_word_is_told_without_its_statistics() {
         let log = "0: (79) r2 = *(u64 *)(r1 +16)\nfunc 'kfree_skb' doesn't have 3-th argument\n\
-                   processed 1 insns (limit 1000000) max_states_per_insn 0\n\n";
+                   verification time 12 usec\nstack depth 232+0\nprocessed 1 insns (limit 1000000) max_states_per_insn 0\n\n";
         assert_eq!(last_word(log), Some("func 'kfree_skb' doesn't have 3-th argument"));
         assert_eq!(last_word("\n"), None);
     }

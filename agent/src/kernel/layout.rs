@@ -83,6 +83,7 @@ const NOISE: &[(&str, &str)] = &[
     ("REASON_QUEUE_PURGE", "QUEUE_PURGE"),
     ("REASON_CONSUMED", "SKB_CONSUMED"),
     ("REASON_OTHERHOST", "OTHERHOST"),
+    ("REASON_PACKET_SOCK_ERROR", "PACKET_SOCK_ERROR"),
 ];
 
 /// Where conntrack must keep what: its tuples are copied as they are.

@@ -1,7 +1,7 @@
 //! What an agent is given, and why it may not go on.
 
 use crate::{
-    capture::{AttachMode, DevicesError, ProbesError},
+    capture::{DevicesError, ProbesError, Wishes},
     connections::Limits,
     kernel::TypesError,
     sink::SinkError,
@@ -39,10 +39,8 @@ pub struct Config {
     pub source: Source,
     /// Where flows go.
     pub output: Output,
-    /// How programs hang on the pod interfaces.
-    pub attach: AttachMode,
-    /// Size of the ring between kernel and agent; that of the object when absent.
-    pub ring_bytes: Option<u32>,
+    /// Which probes, and how.
+    pub probes: Wishes,
     /// When attempts are closed.
     pub limits: Limits,
     /// How many openings a second are traced through nftables, to name the very rule.

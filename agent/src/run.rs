@@ -56,8 +56,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         node,
         source,
         output,
-        attach,
-        ring_bytes,
+        probes: wishes,
         limits,
         trace,
         witness,
@@ -74,7 +73,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let netns = std::fs::metadata("/proc/self/ns/net").map_err(AgentError::Netns)?.ino() as u32;
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
     let reasons = Reasons::of(&types);
-    let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), attach, ring_bytes)?;
+    let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), &wishes)?;
     let offsets = witness.then(|| Offsets::resolve(&types));
     // They took more than all else, and are read only once.
     drop(types);

@@ -2,8 +2,12 @@
 
 use crate::{failure::Failure, manifests};
 use anyhow::{Context as _, anyhow, bail};
-use clap::{Args, ValueEnum};
-use portolan_agent::{Config, Output, Source, capture::AttachMode, connections::Limits};
+use clap::{Args, ValueEnum, builder::PossibleValuesParser};
+use portolan_agent::{
+    Config, Output, Source,
+    capture::{AttachMode, Wishes, switches},
+    connections::Limits,
+};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +57,10 @@ pub(crate) struct AgentArgs {
     /// rules (Linux 6.4).
     #[arg(long)]
     witness: bool,
+    /// Leave out these probes, which a kernel may refuse or make dear; what is not seen then is said at the start.
+    #[arg(long, env = "PORTOLAN_WITHOUT", value_name = "PROBE", value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(switches()))]
+    without: Vec<String>,
     /// A UDP or ICMP conversation is over after this many seconds of silence.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle_timeout: u64,
@@ -97,9 +105,12 @@ pub(crate) async fn run(args: AgentArgs, stop: CancellationToken) -> Result<(), 
     let config = Config {
         output: output(&args)?,
         source: source(&args).await?,
-        attach: args.attach.into(),
+        probes: Wishes {
+            attach: args.attach.into(),
+            ring_bytes: args.ring_bytes,
+            without: args.without.into_iter().collect(),
+        },
         node: args.node_name,
-        ring_bytes: args.ring_bytes,
         trace: args.trace_rules,
         witness: args.witness,
         limits: Limits {

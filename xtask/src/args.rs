@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use crate::error::Failure;
+use crate::kernels::Release;
 
 /// The text of `cargo xtask help`.
 pub(crate) const HELP: &str = "\
@@ -17,6 +18,8 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
   bench pipeline                   events through the agent's user space; needs no root
   bench policy                     decisions, changes and memory of a large cluster; needs no root
   soak capture [--connections N]   release build, then a million short connections past one agent: all told, memory bounded
+  kernels [--kernel 6.1] [words]   the kernel tests on other kernels, in a virtual machine: 6.1 and 6.12, or that one;
+                                   words are for the test program, as names of tests; fetches Debian packages
   ebpf                             the agent and, with it, the BPF object
   check                            format, lints and documentation, without warnings
   help                             this text
@@ -46,6 +49,13 @@ pub(crate) enum Verb {
     BenchPolicy,
     /// Very many connections past one agent.
     SoakCapture(Vec<OsString>),
+    /// Run the kernel tests on other kernels.
+    Kernels {
+        /// Which.
+        kernels: Vec<Release>,
+        /// For the test program.
+        rest: Vec<OsString>,
+    },
     /// Build the BPF object.
     Ebpf,
     /// Format, lints, documentation.
@@ -70,6 +80,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Verb, F
         Some("bench") => bench(&rest),
         Some("soak") => soak(&rest),
         Some("test") => Ok(test(rest)),
+        Some("kernels") => kernels(rest),
         _ => Err(Failure::Usage(format!("there is no verb `{}`", verb.display()))),
     }
 }
@@ -123,6 +134,18 @@ fn test(words: Vec<OsString>) -> Verb {
         }
     }
     Verb::Test { no_kernel, rest }
+}
+
+/// `--kernel` names one; everything else is for the test program.
+fn kernels(mut words: Vec<OsString>) -> Result<Verb, Failure> {
+    let Some(at) = words.iter().position(|word| word == "--kernel") else {
+        return Ok(Verb::Kernels { kernels: Release::ALL.to_vec(), rest: words });
+    };
+    let named = words.get(at + 1).map(|word| word.to_string_lossy().into_owned());
+    let named = named.ok_or_else(|| Failure::Usage("`--kernel` needs a release, as `6.1`".to_owned()))?;
+    let kernel = named.parse().map_err(Failure::Usage)?;
+    words.drain(at..at + 2);
+    Ok(Verb::Kernels { kernels: vec![kernel], rest: words })
 }
 
 #[cfg(test)]
@@ -182,6 +205,16 @@ mod tests {
         assert_eq!(read("soak capture --connections 5").unwrap(), Verb::SoakCapture(words));
         for (line, word) in [("soak", "`soak capture`"), ("soak --connections 5", "`--connections`")] {
             assert!(read(line).unwrap_err().to_string().contains(word), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_is_named_and_the_rest_is_for_the_tests() {
+        let one = read("kernels alone:: --kernel 6.1").unwrap();
+        assert_eq!(one, Verb::Kernels { kernels: vec!["6.1".parse().unwrap()], rest: words("alone::") });
+        assert_eq!(read("kernels").unwrap(), Verb::Kernels { kernels: Release::ALL.to_vec(), rest: vec![] });
+        for line in ["kernels --kernel", "kernels --kernel six"] {
+            assert_eq!(read(line).unwrap_err().code(), 2, "{line}");
         }
     }
 

@@ -14,6 +14,7 @@ mod error;
 mod facts;
 mod kernel;
 mod kernel_probe;
+mod kernels;
 mod members;
 mod needs;
 mod plan;

@@ -81,6 +81,12 @@ impl Toolchain {
         (!on_path).then_some(self.cargo_bin.as_path())
     }
 
+    /// Where cargo puts what it builds.
+    pub(crate) fn target(&self) -> PathBuf {
+        let told = std::env::var_os("CARGO_TARGET_DIR").filter(|told| !told.is_empty());
+        told.map_or_else(|| self.workspace.join("target"), |told| self.workspace.join(told))
+    }
+
     /// The workspace's folder.
     pub(crate) fn workspace(&self) -> &Path {
         &self.workspace

@@ -21,7 +21,7 @@ pub use ledger::Ledger;
 pub(crate) use losses::KERNEL_LOSSES;
 pub use losses::{LossCause, Lost};
 pub(crate) use probes::PROBES;
-pub use probes::{AttachMode, Cost, ProbeOff, Probes, ProbesError, chain};
+pub use probes::{AttachMode, Cost, ProbeOff, Probes, ProbesError, Wishes, chain, switches};
 pub use reader::Reader;
 pub use watcher::Watcher;
 pub use worker::Worker;

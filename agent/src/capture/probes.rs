@@ -3,15 +3,18 @@
 //! Each probe is optional. One that fails is reported with what is lost without it, and the rest
 //! goes on; without any there is nothing to do and the error says what is missing.
 
+mod load;
 mod order;
+
+pub use load::switches;
 
 use super::reader::Reader;
 use crate::kernel::Layout;
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader,
+    Ebpf, EbpfError,
     maps::MapError,
     programs::{
-        BtfTracePoint, LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
         tc::{
             NlOptions, SchedClassifierLinkId, TcAttachOptions, TcError, qdisc_add_clsact,
             qdisc_detach_program,
@@ -21,7 +24,7 @@ use aya::{
 };
 use nix::net::if_::if_indextoname;
 use std::{
-    collections::HashMap as Map,
+    collections::{BTreeSet, HashMap as Map},
     os::fd::{AsFd as _, AsRawFd as _},
 };
 
@@ -49,15 +52,23 @@ pub enum ProbesError {
     /// A map that the object must have is not there.
     #[error("the BPF map {0} is missing or of another type")]
     Map(&'static str, #[source] Option<MapError>),
-    /// The device programs are what capture stands on.
-    #[error("cannot load the device program {name}")]
-    DeviceProgram {
-        /// The program.
-        name: &'static str,
-        /// Why.
-        #[source]
-        error: ProgramError,
+    /// Every probe is off.
+    #[error("no probe works on this kernel: {why}")]
+    Nothing {
+        /// Each probe with its reason.
+        why: String,
     },
+}
+
+/// What is loaded, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// How programs hang on the pod interfaces.
+    pub attach: AttachMode,
+    /// Size of the ring between kernel and agent; that of the object when absent.
+    pub ring_bytes: Option<u32>,
+    /// Probes that are not wanted, by name.
+    pub without: BTreeSet<String>,
 }
 
 /// How programs hang on a device.
@@ -115,8 +126,10 @@ impl Cost {
 /// Where the programs of a device hang.
 #[derive(Debug)]
 struct Attachment {
-    from_pod: SchedClassifierLinkId,
-    to_pod: SchedClassifierLinkId,
+    /// None where the program is off.
+    from_pod: Option<SchedClassifierLinkId>,
+    /// None where the program is off.
+    to_pod: Option<SchedClassifierLinkId>,
     /// How often they were moved back to their place.
     moves: u8,
 }
@@ -128,12 +141,17 @@ pub struct Probes {
     tcx: bool,
     /// Whether the kernel tells us of drops.
     drops_told: bool,
+    /// The device programs that are loaded.
+    device_programs: BTreeSet<&'static str>,
 }
 
 /// All probes, and what is not seen without each: the device programs, then the tracepoints.
 pub(crate) const PROBES: [(&str, &str); 4] = [
-    (FROM_POD, "openings by pods, and answers from pods: the agent does not start"),
-    (TO_POD, "arrival at pods, and the backend behind a service address: the agent does not start"),
+    (FROM_POD, "openings by pods, and answers from pods"),
+    (
+        TO_POD,
+        "arrival at pods, so that nothing is told as unenforced, and the backend behind a service address",
+    ),
     TRACEPOINTS[0],
     TRACEPOINTS[1],
 ];
@@ -156,21 +174,21 @@ const TCX_SINCE: KernelVersion = KernelVersion::new(6, 6, 0);
 
 impl Probes {
     /// Loads what this kernel can load.
-    pub fn load(
-        layout: &Layout,
-        attachment: AttachMode,
-        ring_bytes: Option<u32>,
-    ) -> Result<(Self, Reader, Vec<ProbeOff>), ProbesError> {
+    pub fn load(layout: &Layout, wishes: &Wishes) -> Result<(Self, Reader, Vec<ProbeOff>), ProbesError> {
         if OBJECT.is_empty() {
             return Err(ProbesError::NotBuilt);
         }
-        let (mut ebpf, off) = load_object(layout, ring_bytes)?;
+        let (mut ebpf, off) = load::object(layout, wishes)?;
         let reader = Reader::take(&mut ebpf)?;
         let probes = Self {
             ebpf,
             devices: Map::new(),
-            drops_told: off.iter().all(|off| off.probe != TRACEPOINTS[0].0),
-            tcx: match attachment {
+            drops_told: load::is_on(&off, TRACEPOINTS[0].0),
+            device_programs: [FROM_POD, TO_POD]
+                .into_iter()
+                .filter(|probe| load::is_on(&off, probe))
+                .collect(),
+            tcx: match wishes.attach {
                 AttachMode::Auto => KernelVersion::current().is_ok_and(|version| version >= TCX_SINCE),
                 AttachMode::Tcx => true,
                 AttachMode::Clsact => false,
@@ -182,7 +200,7 @@ impl Probes {
     /// Attaches to a device, once. What others drop must be seen: first of all on the way from the
     /// pod, last of all on the way to it.
     pub fn attach(&mut self, ifindex: u32) -> Result<bool, ProgramError> {
-        if self.devices.contains_key(&ifindex) {
+        if self.devices.contains_key(&ifindex) || self.device_programs.is_empty() {
             return Ok(false);
         }
         let name = &current_name(ifindex)?;
@@ -238,17 +256,20 @@ impl Probes {
         device: &str,
         direction: TcAttachType,
         order: LinkOrder,
-    ) -> Result<SchedClassifierLinkId, ProgramError> {
+    ) -> Result<Option<SchedClassifierLinkId>, ProgramError> {
+        if !self.device_programs.contains(program) {
+            return Ok(None);
+        }
         let options = if self.tcx {
             TcAttachOptions::TcxOrder(order)
         } else {
             TcAttachOptions::Netlink(NlOptions { priority: CLSACT_PRIORITY, ..NlOptions::default() })
         };
-        device_program(&mut self.ebpf, program)?.attach_with_options(device, direction, options)
+        device_program(&mut self.ebpf, program)?.attach_with_options(device, direction, options).map(Some)
     }
 
-    fn detach_one(&mut self, program: &'static str, link: SchedClassifierLinkId) {
-        if let Ok(program) = device_program(&mut self.ebpf, program) {
+    fn detach_one(&mut self, program: &'static str, link: Option<SchedClassifierLinkId>) {
+        if let (Ok(program), Some(link)) = (device_program(&mut self.ebpf, program), link) {
             // The device may have taken the link with it.
             drop(program.detach(link));
         }
@@ -270,80 +291,6 @@ fn prepare_clsact(device: &str) {
     }
 }
 
-/// Loads the programs. Where closing sockets are not told, the device programs must tell every end.
-fn load_object(layout: &Layout, ring_bytes: Option<u32>) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
-    if supported(layout, SOCKETS).is_ok() {
-        let (ebpf, off) = load_programs(layout, ring_bytes, true)?;
-        if off.iter().all(|off| off.probe != SOCKETS) {
-            return Ok((ebpf, off));
-        }
-    }
-    load_programs(layout, ring_bytes, false)
-}
-
-fn load_programs(
-    layout: &Layout,
-    ring_bytes: Option<u32>,
-    sockets_tell: bool,
-) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
-    let sockets_tell = u32::from(sockets_tell);
-    let mut loader = EbpfLoader::new();
-    for (name, value) in &layout.globals {
-        loader.override_global(name, value, true);
-    }
-    loader.override_global("SOCKETS_TELL", &sockets_tell, true);
-    if let Some(bytes) = ring_bytes {
-        loader.map_max_entries("EVENTS", bytes);
-    }
-    let mut ebpf = loader.load(OBJECT).map_err(load_error)?;
-    for name in [FROM_POD, TO_POD] {
-        device_program(&mut ebpf, name)
-            .and_then(SchedClassifier::load)
-            .map_err(|error| program_error(name, error))?;
-    }
-    let off = load_tracepoints(&mut ebpf, layout);
-    Ok((ebpf, off))
-}
-
-/// Loads and attaches the tracepoints; one that this kernel refuses is off.
-fn load_tracepoints(ebpf: &mut Ebpf, layout: &Layout) -> Vec<ProbeOff> {
-    let btf = Btf::from_sys_fs();
-    let mut off = Vec::new();
-    if let Err(reason) = supported(layout, "conntrack") {
-        let lost = "the backend behind a service address where only the packet tells it";
-        off.push(ProbeOff { probe: "conntrack", lost, reason });
-    }
-    if let Err(reason) = supported(layout, "connect") {
-        let lost = "the service that was dialled where a load balancer at the sockets led to the backend";
-        off.push(ProbeOff { probe: "connect", lost, reason });
-    }
-    for (probe, lost) in TRACEPOINTS {
-        let result = match &btf {
-            Ok(btf) => supported(layout, probe)
-                .and_then(|()| attach_tracepoint(ebpf, probe, btf).map_err(|error| chain(&error))),
-            Err(error) => Err(chain(error)),
-        };
-        if let Err(reason) = result {
-            off.push(ProbeOff { probe, lost, reason });
-        }
-    }
-    off
-}
-
-/// Whether the kernel has every member that a probe reads.
-fn supported(layout: &Layout, probe: &str) -> Result<(), String> {
-    let missing = layout.missing.iter().filter(|missing| missing.probe == probe);
-    let members: Vec<&str> = missing.map(|missing| missing.member.as_str()).collect();
-    if members.is_empty() { Ok(()) } else { Err(format!("this kernel has no {}", members.join(", "))) }
-}
-
-fn attach_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: &Btf) -> Result<(), ProgramError> {
-    let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load(name, btf)?;
-    program.attach()?;
-    Ok(())
-}
-
 fn device_program<'a>(
     ebpf: &'a mut Ebpf,
     name: &'static str,
@@ -357,47 +304,6 @@ pub(super) fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(
 ) -> Result<M, ProbesError> {
     let map = ebpf.take_map(name).ok_or(ProbesError::Map(name, None))?;
     M::try_from(map).map_err(|error| ProbesError::Map(name, Some(error)))
-}
-
-fn load_error(error: EbpfError) -> ProbesError {
-    if is_permission(&error) {
-        ProbesError::NotPermitted { what: "creating a map".to_owned() }
-    } else {
-        ProbesError::Load(error)
-    }
-}
-
-fn program_error(name: &'static str, error: ProgramError) -> ProbesError {
-    if is_permission(&error) || !may_read_kernel_memory() {
-        ProbesError::NotPermitted { what: format!("loading {name}") }
-    } else {
-        ProbesError::DeviceProgram { name, error }
-    }
-}
-
-/// Whether the verifier lets our programs do what they do. Without CAP_PERFMON it refuses them with EACCES and the
-/// same long words that it has for a broken program.
-fn may_read_kernel_memory() -> bool {
-    const SYS_ADMIN: u64 = 1 << 21;
-    const PERFMON: u64 = 1 << 38;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
-    effective.is_none_or(|set| set & (SYS_ADMIN | PERFMON) != 0)
-}
-
-/// Whether EPERM without a verifier's word is at the bottom of an error.
-fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut current = Some(error);
-    while let Some(error) = current {
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && io.raw_os_error() == Some(libc::EPERM)
-        {
-            return true;
-        }
-        current = error.source();
-    }
-    false
 }
 
 /// An error with all its causes, for people.

@@ -2,7 +2,7 @@
 
 use super::attempt::{Attempt, DropSeen, Place};
 use crate::{
-    kernel::{Places, class},
+    kernel::{Places, class, is_no_drop},
     reasons::Reasons,
 };
 use portolan_policy::{Outcome, Protocol};
@@ -36,6 +36,7 @@ pub struct Conclusion {
 /// Weighs the evidence of an attempt that is over, or that is looked at early.
 pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons, places: &Places) -> Conclusion {
     let drop = attempt.drops.counting(locality.source, locality.destination);
+    let drop = drop.filter(|(_, drop)| !is_no_drop(places.function(drop.location)));
     let drop =
         drop.filter(|(_, drop)| !attempt.got_through_mostly() || is_refusal(&reasons.name(drop.reason)));
     let weighed = Weighed { attempt, locality, drop, reasons, places };

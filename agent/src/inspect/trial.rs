@@ -3,7 +3,7 @@
 
 use super::InspectError;
 use crate::{
-    capture::{AttachMode, PROBES, Probes, chain},
+    capture::{AttachMode, PROBES, Probes, Wishes, chain},
     kernel::{KernelTypes, Layout},
     reasons::Reasons,
 };
@@ -64,9 +64,7 @@ impl Trial {
 
     /// Whether an agent could start.
     pub fn can_start(&self) -> bool {
-        let is_needed = |tried: &&Tried| DEVICE_PROGRAMS.contains(&tried.probe);
-        self.probes.iter().filter(is_needed).all(|tried| tried.works)
-            && self.attaching.iter().any(|attached| attached.works)
+        self.probes.iter().any(|tried| tried.works)
     }
 
     fn here() -> Self {
@@ -86,8 +84,6 @@ impl Trial {
     }
 }
 
-const DEVICE_PROGRAMS: [&str; 2] = ["from_pod", "to_pod"];
-
 type Loaded = (Probes, Vec<(&'static str, String)>);
 
 fn load(mode: AttachMode) -> Result<Loaded, String> {
@@ -95,7 +91,8 @@ fn load(mode: AttachMode) -> Result<Loaded, String> {
     let reasons = Reasons::of(&types);
     // No namespace has this number: the trial sees nothing.
     let layout = Layout::resolve(&types, &reasons, 0);
-    let (probes, _reader, off) = Probes::load(&layout, mode, None).map_err(|error| chain(&error))?;
+    let wishes = Wishes { attach: mode, ..Wishes::default() };
+    let (probes, _reader, off) = Probes::load(&layout, &wishes).map_err(|error| chain(&error))?;
     Ok((probes, off.into_iter().map(|off| (off.probe, off.reason)).collect()))
 }
 

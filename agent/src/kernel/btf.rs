@@ -63,6 +63,18 @@ impl KernelTypes {
         self.structure(structure).map(|(_, found)| found.size() as u32)
     }
 
+    /// How many arguments a tracepoint hands to a program.
+    pub fn tracepoint_arguments(&self, name: &str) -> Option<usize> {
+        let types = self.kernel.resolve_types_by_name(&format!("btf_trace_{name}")).ok()?;
+        types.into_iter().find_map(|found| {
+            let Type::Typedef(alias) = found else { return None };
+            let Type::Ptr(pointer) = self.kernel.resolve_chained_type(&alias).ok()? else { return None };
+            let Type::FuncProto(call) = self.kernel.resolve_chained_type(&pointer).ok()? else { return None };
+            // The first is the registration's own.
+            call.parameters.len().checked_sub(1)
+        })
+    }
+
     /// The enumerators of an enumeration.
     pub fn enumerators(&self, name: &str) -> Vec<(u32, String)> {
         let all = std::iter::once(&self.kernel).chain(&self.modules);

@@ -23,6 +23,9 @@ pub struct Layout {
     pub missing: Vec<Missing>,
 }
 
+/// The place of the reason among the arguments of `kfree_skb`.
+const REASON_ARGUMENT: usize = 2;
+
 /// No drop reason has this number.
 const NO_REASON: u32 = u32::MAX;
 
@@ -81,6 +84,7 @@ const NOISE: &[(&str, &str)] = &[
     ("REASON_QUEUE_PURGE", "QUEUE_PURGE"),
     ("REASON_CONSUMED", "SKB_CONSUMED"),
     ("REASON_OTHERHOST", "OTHERHOST"),
+    ("REASON_PACKET_SOCK_ERROR", "PACKET_SOCK_ERROR"),
 ];
 
 /// Where conntrack must keep what: its tuples are copied as they are.
@@ -99,6 +103,10 @@ impl Layout {
         for &(global, structure, member, probe) in MEMBERS {
             let offset = types.offset(structure, member);
             layout.set(global, offset, probe, || format!("{structure}.{member}"));
+        }
+        if types.tracepoint_arguments(DROPS).is_some_and(|arguments| arguments <= REASON_ARGUMENT) {
+            let member = "reason among the arguments of the tracepoint kfree_skb, as since 5.17".to_owned();
+            layout.missing.push(Missing { member, probe: DROPS });
         }
         layout.set("DEV_PRIVATE", device_private(types), DROPS, || "net_device.priv".to_owned());
         layout.set("CT_ORIGINAL", conntrack_tuple(types, 0), CONNTRACK, || "nf_conn.tuplehash".to_owned());

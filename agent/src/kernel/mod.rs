@@ -7,4 +7,4 @@ mod places;
 
 pub use btf::{KernelTypes, TypesError};
 pub use layout::{Layout, Missing};
-pub use places::{Places, class};
+pub use places::{Places, class, is_no_drop};

@@ -71,6 +71,11 @@ const BY_FUNCTION: &[(&str, &str)] = &[
     ("sctp_*", "socket"),
 ];
 
+/// Functions that free copies and what had arrived already: newer kernels have reasons for that, which the probe
+/// leaves out.
+const NO_DROPS: &[&str] =
+    &["packet_rcv", "tpacket_rcv", "skb_queue_purge", "inet_sock_destruct", "sk_stream_kill_queues"];
+
 /// Addresses that are remembered; a kernel has a few hundred places that drop.
 const CAPACITY: usize = 4096;
 
@@ -80,6 +85,11 @@ pub fn class(reason: &str, function: Option<&str>) -> Option<String> {
     let of_reason = find(BY_REASON, reason).map(str::to_owned);
     let of_function = || function.map(|function| find(BY_FUNCTION, function).unwrap_or(function).to_owned());
     of_reason.or_else(of_function)
+}
+
+/// Whether what this function frees is no drop of anybody's traffic.
+pub fn is_no_drop(function: Option<&str>) -> bool {
+    function.is_some_and(|function| NO_DROPS.contains(&function))
 }
 
 fn find(classes: &[(&'static str, &'static str)], name: &str) -> Option<&'static str> {
@@ -212,6 +222,16 @@ mod tests {
         ];
         for (reason, function, expected) in cases {
             assert_eq!(class(reason, function).as_deref(), expected, "{reason} in {function:?}");
+        }
+    }
+
+    #[test]
+    fn what_frees_a_sniffers_copies_drops_nothing() {
+        for function in ["packet_rcv", "tpacket_rcv", "skb_queue_purge"] {
+            assert!(is_no_drop(Some(function)), "{function}");
+        }
+        for function in [Some("nft_do_chain"), Some("ip_error"), None] {
+            assert!(!is_no_drop(function), "{function:?}");
         }
     }
 

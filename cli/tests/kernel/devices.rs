@@ -3,7 +3,7 @@
 use crate::support::{Agent, SECOND, eventually, flow_of, one_to_one, told};
 use nix::sys::signal::Signal;
 use portolan_agent::{
-    capture::{AttachMode, Probes},
+    capture::{AttachMode, Probes, Wishes},
     kernel::{KernelTypes, Layout, bpf},
     reasons::Reasons,
 };
@@ -139,7 +139,8 @@ fn a_flood_that_the_kernel_cannot_tell_of_is_counted_and_everything_is_looked_at
 fn intruder() -> Probes {
     let types = KernelTypes::read(Path::new(KernelTypes::PATH)).unwrap();
     let reasons = Reasons::of(&types);
-    Probes::load(&Layout::resolve(&types, &reasons, 0), AttachMode::Tcx, None).unwrap().0
+    let wishes = Wishes { attach: AttachMode::Tcx, ..Wishes::default() };
+    Probes::load(&Layout::resolve(&types, &reasons, 0), &wishes).unwrap().0
 }
 
 #[test]

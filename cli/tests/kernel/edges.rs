@@ -2,10 +2,11 @@
 //! routers that speak up late.
 
 use crate::support::{Agent, SECOND, told};
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
 use portolan_lab::enforce::Route;
 use portolan_lab::{Direction, Lab, Mechanism, PodSpec, Protocol, Seen};
 use portolan_policy::{Outcome, Verdict};
-use std::net::IpAddr;
+use std::{net::IpAddr, os::fd::OwnedFd};
 
 fn pair(name: &str) -> Lab {
     let mut lab = Lab::new(name).unwrap();
@@ -73,4 +74,30 @@ fn a_router_that_says_no_to_a_later_try_has_rejected_the_attempt() {
     let port = attempt.local.map(|local| local.port());
     let flow = flows.iter().find(|flow| flow.source.port() == port && flow.tries > 1).unwrap();
     assert_eq!(told(flow), (Outcome::Rejected, Verdict::Blocked), "{flow:#?}");
+}
+
+/// A socket that gets a copy of all that crosses the devices of its namespace, and has room for hardly any.
+fn sniffer() -> OwnedFd {
+    let all = SockProtocol::EthAll;
+    let sniffer = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), all).unwrap();
+    setsockopt(&sniffer, sockopt::RcvBuf, &1).unwrap();
+    sniffer
+}
+
+#[test]
+fn copies_that_a_sniffer_has_no_room_for_are_no_drops() {
+    let lab = pair("sniffer");
+    let web = lab.pod_info("shop/web").unwrap();
+    let _server = lab.serve_udp_silent("shop/web", 5353).unwrap();
+    let sniffer = lab.within("n1", sniffer).unwrap();
+    let agent = Agent::start(&lab, "n1");
+    for _ in 0..10 {
+        lab.send_udp("shop/client", web.v4(), 5353, SECOND / 10).unwrap();
+    }
+    drop(sniffer);
+    let flows = agent.stop();
+    assert_eq!(flows.len(), 10, "{flows:#?}");
+    for flow in &flows {
+        assert_eq!(told(flow), (Outcome::Delivered, Verdict::Allowed), "{flow:#?}");
+    }
 }

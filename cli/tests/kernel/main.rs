@@ -8,6 +8,7 @@ mod demo;
 mod devices;
 mod edges;
 mod matrix;
+mod optional;
 mod overload;
 mod probe;
 mod soak;

@@ -84,6 +84,7 @@ fn is_noise(reason: u32) -> bool {
     reason == layout::REASON_QUEUE_PURGE.load()
         || reason == layout::REASON_CONSUMED.load()
         || reason == layout::REASON_OTHERHOST.load()
+        || reason == layout::REASON_PACKET_SOCK_ERROR.load()
 }
 
 /// Tracepoints are node-wide and a kernel may hold several nodes: only this node's namespace, and

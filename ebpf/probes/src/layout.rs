@@ -93,4 +93,6 @@ globals! {
     REASON_CONSUMED,
     /// `SKB_DROP_REASON_OTHERHOST`: a copy that a bridge sent to all its ports
     REASON_OTHERHOST,
+    /// `SKB_DROP_REASON_PACKET_SOCK_ERROR`: a copy for which a sniffer had no room
+    REASON_PACKET_SOCK_ERROR,
 }

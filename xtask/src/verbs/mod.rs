@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod demo;
 mod ebpf;
+mod kernels;
 mod lab;
 mod setup;
 mod soak;
@@ -25,6 +26,7 @@ pub(crate) fn run(verb: Verb) -> Result<(), Failure> {
         Verb::BenchPipeline => bench::pipeline(&toolchain),
         Verb::SoakCapture(rest) => soak::capture(&rest, &toolchain),
         Verb::BenchPolicy => bench::policy(&toolchain),
+        Verb::Kernels { kernels, rest } => kernels::run(&kernels, &rest, &toolchain),
         Verb::Ebpf => ebpf::run(&toolchain),
         Verb::Check => check::run(&toolchain),
         Verb::Help => {

@@ -20,10 +20,10 @@ impl Probes {
         if !self.tcx {
             return Vec::new();
         }
-        let (Some(from_pod), Some(to_pod)) = (self.id(FROM_POD), self.id(TO_POD)) else { return Vec::new() };
-        let stands = |ifindex, hook, ours: u32, place: fn(&[u32]) -> Option<&u32>| {
-            // A device that is gone has no order.
-            tcx_programs(ifindex, hook).map_or(true, |order| place(&order) == Some(&ours))
+        let (from_pod, to_pod) = (self.id(FROM_POD), self.id(TO_POD));
+        let stands = |ifindex, hook, ours: Option<u32>, place: fn(&[u32]) -> Option<&u32>| {
+            // A program that is off, and a device that is gone, have no place.
+            ours.is_none() || tcx_programs(ifindex, hook).map_or(true, |order| place(&order) == ours.as_ref())
         };
         let drops_told = self.drops_told;
         let is_displaced = |ifindex: &u32| {

@@ -59,7 +59,7 @@ fn a_running_agent_is_found_in_the_kernel_with_all_that_it_has_there() {
     assert_eq!(order(&found, &veth, "egress"), ["tcx to_pod"]);
     let maps = found["maps"].as_array().unwrap();
     let of = |name: &str| maps.iter().find(|map| map["map"] == name).unwrap_or_else(|| panic!("{maps:#?}"));
-    assert_eq!(of("EVENTS")["size"], 8 << 20);
+    assert_eq!(of("EVENTS")["size"], 4 << 20);
     assert_eq!(of("CONVERSATIONS")["used"], 0);
     let silent = lab.within("shop/web", || UdpSocket::bind(("0.0.0.0", 9999)).unwrap()).unwrap();
     lab.send_udp("shop/client", web.v4(), 9999, Duration::from_millis(1)).unwrap();

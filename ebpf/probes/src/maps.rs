@@ -10,7 +10,7 @@ use portolan_ebpf_types::{Busy, Conversation, ConversationKey, Dialled, lost};
 const NO_WAKEUP: u64 = 1;
 
 #[map]
-static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0);

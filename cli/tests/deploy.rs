@@ -99,12 +99,12 @@ fn the_rendered_file_is_what_the_sources_make() {
 }
 
 #[test]
-fn the_agent_holds_three_capabilities_and_no_other_privilege() {
+fn the_agent_holds_four_capabilities_and_no_other_privilege() {
     let (pod, container) = parts(agent());
     let security = container.security_context.unwrap();
     let capabilities = security.capabilities.unwrap();
     assert_eq!(capabilities.drop.unwrap(), ["ALL"]);
-    assert_eq!(capabilities.add.unwrap(), ["BPF", "PERFMON", "NET_ADMIN"]);
+    assert_eq!(capabilities.add.unwrap(), ["BPF", "PERFMON", "NET_ADMIN", "SYSLOG"]);
     assert_eq!(security.privileged, Some(false));
     assert_eq!(security.allow_privilege_escalation, Some(false));
     assert_eq!(security.read_only_root_filesystem, Some(true));

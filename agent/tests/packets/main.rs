@@ -186,10 +186,15 @@ fn a_ring_that_is_full_is_counted_by_what_was_lost() {
 fn conversations_beyond_the_map_are_counted_and_told_when_there_is_room() {
     const ROOM: u64 = 65_536;
     let mut probes = Probes::load(false);
+    let mut told = 0;
     for port in 0..=u16::MAX {
         probes.repeat("from_pod", &datagram([port, 53]).framed(), 1);
+        // The ring has less room than the map.
+        if port % 16_384 == 16_383 {
+            told += probes.records(0).len() as u64;
+        }
     }
-    assert_eq!(probes.records(0).len() as u64, ROOM);
+    assert_eq!(told, ROOM);
     let late = datagram([1, 54]).framed();
     assert_eq!(probes.run("from_pod", &late, 1), Some(vec![]));
     assert_eq!(probes.lost()[lost::CONVERSATIONS as usize], 1);

@@ -74,7 +74,12 @@ pub fn observe(ctx: &TcContext, transport: Transport, head: &mut Head, may_open:
         return Some(());
     }
     known.answered = 1;
-    tell(ctx, head, kind::ANSWER)
+    let told = tell(ctx, head, kind::ANSWER);
+    if told.is_none() {
+        // The next packet back tells it.
+        known.answered = 0;
+    }
+    told
 }
 
 #[inline(always)]

@@ -50,9 +50,16 @@ impl Probes {
         }
         self.detach_one(FROM_POD, from_pod);
         if self.drops_told {
-            let name = &current_name(ifindex)?;
-            let from_pod = self.attach_one(FROM_POD, name, TcAttachType::Ingress, LinkOrder::first())?;
-            self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves });
+            let attached = current_name(ifindex)
+                .and_then(|name| self.attach_one(FROM_POD, &name, TcAttachType::Ingress, LinkOrder::first()));
+            match attached {
+                Ok(from_pod) => self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves }),
+                Err(error) => {
+                    // Half a device would stand in the way of attaching to it again.
+                    self.detach_one(TO_POD, to_pod);
+                    return Err(error);
+                }
+            };
         } else {
             self.detach_one(TO_POD, to_pod);
             self.attach(ifindex)?;

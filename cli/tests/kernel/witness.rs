@@ -133,7 +133,8 @@ fn notes_that_find_no_room_are_counted() {
     const OPENINGS: u16 = 9000;
     let lab = shop("witness-full");
     let web = lab.pod_info("shop/web").unwrap();
-    let agent = Agent::start_with(&lab, "n1", &["--witness"]);
+    // The probes' own ring must hold what is told meanwhile.
+    let agent = Agent::start_with(&lab, "n1", &["--witness", "--ring-bytes", "16777216"]);
     agent.pause();
     let openings = || -> std::io::Result<()> {
         let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;

@@ -68,12 +68,18 @@ impl Attributor {
     fn record(&self, attempt: &Attempt, relation: Arc<Relation>, history: &History, clock: Clock) -> Record {
         let time = clock.timestamp(attempt.started);
         let locality = relation.locality(attempt);
-        let Conclusion { outcome, drop_reason, drop_location, reached_pod, dropped_in_pod, filtered } =
-            conclude(attempt, locality, &self.reasons, &self.places);
-        // A filter at the pod itself enforces as well as one before it.
-        let dropped_in_pod = dropped_in_pod && !(filtered && relation.is_denied_by_ingress_alone());
+        let Conclusion {
+            outcome,
+            drop_reason,
+            drop_location,
+            reached_pod,
+            dropped_in_pod,
+            filtered,
+            no_way,
+            forbidden,
+        } = conclude(attempt, locality, &self.reasons, &self.places);
         let recently_changed = history.changed_near(time, [&relation.source, &relation.destination]);
-        let evidence = Evidence { reached_pod, dropped_in_pod, recently_changed };
+        let evidence = Evidence { reached_pod, dropped_in_pod, filtered, recently_changed };
         let judgement = judge(outcome, &relation.decision, evidence);
         let effective = attempt.effective();
         let (packets, bytes) = attempt.traffic();
@@ -107,6 +113,9 @@ impl Attributor {
                 reached_pod,
                 dropped_in_pod,
                 recently_changed,
+                filtered,
+                no_way,
+                forbidden,
             },
             relation,
         }

@@ -1,14 +1,17 @@
 //! Outcome × decision = verdict: the table at the heart of the design.
 
-use crate::{Decision, Outcome, Verdict};
+use crate::{Decision, Outcome, SideVerdict, Verdict};
 
 /// What was seen of an attempt beside its outcome.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked by name")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// The attempt was seen arriving at the destination pod's device, or the pod answered it.
     pub reached_pod: bool,
     /// The drop happened inside the destination pod, after arrival.
     pub dropped_in_pod: bool,
+    /// What dropped it is there to drop: no want of a route, of a listener or of room.
+    pub filtered: bool,
     /// A pod or policy that matters here changed within seconds of the attempt.
     pub recently_changed: bool,
 }
@@ -37,6 +40,9 @@ pub fn judge(outcome: Outcome, decision: &Decision, evidence: Evidence) -> Judge
             Outcome::Refused | Outcome::NoReply => Verdict::Failed,
         }),
         Some(false) => match outcome {
+            Outcome::Dropped | Outcome::Rejected if enforced_by_the_pod(decision, evidence) => {
+                plain(Verdict::Denied)
+            }
             Outcome::Dropped | Outcome::Rejected if evidence.dropped_in_pod => plain(Verdict::Unenforced),
             Outcome::Dropped | Outcome::Rejected => plain(Verdict::Denied),
             _ if evidence.reached_pod => plain(Verdict::Unenforced),
@@ -50,10 +56,18 @@ pub fn judge(outcome: Outcome, decision: &Decision, evidence: Evidence) -> Judge
     }
 }
 
+/// Whether a filter at the destination pod itself did what that pod's policies ask for: that is as good as one
+/// before it.
+fn enforced_by_the_pod(decision: &Decision, evidence: Evidence) -> bool {
+    let by_ingress_alone =
+        decision.ingress.verdict == SideVerdict::Denied && decision.egress.verdict != SideVerdict::Denied;
+    evidence.dropped_in_pod && evidence.filtered && by_ingress_alone
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SideDecision, SideVerdict};
+    use crate::SideDecision;
     use Outcome::{Delivered, Dropped, Established, NoReply, Refused, Rejected};
 
     fn decision(ingress: SideVerdict) -> Decision {
@@ -103,6 +117,20 @@ mod tests {
         assert_eq!(admitted.verdict, Verdict::Failed);
         let denied = judge(Dropped, &decision(SideVerdict::Denied), evidence);
         assert_eq!(denied.verdict, Verdict::Unenforced);
+    }
+
+    #[test]
+    fn a_filter_inside_the_pod_enforces_what_its_own_policies_deny_and_nothing_else() {
+        let filtered =
+            Evidence { reached_pod: true, dropped_in_pod: true, filtered: true, ..Evidence::default() };
+        let judged = |decision: &Decision| judge(Dropped, decision, filtered).verdict;
+        assert_eq!(judged(&decision(SideVerdict::Denied)), Verdict::Denied);
+        assert_eq!(judged(&decision(SideVerdict::Admitted)), Verdict::Failed);
+        let by_the_source = Decision {
+            egress: SideDecision::plain(SideVerdict::Denied),
+            ingress: SideDecision::plain(SideVerdict::Admitted),
+        };
+        assert_eq!(judged(&by_the_source), Verdict::Unenforced, "it had left its pod");
     }
 
     #[test]

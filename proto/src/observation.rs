@@ -20,7 +20,7 @@ pub struct Connection {
 }
 
 /// What one agent itself saw of an attempt.
-#[expect(clippy::struct_excessive_bools, reason = "five independent facts, each asked by name")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked by name")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Witness {
     /// The source's pod device is on the agent's node.
@@ -33,6 +33,12 @@ pub struct Witness {
     pub dropped_in_pod: bool,
     /// A pod or policy that matters here changed within seconds of the attempt.
     pub recently_changed: bool,
+    /// What dropped it is there to drop: no want of a route, of a listener or of room.
+    pub filtered: bool,
+    /// It was dropped for want of a way to its destination.
+    pub no_way: bool,
+    /// An ICMP error said that an administrator forbids it.
+    pub forbidden: bool,
 }
 
 /// One agent's view of one attempt.

@@ -7,8 +7,7 @@ use crate::{
     line::Fragments,
 };
 use portolan_policy::{
-    Cluster, Connection, Decision, End, Owner, PodEnd, Protocol, ServiceRef, SideDecision, SideVerdict,
-    Version,
+    Cluster, Connection, Decision, End, Owner, PodEnd, Protocol, ServiceRef, SideDecision, Version,
 };
 use std::{net::IpAddr, sync::OnceLock};
 
@@ -90,12 +89,6 @@ pub struct Relation {
 }
 
 impl Relation {
-    /// Whether the policies deny it at the destination and nowhere else.
-    pub(super) fn is_denied_by_ingress_alone(&self) -> bool {
-        let Decision { egress, ingress } = &self.decision;
-        ingress.verdict == SideVerdict::Denied && egress.verdict != SideVerdict::Denied
-    }
-
     /// Works out the relation from the cluster as it was when the attempt was made, and as it is. A
     /// connection may end long after its opening: what the policies said may no longer be `known`.
     pub(super) fn new(

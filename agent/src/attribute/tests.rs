@@ -230,6 +230,20 @@ fn a_full_backlog_is_a_failure_and_no_denial() {
 }
 
 #[test]
+fn a_filter_inside_the_pod_is_told_as_one_and_enforces() {
+    let talk = tcp("10.0.0.2:40000", "10.0.0.3:8080");
+    let events = [
+        talk.syn(1).left(CLIENT),
+        talk.syn(1).reached(SERVER),
+        talk.syn(1).dropped_behind(SERVER, NETFILTER_DROP),
+    ];
+    let observation = observe(events, &shop(&locked("lock", "db"))).expect("it is ours");
+    assert_eq!(observation.flow.verdict, Verdict::Denied);
+    let witness = observation.witness;
+    assert!(witness.dropped_in_pod && witness.filtered && !witness.no_way && !witness.forbidden);
+}
+
+#[test]
 fn what_another_node_must_tell_is_undecided_here() {
     // The answer of a pod on another node proves it; its silence is only inferred from.
     let history = shop(&locked("lock", "far"));

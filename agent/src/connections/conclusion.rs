@@ -17,6 +17,7 @@ pub struct Locality {
 }
 
 /// What became of an attempt.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked by name")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conclusion {
     /// What the network was seen to do.
@@ -31,48 +32,86 @@ pub struct Conclusion {
     pub dropped_in_pod: bool,
     /// What dropped it is there to drop: no want of a route, of a listener or of room.
     pub filtered: bool,
+    /// It was dropped for want of a way to its destination.
+    pub no_way: bool,
+    /// An ICMP error said that an administrator forbids it.
+    pub forbidden: bool,
 }
 
 /// Weighs the evidence of an attempt that is over, or that is looked at early.
 pub fn conclude(attempt: &Attempt, locality: Locality, reasons: &Reasons, places: &Places) -> Conclusion {
     let drop = attempt.drops.counting(locality.source, locality.destination);
-    let drop = drop.filter(|(_, drop)| !is_no_drop(places.function(drop.location)));
-    let drop =
-        drop.filter(|(_, drop)| !attempt.got_through_mostly() || is_refusal(&reasons.name(drop.reason)));
-    let weighed = Weighed { attempt, locality, drop, reasons, places };
+    let drop = drop.and_then(|(place, seen)| Drop::named(place, seen, reasons, places));
+    let drop = drop.filter(|drop| !attempt.got_through_mostly() || drop.is_refusal());
+    let weighed = Weighed { attempt, locality, drop: drop.as_ref() };
     let outcome = weighed.outcome();
     let refused_here = outcome == Outcome::Refused && weighed.came_from_destination();
+    let forbidden = weighed.is_forbidden();
     let drop = drop.filter(|_| matches!(outcome, Outcome::Dropped | Outcome::Rejected));
     Conclusion {
         outcome,
-        drop_reason: drop.map(|(_, drop)| reasons.name(drop.reason)),
-        drop_location: drop
-            .and_then(|(_, drop)| class(&reasons.name(drop.reason), places.function(drop.location))),
         reached_pod: outcome == Outcome::Established
             || refused_here
             || (locality.destination && (attempt.arrived.is_some() || attempt.answer_sent.is_some())),
-        filtered: drop.is_some_and(|(_, drop)| weighed.is_filter(drop)),
-        dropped_in_pod: drop.is_some_and(|(place, drop)| place == Place::DestinationPod && !drop.of_answer),
+        dropped_in_pod: drop
+            .as_ref()
+            .is_some_and(|drop| drop.place == Place::DestinationPod && !drop.of_answer),
+        filtered: drop.as_ref().is_some_and(Drop::is_filter),
+        no_way: drop.as_ref().is_some_and(Drop::has_no_way),
+        forbidden,
+        drop_location: drop.as_ref().and_then(|drop| drop.location.clone()),
+        drop_reason: drop.map(|drop| drop.reason),
     }
 }
 
-/// Whether a host drops for this reason what it then refuses.
-fn is_refusal(reason: &str) -> bool {
-    matches!(reason, "NO_SOCKET" | "IP_NOPROTO")
+/// The drop that counts, by the kernel's names.
+struct Drop {
+    place: Place,
+    of_answer: bool,
+    reason: String,
+    /// The part of the kernel that dropped.
+    location: Option<String>,
+}
+
+impl Drop {
+    /// Gives a drop its names; `None` for what is no drop of anybody's traffic.
+    fn named(place: Place, seen: DropSeen, reasons: &Reasons, places: &Places) -> Option<Self> {
+        let function = places.function(seen.location);
+        if is_no_drop(function) {
+            return None;
+        }
+        let reason = reasons.name(seen.reason);
+        let location = class(&reason, function);
+        Some(Self { place, of_answer: seen.of_answer, reason, location })
+    }
+
+    /// Whether a host drops for this reason what it then refuses.
+    fn is_refusal(&self) -> bool {
+        matches!(self.reason.as_str(), "NO_SOCKET" | "IP_NOPROTO")
+    }
+
+    /// Whether this is the work of something that is there to drop.
+    fn is_filter(&self) -> bool {
+        matches!(self.location.as_deref(), Some("netfilter" | "nfqueue" | "tc" | "xdp" | "cgroup"))
+            || self.reason == "SOCKET_FILTER"
+    }
+
+    /// Whether the router had no way to the address.
+    fn has_no_way(&self) -> bool {
+        matches!(self.location.as_deref(), Some("route" | "neighbour"))
+    }
 }
 
 /// An attempt with the evidence that counts.
 struct Weighed<'a> {
     attempt: &'a Attempt,
     locality: Locality,
-    drop: Option<(Place, DropSeen)>,
-    reasons: &'a Reasons,
-    places: &'a Places,
+    drop: Option<&'a Drop>,
 }
 
 impl Weighed<'_> {
     fn outcome(&self) -> Outcome {
-        let Self { attempt, locality, drop, .. } = self;
+        let Self { attempt, locality, drop } = self;
         if self.is_established() {
             return Outcome::Established;
         }
@@ -81,7 +120,7 @@ impl Weighed<'_> {
         }
         let turned_away = attempt.reset_received || attempt.unreachable.is_some();
         match drop {
-            Some((_, drop)) if turned_away && !self.is_routing_failure(*drop) => Outcome::Rejected,
+            Some(drop) if turned_away && !self.is_routing_failure(drop) => Outcome::Rejected,
             Some(_) => Outcome::Dropped,
             None if attempt.unreachable.is_some() => Outcome::Rejected,
             // A reset that no pod of this node sent is a firewall's where the pod would be here.
@@ -94,53 +133,41 @@ impl Weighed<'_> {
     /// The handshake was completed, or the initiator got an answer; where its device is not here, that
     /// one was sent must do.
     fn is_established(&self) -> bool {
-        let Self { attempt, locality, drop, .. } = self;
+        let Self { attempt, locality, drop } = self;
         if attempt.completed || (attempt.answer_received.is_some() && locality.source) {
             return true;
         }
         let lost_on_the_way =
-            locality.source && attempt.left.is_some() || drop.is_some_and(|(_, drop)| drop.of_answer);
+            locality.source && attempt.left.is_some() || drop.is_some_and(|drop| drop.of_answer);
         attempt.is_answered() && !lost_on_the_way
     }
 
     /// The destination itself said no: a reset or an ICMP error out of its device, or in its name,
     /// or a datagram for which it had no socket.
     fn came_from_destination(&self) -> bool {
-        let Self { attempt, locality, drop, reasons, .. } = self;
+        let Self { attempt, locality, drop } = self;
         let reset = attempt.reset_sent && locality.destination;
         let unreachable = attempt.unreachable.is_some_and(|seen| {
             // A firewall's word goes out in the name of the service, or of the pod on a bridge: where
             // it dropped the opening, the name is no witness.
-            let in_its_name = !drop.is_some_and(|(place, drop)| place == Place::Node && !drop.of_answer)
+            let in_its_name = !drop.is_some_and(|drop| drop.place == Place::Node && !drop.of_answer)
                 && [attempt.original.destination.ip, attempt.effective().destination.ip].contains(&seen.by);
             in_its_name || (seen.from_destination_device && locality.destination)
         });
         // Where there was no socket for it, it had arrived: at the pod, or at the node it was for.
-        let no_socket = drop.is_some_and(|(place, drop)| {
-            place != Place::SourcePod && !drop.of_answer && is_refusal(&reasons.name(drop.reason))
-        });
+        let no_socket =
+            drop.is_some_and(|drop| drop.place != Place::SourcePod && !drop.of_answer && drop.is_refusal());
         reset || unreachable || no_socket
     }
 
     /// The router had no way to the address: that it also said so makes it no firewall. A route that
     /// forbids is one.
-    fn is_routing_failure(&self, drop: DropSeen) -> bool {
-        let forbidden = self.attempt.unreachable.is_some_and(|seen| seen.prohibited);
-        let class = self.class(drop);
-        !self.attempt.reset_received && !forbidden && matches!(class.as_deref(), Some("route" | "neighbour"))
+    fn is_routing_failure(&self, drop: &Drop) -> bool {
+        !self.attempt.reset_received && !self.is_forbidden() && drop.has_no_way()
     }
 
-    /// Whether a drop is the work of something that is there to drop.
-    fn is_filter(&self, drop: DropSeen) -> bool {
-        const FILTERS: [&str; 5] = ["netfilter", "nfqueue", "tc", "xdp", "cgroup"];
-        let class = self.class(drop);
-        class.is_some_and(|class| FILTERS.contains(&class.as_str()))
-            || self.reasons.name(drop.reason) == "SOCKET_FILTER"
-    }
-
-    /// The part of the kernel that dropped.
-    fn class(&self, drop: DropSeen) -> Option<String> {
-        class(&self.reasons.name(drop.reason), self.places.function(drop.location))
+    fn is_forbidden(&self) -> bool {
+        self.attempt.unreachable.is_some_and(|seen| seen.prohibited)
     }
 
     /// Nothing came back. A one-way protocol may have been delivered all the same; one that never

@@ -88,7 +88,7 @@ fn every_verdict_says_why() {
             web_to_db().ended(Dropped).because("TCP_LISTEN_OVERFLOW").judged(Evidence {
                 reached_pod: true,
                 dropped_in_pod: true,
-                recently_changed: false,
+                ..Evidence::default()
             }),
             "dropped TCP_LISTEN_OVERFLOW  FAILED  policies admit it; the pod itself dropped it",
         ),

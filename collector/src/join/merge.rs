@@ -20,12 +20,8 @@ pub(crate) fn alone(view: Observation, side: Side) -> Flow {
 /// The flow of the source's and the destination's view.
 pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
     let evidence = evidence(source.witness, destination.witness);
-    let outcome = outcome(
-        source.flow.outcome,
-        destination.flow.outcome,
-        source.witness.dropped_in_pod || destination.witness.dropped_in_pod,
-        matches!(destination.flow.drop_location.as_deref(), Some("route" | "neighbour")),
-    );
+    let no_way = destination.witness.no_way && !source.witness.forbidden;
+    let outcome = outcome(source.flow.outcome, destination.flow.outcome, evidence.dropped_in_pod, no_way);
     let (drop_reason, drop_location) = drop(outcome, &source.flow, &destination.flow);
     let enforced_by = enforcer(outcome, &source.flow, &destination.flow);
     let (from, to) = (source.flow, destination.flow);
@@ -67,6 +63,7 @@ fn evidence(source: Witness, destination: Witness) -> Evidence {
     Evidence {
         reached_pod: source.reached_pod || destination.reached_pod,
         dropped_in_pod: source.dropped_in_pod || destination.dropped_in_pod,
+        filtered: [source, destination].iter().any(|view| view.dropped_in_pod && view.filtered),
         recently_changed: source.recently_changed || destination.recently_changed,
     }
 }
@@ -79,7 +76,7 @@ fn outcome(source: Outcome, destination: Outcome, in_pod: bool, no_way: bool) ->
     use Outcome::{Delivered, Dropped, Established, NoReply, Refused, Rejected};
     match (source, destination) {
         (Established, _) => Established,
-        // The router that had no way also said so: that makes it no firewall.
+        // The router that had no way also said so: that makes it no firewall, unless it said that it is forbidden.
         (Refused | Rejected, Dropped) if no_way => Dropped,
         // The client got an answer, and the packet that would have earned it was dropped on the
         // way: a firewall dropped it and answered in the pod's name.

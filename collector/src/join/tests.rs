@@ -380,6 +380,17 @@ fn a_node_that_saw_it_in_passing_speaks_for_the_nearer_end() {
 }
 
 #[test]
+fn a_router_without_a_way_is_no_firewall_unless_it_said_that_it_is_forbidden() {
+    let mut far = by_destination(web_to_db().ended(Outcome::Dropped));
+    let mut near = by_source(web_to_db().ended(Outcome::Rejected));
+    assert_eq!(joined(&near, &far).outcome, Outcome::Rejected, "a firewall dropped it and said so");
+    far.witness.no_way = true;
+    assert_eq!(joined(&near, &far).outcome, Outcome::Dropped);
+    near.witness.forbidden = true;
+    assert_eq!(joined(&near, &far).outcome, Outcome::Rejected);
+}
+
+#[test]
 fn an_undecidable_side_stays_undecidable_alone() {
     let flow = web_to_db().ingress(SideDecision::undecidable("no such pod"));
     let mut join = join();

@@ -177,6 +177,7 @@ pub(crate) fn view(flow: Flow, tcp_isn: u32, witness: Witness) -> Observation {
     let evidence = Evidence {
         reached_pod: witness.reached_pod,
         dropped_in_pod: witness.dropped_in_pod,
+        filtered: witness.filtered,
         recently_changed: witness.recently_changed,
     };
     Observation { connection: connection(&flow, tcp_isn), flow: flow.judged(evidence), witness }

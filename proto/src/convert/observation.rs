@@ -70,16 +70,50 @@ impl TryFrom<v1::Connection> for Connection {
 
 impl From<Witness> for v1::Witness {
     fn from(witness: Witness) -> Self {
-        let Witness { source_local, destination_local, reached_pod, dropped_in_pod, recently_changed } =
-            witness;
-        Self { source_local, destination_local, reached_pod, dropped_in_pod, recently_changed }
+        let Witness {
+            source_local,
+            destination_local,
+            reached_pod,
+            dropped_in_pod,
+            recently_changed,
+            filtered,
+            no_way,
+            forbidden,
+        } = witness;
+        Self {
+            source_local,
+            destination_local,
+            reached_pod,
+            dropped_in_pod,
+            recently_changed,
+            filtered,
+            no_way,
+            forbidden,
+        }
     }
 }
 
 impl From<v1::Witness> for Witness {
     fn from(wire: v1::Witness) -> Self {
-        let v1::Witness { source_local, destination_local, reached_pod, dropped_in_pod, recently_changed } =
-            wire;
-        Self { source_local, destination_local, reached_pod, dropped_in_pod, recently_changed }
+        let v1::Witness {
+            source_local,
+            destination_local,
+            reached_pod,
+            dropped_in_pod,
+            recently_changed,
+            filtered,
+            no_way,
+            forbidden,
+        } = wire;
+        Self {
+            source_local,
+            destination_local,
+            reached_pod,
+            dropped_in_pod,
+            recently_changed,
+            filtered,
+            no_way,
+            forbidden,
+        }
     }
 }

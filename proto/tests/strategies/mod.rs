@@ -218,15 +218,16 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
             start,
         },
     );
-    let witness = any::<[bool; 5]>().prop_map(
-        |[source_local, destination_local, reached_pod, dropped_in_pod, recently_changed]| Witness {
-            source_local,
-            destination_local,
-            reached_pod,
-            dropped_in_pod,
-            recently_changed,
-        },
-    );
+    let witness = any::<[bool; 8]>().prop_map(|facts| Witness {
+        source_local: facts[0],
+        destination_local: facts[1],
+        reached_pod: facts[2],
+        dropped_in_pod: facts[3],
+        recently_changed: facts[4],
+        filtered: facts[5],
+        no_way: facts[6],
+        forbidden: facts[7],
+    });
     (flow(), connection, witness).prop_map(|(flow, connection, witness)| Observation {
         flow,
         connection,

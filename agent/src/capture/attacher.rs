@@ -105,22 +105,27 @@ impl Attacher {
             Err(error) if is_gone(&error) => {
                 debug!(ifindex, device = name, "The interface vanished before it could be attached to.");
             }
-            Err(error) => {
-                self.metrics.attach_failures.inc();
-                self.ledger.lose(LossCause::AttachFailed, 1);
-                warn!(ifindex, device = name, error = %chain(&error),
-                    "Cannot attach to a pod interface: its connections are not seen.");
-            }
+            Err(error) => self.failed(ifindex, &error),
         }
         self.metrics.devices.set(self.probes.attached().len() as i64);
         is_new
     }
 
+    fn failed(&self, ifindex: u32, error: &ProgramError) {
+        self.metrics.attach_failures.inc();
+        self.ledger.lose(LossCause::AttachFailed, 1);
+        warn!(ifindex, error = %chain(error), "Cannot attach to a pod interface: its connections are not seen.");
+    }
+
     fn gone(&mut self, ifindex: u32) {
-        if !self.probes.is_attached(ifindex) {
-            return;
+        if self.probes.is_attached(ifindex) {
+            self.probes.detach(ifindex);
+            self.let_go(ifindex);
         }
-        self.probes.detach(ifindex);
+    }
+
+    /// Tells that nothing hangs on a device any more.
+    fn let_go(&self, ifindex: u32) {
         self.metrics.devices.set(self.probes.attached().len() as i64);
         // The capture thread takes them in every round; when it has ended nobody asks.
         self.gone.send(ifindex).ok();
@@ -154,11 +159,11 @@ impl Attacher {
                     ifindex,
                     "Another program insists on its place on an interface: what it drops is not seen arriving there."
                 ),
-                Err(error) if is_gone(&error) => {}
                 Err(error) => {
-                    self.metrics.attach_failures.inc();
-                    self.ledger.lose(LossCause::AttachFailed, 1);
-                    warn!(ifindex, error = %chain(&error), "Cannot attach to a pod interface again.");
+                    if !is_gone(&error) {
+                        self.failed(ifindex, &error);
+                    }
+                    self.let_go(ifindex);
                 }
             }
         }

@@ -9,7 +9,7 @@ mod order;
 pub use load::switches;
 
 use super::reader::Reader;
-use crate::kernel::Layout;
+use crate::kernel::{Layout, bpf::has_tcx};
 use aya::{
     Ebpf, EbpfError,
     maps::MapError,
@@ -20,7 +20,6 @@ use aya::{
             qdisc_detach_program,
         },
     },
-    util::KernelVersion,
 };
 use nix::net::if_::if_indextoname;
 use std::{
@@ -169,9 +168,6 @@ const SOCKETS: &str = "inet_sock_set_state";
 /// the way from the pod is right, and on the way to it the best there is.
 const CLSACT_PRIORITY: u16 = 1;
 
-/// tcx came with this kernel; below it the programs hang in clsact.
-const TCX_SINCE: KernelVersion = KernelVersion::new(6, 6, 0);
-
 impl Probes {
     /// Loads what this kernel can load.
     pub fn load(layout: &Layout, wishes: &Wishes) -> Result<(Self, Reader, Vec<ProbeOff>), ProbesError> {
@@ -189,7 +185,7 @@ impl Probes {
                 .filter(|probe| load::is_on(&off, probe))
                 .collect(),
             tcx: match wishes.attach {
-                AttachMode::Auto => KernelVersion::current().is_ok_and(|version| version >= TCX_SINCE),
+                AttachMode::Auto => has_tcx().is_ok(),
                 AttachMode::Tcx => true,
                 AttachMode::Clsact => false,
             },
@@ -203,15 +199,40 @@ impl Probes {
         if self.devices.contains_key(&ifindex) || self.device_programs.is_empty() {
             return Ok(false);
         }
-        let name = &current_name(ifindex)?;
         if !self.tcx {
-            prepare_clsact(name);
+            prepare_clsact(&current_name(ifindex)?);
         }
-        let from_pod = self.attach_one(FROM_POD, name, TcAttachType::Ingress, LinkOrder::first())?;
-        match self.attach_one(TO_POD, name, TcAttachType::Egress, LinkOrder::last()) {
+        self.hang(ifindex, None, 0)?;
+        Ok(true)
+    }
+
+    /// Hangs the programs on a device, but for the one on the way to the pod where that hangs there still. Half a
+    /// device would stand in the way of attaching to it again: it is all or nothing.
+    fn hang(
+        &mut self,
+        ifindex: u32,
+        still: Option<SchedClassifierLinkId>,
+        moves: u8,
+    ) -> Result<(), ProgramError> {
+        let name = current_name(ifindex);
+        let from_pod =
+            name.and_then(|name| self.attach_one(FROM_POD, &name, TcAttachType::Ingress, LinkOrder::first()));
+        let from_pod = match from_pod {
+            Ok(from_pod) => from_pod,
+            Err(error) => {
+                self.detach_one(TO_POD, still);
+                return Err(error);
+            }
+        };
+        let to_pod = match still {
+            Some(still) => Ok(Some(still)),
+            None => current_name(ifindex)
+                .and_then(|name| self.attach_one(TO_POD, &name, TcAttachType::Egress, LinkOrder::last())),
+        };
+        match to_pod {
             Ok(to_pod) => {
-                self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves: 0 });
-                Ok(true)
+                self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves });
+                Ok(())
             }
             Err(error) => {
                 self.detach_one(FROM_POD, from_pod);

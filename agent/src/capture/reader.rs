@@ -58,9 +58,7 @@ impl Reader {
             self.lost.get(&(index as u32), 0).map_or(0, |counters| counters.iter().sum())
         })
     }
-}
 
-impl Reader {
     /// Adds what CPUs have counted by themselves of one side of a busy conversation.
     fn add_busy(&self, ifindex: u32, tuple: &FiveTuple, born_ns: u64, counters: &mut Counters) {
         let (family, tuple) = raw_tuple(tuple);

@@ -1,10 +1,10 @@
 //! What this kernel can do, each tried and not guessed from its version.
 
-use crate::kernel::{
-    KernelTypes, Layout,
-    bpf::{self, TcxHook},
+use crate::{
+    kernel::{KernelTypes, Layout, Places, bpf},
+    reasons::Reasons,
+    witness,
 };
-use crate::reasons::Reasons;
 use serde::Serialize;
 use std::{fs, path::Path};
 
@@ -82,14 +82,13 @@ fn of_types(types: &KernelTypes) -> [Ability; 2] {
 }
 
 fn tcx() -> Ability {
-    const LOOPBACK: u32 = 1;
-    let found = bpf::tcx_programs(LOOPBACK, TcxHook::Ingress);
-    let found = found.map(|_| "a link that goes with the agent".to_owned());
+    let found = bpf::has_tcx();
+    let found = found.map(|()| "a link that goes with the agent".to_owned());
     Ability::new("tcx", "attaching to interfaces; clsact filters without", found.map_err(|e| e.to_string()))
 }
 
 fn netfilter() -> Ability {
-    let found = bpf::load_netfilter().map(|_| "programs load".to_owned());
+    let found = witness::is_possible().map(|()| "programs load".to_owned());
     Ability::new(
         "netfilter-links",
         "a witness beside the firewall; optional",
@@ -106,16 +105,12 @@ fn statistics() -> Ability {
     Ability::new("run-time-statistics", "runs and time of each program; --measure does without", found)
 }
 
-/// A kernel that hides its addresses shows every one as zero.
 fn addresses() -> Ability {
-    let found = read("/proc/kallsyms").and_then(|text| {
-        let is_shown = |line: &str| line.split(' ').next().is_some_and(|word| word.contains(|c| c != '0'));
-        if text.lines().take(64).any(is_shown) {
-            Ok("shown".to_owned())
-        } else {
-            Err("hidden: kernel.kptr_restrict, or no CAP_SYSLOG".to_owned())
-        }
-    });
+    let found = if Places::new(Path::new(Places::PATH)).are_shown() {
+        Ok("shown".to_owned())
+    } else {
+        Err("hidden: kernel.kptr_restrict, or no CAP_SYSLOG".to_owned())
+    };
     Ability::new("kernel-addresses", "the place of a drop whose reason says nothing", found)
 }
 

@@ -6,7 +6,6 @@ use std::{
 };
 
 const MAP_GET_NEXT_KEY: libc::c_long = 4;
-const PROG_LOAD: libc::c_long = 5;
 const PROG_QUERY: libc::c_long = 16;
 
 /// Programs on one tcx hook at the most, by the kernel's own limit.
@@ -20,6 +19,12 @@ pub enum TcxHook {
     Ingress = 46,
     /// What goes from the node to the device.
     Egress = 47,
+}
+
+/// Whether this kernel has tcx: asked about the loopback device, which every network namespace has.
+pub fn has_tcx() -> io::Result<()> {
+    const LOOPBACK: u32 = 1;
+    tcx_programs(LOOPBACK, TcxHook::Ingress).map(drop)
 }
 
 /// The numbers of the programs on a tcx hook, in the order in which they run.
@@ -76,44 +81,12 @@ pub fn count_entries(map: BorrowedFd<'_>, key_size: u32, at_most: u32) -> io::Re
     Ok(count)
 }
 
-/// Loads an empty program of the netfilter kind: whether this kernel takes one.
-pub fn load_netfilter() -> io::Result<OwnedFd> {
-    const NETFILTER: u32 = 32;
-    const ATTACH_NETFILTER: u32 = 45;
-    /// `r0 = 1; exit`
-    static CODE: [u64; 2] = [0x1_0000_00b7, 0x95];
-    static LICENSE: &[u8; 4] = b"GPL\0";
-    #[repr(C)]
-    struct Load {
-        kind: u32,
-        instructions: u32,
-        code: u64,
-        license: u64,
-        log: [u64; 2],
-        versions: [u32; 2],
-        name: [u8; 16],
-        device: u32,
-        attach_type: u32,
-    }
-    let mut load = Load {
-        kind: NETFILTER,
-        instructions: CODE.len() as u32,
-        code: CODE.as_ptr() as u64,
-        license: LICENSE.as_ptr() as u64,
-        log: [0; 2],
-        versions: [0; 2],
-        name: [0; 16],
-        device: 0,
-        attach_type: ATTACH_NETFILTER,
-    };
-    let number = call(PROG_LOAD, &mut load)?;
-    Ok(own(number))
-}
-
+/// A call that answers with a descriptor.
 #[expect(unsafe_code, reason = "the kernel hands out a descriptor as a number")]
-fn own(number: libc::c_long) -> OwnedFd {
+pub(crate) fn descriptor<T>(command: libc::c_long, attributes: &mut T) -> io::Result<OwnedFd> {
+    let number = call(command, attributes)?;
     // SAFETY: the kernel has just opened it for us, and nobody else has the number.
-    unsafe { OwnedFd::from_raw_fd(number as i32) }
+    Ok(unsafe { OwnedFd::from_raw_fd(number as i32) })
 }
 
 #[expect(unsafe_code, reason = "libc has no wrapper around bpf(2)")]

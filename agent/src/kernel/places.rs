@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io::{BufRead as _, BufReader},
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -118,7 +119,12 @@ impl Places {
 
     /// Whether the kernel shows the addresses of its symbols.
     pub fn are_shown(&self) -> bool {
-        self.function_at(u64::MAX).is_some()
+        let mut is_shown = false;
+        self.each_symbol(|_, _| {
+            is_shown = true;
+            ControlFlow::Break(())
+        });
+        is_shown
     }
 
     /// Looks up the function that this address lies in, unless that was done before. Symbols are read
@@ -136,18 +142,28 @@ impl Places {
 
     /// The last code symbol that does not lie behind an address.
     fn function_at(&self, location: u64) -> Option<String> {
-        let mut lines = BufReader::new(File::open(&self.symbols).ok()?);
-        let (mut line, mut best) = (String::new(), None::<(u64, String)>);
-        while lines.read_line(&mut line).ok()? > 0 {
-            if let Some((address, name)) = code_symbol(&line)
-                && address <= location
-                && best.as_ref().is_none_or(|(known, _)| address > *known)
-            {
+        let mut best = None::<(u64, String)>;
+        self.each_symbol(|address, name| {
+            if address <= location && best.as_ref().is_none_or(|(known, _)| address > *known) {
                 best = Some((address, name.to_owned()));
+            }
+            ControlFlow::Continue(())
+        });
+        best.map(|(_, name)| name)
+    }
+
+    /// Looks at the code symbols until told to stop; at none where they cannot be read.
+    fn each_symbol(&self, mut look: impl FnMut(u64, &str) -> ControlFlow<()>) {
+        let Ok(file) = File::open(&self.symbols) else { return };
+        let (mut lines, mut line) = (BufReader::new(file), String::new());
+        while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
+            if let Some((address, name)) = code_symbol(&line)
+                && look(address, name).is_break()
+            {
+                return;
             }
             line.clear();
         }
-        best.map(|(_, name)| name)
     }
 }
 

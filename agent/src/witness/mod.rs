@@ -75,6 +75,11 @@ impl Offsets {
     }
 }
 
+/// Whether this kernel takes programs of the kind that a witness needs.
+pub fn is_possible() -> io::Result<()> {
+    syscall::load(c"empty", &program::empty()).map(drop)
+}
+
 /// A witness, if one was asked for and the node allows it.
 pub struct Witness(Option<Links>);
 

@@ -1,10 +1,11 @@
 //! The calls to bpf(2) that aya has no words for: a netfilter program, its link, and its maps, which no object names.
 
 use super::program::Instruction;
+use crate::kernel::bpf::descriptor;
 use std::{
     ffi::CStr,
     io,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
 const CREATE_MAP: libc::c_long = 0;
@@ -69,7 +70,7 @@ struct Link {
 
 /// Makes a map.
 pub(super) fn create_map(mut shape: Shape) -> io::Result<OwnedFd> {
-    call(CREATE_MAP, &mut shape)
+    descriptor(CREATE_MAP, &mut shape)
 }
 
 /// Loads a program; a refusal carries the verifier's last words.
@@ -92,7 +93,7 @@ pub(super) fn load(name: &CStr, instructions: &[Instruction]) -> io::Result<Owne
     };
     let name = name.to_bytes();
     attributes.name[..name.len()].copy_from_slice(name);
-    call(LOAD, &mut attributes).map_err(|error| {
+    descriptor(LOAD, &mut attributes).map_err(|error| {
         let text = String::from_utf8_lossy(&log);
         let last = text.trim_end_matches('\0').lines().rev().find(|line| !line.starts_with("processed"));
         match last {
@@ -114,19 +115,5 @@ pub(super) fn link(program: BorrowedFd<'_>, hook: Hook) -> io::Result<OwnedFd> {
         priority: hook.priority,
         netfilter_flags: 0,
     };
-    call(LINK, &mut attributes)
-}
-
-#[expect(unsafe_code, reason = "libc has no wrapper around bpf(2), which hands out a descriptor as a number")]
-fn call<T>(command: libc::c_long, attributes: &mut T) -> io::Result<OwnedFd> {
-    // SAFETY: the attributes live through the call, have the kernel's layout and this size; what they point to lives
-    // as long, and only the log is written, up to its length.
-    let done = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>() as libc::c_ulong)
-    };
-    if done < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just opened it for us, and nobody else has the number.
-    Ok(unsafe { OwnedFd::from_raw_fd(done as i32) })
+    descriptor(LINK, &mut attributes)
 }

@@ -6,16 +6,16 @@
 //! is seen while a program moves. So the one on the way to the pod stays where it is as long as drops
 //! are told: the kernel names what was dropped after us.
 
-use super::{Attachment, FROM_POD, Probes, TO_POD, current_name, device_program};
+use super::{Attachment, FROM_POD, Probes, TO_POD, device_program};
 use crate::kernel::bpf::{TcxHook, tcx_programs};
-use aya::programs::{LinkOrder, ProgramError, TcAttachType};
+use aya::programs::ProgramError;
 
 /// Moves on one device before the place is given up.
 const MOVES: u8 = 3;
 
 impl Probes {
-    /// The devices on which another program stands in our place. With clsact nobody can take it: the
-    /// priorities are ours to choose, and ours is the first.
+    /// The devices on which another program stands in our place. With clsact nobody looks: a filter of the same
+    /// priority that comes later stands before ours, and stays there.
     pub fn displaced(&mut self) -> Vec<u32> {
         if !self.tcx {
             return Vec::new();
@@ -43,28 +43,18 @@ impl Probes {
         let Some(Attachment { from_pod, to_pod, moves }) = self.devices.remove(&ifindex) else {
             return Ok(true);
         };
-        let moves = moves + 1;
-        if moves > MOVES {
-            self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves });
+        if moves == MOVES {
+            self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves: moves + 1 });
             return Ok(false);
         }
         self.detach_one(FROM_POD, from_pod);
-        if self.drops_told {
-            let attached = current_name(ifindex)
-                .and_then(|name| self.attach_one(FROM_POD, &name, TcAttachType::Ingress, LinkOrder::first()));
-            match attached {
-                Ok(from_pod) => self.devices.insert(ifindex, Attachment { from_pod, to_pod, moves }),
-                Err(error) => {
-                    // Half a device would stand in the way of attaching to it again.
-                    self.detach_one(TO_POD, to_pod);
-                    return Err(error);
-                }
-            };
+        let still = if self.drops_told {
+            to_pod
         } else {
             self.detach_one(TO_POD, to_pod);
-            self.attach(ifindex)?;
-            self.devices.entry(ifindex).and_modify(|attachment| attachment.moves = moves);
-        }
+            None
+        };
+        self.hang(ifindex, still, moves + 1)?;
         Ok(true)
     }
 

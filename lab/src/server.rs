@@ -5,6 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -14,6 +15,9 @@ use tokio::task::JoinHandle;
 pub(crate) mod sctp;
 
 use crate::client::Origin;
+
+/// Room for the datagrams that come while a server does not run: none is to be lost for want of it.
+const ROOM: usize = 16 << 20;
 
 /// What a server does with a request.
 pub type Responder = Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
@@ -63,6 +67,8 @@ pub(crate) fn listen(kind: Type, origin: Origin<'_>, port: u16, backlog: i32) ->
     socket.bind(&SockAddr::from(address))?;
     if kind == Type::STREAM {
         socket.listen(backlog)?;
+    } else {
+        setsockopt(&socket, sockopt::RcvBufForce, &ROOM)?;
     }
     socket.set_nonblocking(true)?;
     Ok(socket)

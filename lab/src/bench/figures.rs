@@ -26,6 +26,12 @@ impl Spread {
         };
         Some(Self { low: at(0.25), median: at(0.5), high: at(0.75) })
     }
+
+    /// How far the median of `count` figures may be from that of all there could be: in 19 of 20 cases within this much
+    /// (the notch of a box plot, by McGill, Tukey and Larsen).
+    pub(super) fn doubt(&self, count: usize) -> f64 {
+        1.57 * (self.high - self.low) / (count as f64).sqrt()
+    }
 }
 
 impl fmt::Display for Spread {
@@ -61,6 +67,13 @@ mod tests {
         assert_eq!(Spread::of([1.0, 2.0]).unwrap(), Spread { low: 1.25, median: 1.5, high: 1.75 });
         assert_eq!(Spread::of([]), None);
         assert_eq!(format!("{spread:.1}"), "3.0 (2.0–4.0)");
+    }
+
+    #[test]
+    fn more_figures_leave_less_doubt() {
+        let spread = Spread { low: 0.9, median: 0.95, high: 1.0 };
+        assert!((spread.doubt(4) - 0.0785).abs() < 1e-9);
+        assert!((spread.doubt(16) * 2.0 - spread.doubt(4)).abs() < 1e-9);
     }
 
     #[test]

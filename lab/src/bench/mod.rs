@@ -41,7 +41,7 @@ const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
 pub struct Options {
     /// The `portolan` program, from a release build.
     pub portolan: PathBuf,
-    /// Undisturbed rounds to reach.
+    /// Undisturbed rounds to reach; a workload whose rounds differ much gets up to three times as many.
     pub rounds: usize,
     /// How long a workload runs in a round.
     pub length: Duration,
@@ -63,7 +63,7 @@ impl Default for Options {
             rounds: 7,
             length: Duration::from_secs(2),
             patience: Duration::from_secs(4),
-            budget: Duration::from_mins(15),
+            budget: Duration::from_mins(25),
             disturbance: 0.03,
             into: None,
         }

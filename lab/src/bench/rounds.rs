@@ -5,10 +5,16 @@ use std::time::Duration;
 
 use super::agent::{Agent, Flows};
 use super::cpu::Times;
+use super::figures::Spread;
 use super::load::{self, Run, Workload};
 use super::naive::{Naive, Read};
 use super::scene::Scene;
 use super::{BenchError, Options};
+
+/// How far the median of a throughput's ratios may be from the true one before further rounds are played.
+const DOUBT: f64 = 0.01;
+/// So many times more rounds are played than asked for, where the figures go on to differ.
+const MOST: usize = 3;
 
 /// Who watches a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,10 +159,19 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    /// The workload that is to be played next: the one with the fewest undisturbed rounds; none when all have `enough`.
+    /// The workload that is to be played next: the one with the fewest undisturbed rounds; none when all have `enough`,
+    /// and those whose rounds differ much have more.
     pub(super) fn next(&self, enough: usize) -> Option<Workload> {
-        let wanting = Workload::ALL.into_iter().filter(|workload| self.kept(*workload).len() < enough);
+        let wanting = Workload::ALL.into_iter().filter(|workload| !self.is_settled(*workload, enough));
         wanting.min_by_key(|workload| (self.kept(*workload).len(), self.made(*workload)))
+    }
+
+    /// Whether more rounds of a workload would hardly move its median.
+    fn is_settled(&self, workload: Workload, enough: usize) -> bool {
+        let kept = self.kept(workload);
+        let ratios = kept.iter().map(|round| round.ratio(Watcher::Portolan));
+        let doubt = Spread::of(ratios).map_or(f64::INFINITY, |spread| spread.doubt(kept.len()));
+        kept.len() >= enough && (workload.is_denied() || doubt <= DOUBT || kept.len() >= MOST * enough)
     }
 
     /// Plays one more round of a workload, and keeps it if it was undisturbed.
@@ -319,6 +334,24 @@ pub(super) mod tests {
         assert!(!check(10, 9, 0, 0), "one is missing");
         assert!(!check(10, 11, 0, 0), "one is told twice");
         assert!(!check(10, 10, 0, 1), "one is made up");
+    }
+
+    #[test]
+    fn a_workload_whose_rounds_differ_is_played_more_often_up_to_a_bound() {
+        let played = |kept: Vec<Round>| {
+            let mut rounds = Rounds::default();
+            for workload in Workload::ALL {
+                rounds.played.insert(workload, Played { made: 2, kept: vec![round(100, 98, 98); 2] });
+            }
+            rounds.played.insert(Workload::Bulk, Played { made: kept.len(), kept });
+            rounds.next(2)
+        };
+        let differing =
+            |count: usize| (0..count).map(|at| round(100, 90 + 5 * (at as u64 % 2), 90)).collect();
+        assert_eq!(played(vec![round(100, 95, 90); 2]), None);
+        assert_eq!(played(differing(2)), Some(Workload::Bulk));
+        assert_eq!(played(differing(5)), Some(Workload::Bulk));
+        assert_eq!(played(differing(6)), None);
     }
 
     #[test]

@@ -20,11 +20,11 @@ pub(crate) async fn give_back_often(stop: CancellationToken) {
 /// Gives free memory back now.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "a call into the C library")]
-fn give_back() {
+pub(crate) fn give_back() {
     // SAFETY: it may be called at any time from any thread, and changes nothing that is in use.
     unsafe { libc::malloc_trim(0) };
 }
 
 /// Other C libraries give back by themselves.
 #[cfg(not(target_env = "gnu"))]
-fn give_back() {}
+pub(crate) fn give_back() {}

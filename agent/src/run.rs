@@ -73,10 +73,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let netns = std::fs::metadata("/proc/self/ns/net").map_err(AgentError::Netns)?.ino() as u32;
     let types = KernelTypes::read(Path::new(KernelTypes::PATH))?;
     let reasons = Reasons::of(&types);
-    let (probes, reader, off) = Probes::load(&Layout::resolve(&types, &reasons, netns), &wishes)?;
+    let layout = Layout::resolve(&types, &reasons, netns);
     let offsets = witness.then(|| Offsets::resolve(&types));
-    // They took more than all else, and are read only once.
+    // They take more than all else, are read only once, and loading takes as much again.
     drop(types);
+    memory::give_back();
+    let (probes, reader, off) = Probes::load(&layout, &wishes)?;
     tasks.spawn(memory::give_back_often(stop.clone()));
     report_off(&off);
     let netlink = Netlink::open()?;

@@ -64,7 +64,8 @@ pub(crate) struct AgentArgs {
     /// A UDP or ICMP conversation is over after this many seconds of silence.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle_timeout: u64,
-    /// Bytes of the ring between kernel and agent, a power of two from 4096 on; 4 MiB by default.
+    /// Bytes of the ring between kernel and agent, a power of two from 4096 on; by default 1 MiB for each
+    /// processor, up to 4 MiB.
     #[arg(long, env = "PORTOLAN_RING_BYTES", value_name = "BYTES", value_parser = ring_bytes)]
     ring_bytes: Option<u32>,
     /// Attempts that may be open at once; more are lost and counted.

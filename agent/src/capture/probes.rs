@@ -64,7 +64,7 @@ pub enum ProbesError {
 pub struct Wishes {
     /// How programs hang on the pod interfaces.
     pub attach: AttachMode,
-    /// Size of the ring between kernel and agent; that of the object when absent.
+    /// Size of the ring between kernel and agent; by the number of processors when absent.
     pub ring_bytes: Option<u32>,
     /// Probes that are not wanted, by name.
     pub without: BTreeSet<String>,

@@ -8,6 +8,7 @@ use crate::kernel::Layout;
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     programs::{BtfTracePoint, ProgramError, SchedClassifier},
+    util::nr_cpus,
 };
 
 /// Parts of programs that can be missing by themselves, and what is not seen without each.
@@ -67,11 +68,13 @@ impl Plan<'_> {
     /// Loads what is not off; answers what the kernel refused.
     fn load(&self) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
         let mut ebpf = self.open()?;
+        // Read once for all: nothing takes more memory.
+        let btf = Btf::from_sys_fs().map_err(|error| chain(&error));
         let mut refused = Vec::new();
         for (probe, lost) in PROBES.into_iter().filter(|(probe, _)| is_on(&self.off, probe)) {
             let loaded = match probe {
                 FROM_POD | TO_POD => load_device_program(&mut ebpf, probe)?,
-                _ => load_tracepoint(&mut ebpf, probe),
+                _ => load_tracepoint(&mut ebpf, probe, btf.as_ref()),
             };
             refused.extend(loaded.err().map(|reason| ProbeOff { probe, lost, reason }));
         }
@@ -82,6 +85,8 @@ impl Plan<'_> {
         let sockets_tell = u32::from(is_on(&self.off, SOCKETS));
         let connect = is_on(&self.off, CONNECT);
         let mut loader = EbpfLoader::new();
+        // The object has nothing to relocate by the kernel's types.
+        loader.btf(None);
         for (name, value) in &self.layout.globals {
             // The program looks at what was dialled where this is not 0.
             if *name != "REGS_SYSCALL" || connect {
@@ -89,9 +94,7 @@ impl Plan<'_> {
             }
         }
         loader.override_global("SOCKETS_TELL", &sockets_tell, true);
-        if let Some(bytes) = self.wishes.ring_bytes {
-            loader.map_max_entries("EVENTS", bytes);
-        }
+        loader.map_max_entries("EVENTS", self.wishes.ring_bytes.unwrap_or_else(ring_bytes));
         loader.load(OBJECT).map_err(load_error)
     }
 
@@ -106,6 +109,14 @@ impl Plan<'_> {
     }
 }
 
+/// A ring that holds what all processors can fill between two readings, some times over.
+fn ring_bytes() -> u32 {
+    const ENOUGH: usize = 4;
+    // Those of the node: what the agent itself may use does not matter.
+    let processors = nr_cpus().unwrap_or(ENOUGH);
+    (processors.next_power_of_two().min(ENOUGH) as u32) << 20
+}
+
 /// Loads a device program; the inner failure is the kernel's, the outer one a missing right.
 fn load_device_program(ebpf: &mut Ebpf, name: &'static str) -> Result<Result<(), String>, ProbesError> {
     match device_program(ebpf, name).and_then(SchedClassifier::load) {
@@ -117,9 +128,8 @@ fn load_device_program(ebpf: &mut Ebpf, name: &'static str) -> Result<Result<(),
     }
 }
 
-fn load_tracepoint(ebpf: &mut Ebpf, name: &'static str) -> Result<(), String> {
-    let btf = Btf::from_sys_fs().map_err(|error| chain(&error))?;
-    attach_tracepoint(ebpf, name, &btf).map_err(|error| in_short(&error))
+fn load_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: Result<&Btf, &String>) -> Result<(), String> {
+    attach_tracepoint(ebpf, name, btf.map_err(Clone::clone)?).map_err(|error| in_short(&error))
 }
 
 fn attach_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: &Btf) -> Result<(), ProgramError> {

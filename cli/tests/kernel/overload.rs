@@ -58,8 +58,10 @@ fn records_read_and_records_lost_are_all_records_when_the_ring_is_too_small() {
     let all = |counted: &Counted| counted.sum("events_total") + counted.lost();
     eventually(|| all(&counted()) >= tried, || format!("{:?}", counted()));
     let counted = counted();
-    // Both sockets of a connection to the agent's own metrics are told of when they end.
-    assert!(all(&counted) <= tried + 2 * polls.get(), "something is counted twice: {counted:?}");
+    // Both sockets of a connection to the agent's own metrics are told of when they end, and the kernel drops now and
+    // then what it sends by itself in a new namespace. What is counted twice would be thousands.
+    let others = 2 * polls.get() + 20;
+    assert!(all(&counted) <= tried + others, "something is counted twice: {counted:?}");
     assert!(counted.lost() > u64::from(COUNT), "the ring is not too small: {counted:?}");
     let flows = agent.stop();
     let flows: Vec<_> = flows.iter().filter(|flow| flow.protocol == Protocol::Udp).collect();

@@ -49,7 +49,7 @@ fn a_running_agent_is_found_in_the_kernel_with_all_that_it_has_there() {
     let lab = pair("probe");
     let web = lab.pod_info("shop/web").unwrap();
     let veth = web.veth.clone().unwrap();
-    let agent = Agent::start_with(&lab, "n1", &["--idle-timeout", "60"]);
+    let agent = Agent::start_with(&lab, "n1", &["--idle-timeout", "60", "--ring-bytes", "1048576"]);
     let found = of_node(&lab, &probe(&[]));
     assert_eq!(found["process"], agent.id());
     let programs: Vec<_> = found["programs"].as_array().unwrap().iter().map(|p| p["probe"].clone()).collect();
@@ -59,7 +59,7 @@ fn a_running_agent_is_found_in_the_kernel_with_all_that_it_has_there() {
     assert_eq!(order(&found, &veth, "egress"), ["tcx to_pod"]);
     let maps = found["maps"].as_array().unwrap();
     let of = |name: &str| maps.iter().find(|map| map["map"] == name).unwrap_or_else(|| panic!("{maps:#?}"));
-    assert_eq!(of("EVENTS")["size"], 4 << 20);
+    assert_eq!(of("EVENTS")["size"], 1 << 20);
     assert_eq!(of("CONVERSATIONS")["used"], 0);
     let silent = lab.within("shop/web", || UdpSocket::bind(("0.0.0.0", 9999)).unwrap()).unwrap();
     lab.send_udp("shop/client", web.v4(), 9999, Duration::from_millis(1)).unwrap();

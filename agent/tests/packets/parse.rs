@@ -34,15 +34,6 @@ pub(crate) fn framed(frame: &[u8]) -> Option<Packet> {
     }
 }
 
-/// A packet on a device without a link layer.
-pub(crate) fn bare(packet: &[u8]) -> Option<Packet> {
-    match packet.first()? >> 4 {
-        4 => transport(&ipv4(packet)?),
-        6 => transport(&ipv6(packet)?),
-        _ => None,
-    }
-}
-
 /// An IP packet without its headers.
 struct Datagram<'a> {
     source: IpAddr,

@@ -26,7 +26,7 @@ use std::{
 /// The object that the agent embeds.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portolan-probes"));
 
-const PROGRAMS: [&str; 4] = ["from_pod", "to_pod", "from_pod_l3", "to_pod_l3"];
+const PROGRAMS: [&str; 2] = ["from_pod", "to_pod"];
 
 /// What the kernel runs a packet on: the loopback device of the namespace.
 const DEVICE: u32 = 1;

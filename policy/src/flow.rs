@@ -287,7 +287,7 @@ pub struct Flow {
     /// The rule of the node's firewall that let it through or turned it away, where a sample says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforced_by: Option<Enforcer>,
-    /// Whether all of netfilter's forwarding hooks on a node let it pass, where a witness stands there.
+    /// Whether all of netfilter's forwarding hooks on a node let it pass, where a witness stands there and can say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed_netfilter: Option<bool>,
     /// Outcome and decision together.

@@ -196,6 +196,16 @@ fn conversations_beyond_the_map_are_counted_and_told_when_there_is_room() {
 }
 
 #[test]
+fn a_conversation_that_two_processors_open_at_once_is_told_once_and_not_counted_as_lost() {
+    const MANY: u16 = 20_000;
+    let mut probes = Probes::load(false);
+    let openings: Vec<_> = (0..MANY).map(|port| datagram([port, 53]).framed()).collect();
+    probes.race("from_pod", &openings);
+    assert_eq!(probes.records(0).len(), usize::from(MANY));
+    assert_eq!(probes.lost(), [0; lost::COUNT as usize]);
+}
+
+#[test]
 fn busy_conversations_that_share_a_slot_are_counted_to_the_last_packet() {
     let slot = |port: u16| {
         let mut tuple = Tuple { source_port: port, destination_port: 53, ..Tuple::default() };

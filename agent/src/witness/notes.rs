@@ -55,11 +55,11 @@ impl Note {
     }
 }
 
-/// Of an echo conntrack knows the identifier as the source's port.
+/// Of an echo conntrack knows the identifier as the source's port, and type and code as the other one.
 fn five_tuple(tuple: &ConntrackTuple) -> Option<FiveTuple> {
     let protocol = Protocol::from_number(tuple.protocol)?;
     let [source_port, destination_port] = [tuple.source_port, tuple.destination_port].map(u16::from_be_bytes);
-    let destination_port = if protocol.has_ports() { destination_port } else { source_port };
+    let destination_port = if protocol.has_ports() { destination_port } else { 0 };
     Some(FiveTuple {
         protocol,
         source: Address { ip: ip(tuple.family, &tuple.source)?, port: source_port },

@@ -24,8 +24,8 @@ pub(crate) fn udp(source: &str, destination: &str) -> Talk {
 }
 
 pub(crate) fn ping(source: &str, destination: &str, identifier: u16) -> Talk {
-    let end = |ip: &str| Address { ip: ip.parse().unwrap(), port: identifier };
-    talk(Protocol::Icmp, end(source), end(destination))
+    let end = |ip: &str, port| Address { ip: ip.parse().unwrap(), port };
+    talk(Protocol::Icmp, end(source, identifier), end(destination, 0))
 }
 
 fn talk(protocol: Protocol, source: Address, destination: Address) -> Talk {

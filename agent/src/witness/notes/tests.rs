@@ -105,7 +105,7 @@ fn a_note_is_read_as_the_program_writes_it() {
     let note = Note::read(&bytes(NOON, &raw(6), 1)).unwrap();
     assert_eq!(note, Note { at: NOON, tuple: web().tuple(), point: Point::After });
     let echo = Note::read(&bytes(NOON, &raw(1), 0)).unwrap();
-    assert_eq!((echo.tuple.source.port, echo.tuple.destination.port), (40000, 40000), "the identifier");
+    assert_eq!((echo.tuple.source.port, echo.tuple.destination.port), (40000, 0), "the identifier");
     assert_eq!(Note::read(&bytes(NOON, &raw(47), 0)), None, "a protocol of no interest");
     assert_eq!(Note::read(&bytes(NOON, &ConntrackTuple::default(), 0)), None, "what could not be read");
 }

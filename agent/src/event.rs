@@ -12,7 +12,7 @@ use std::{
 /// Monotonic time of the kernel in nanoseconds.
 pub type Nanos = u64;
 
-/// One end of a connection on the wire; ICMP echo has its identifier as port.
+/// One end of a connection on the wire; whoever asks for an ICMP echo has its identifier as port, whoever answers 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     /// The IP address.
@@ -329,10 +329,10 @@ fn translation(head: &raw::Head, entry: &raw::Translation) -> Option<Translation
     let mut original = read(&entry.original)?;
     let mut translated = read(&entry.reply)?.reversed();
     if !original.protocol.has_ports() {
-        // Conntrack keeps the echo identifier as source port, and type and code as the other one.
-        // Source NAT may choose another identifier.
-        original.destination.port = original.source.port;
+        // Conntrack keeps the echo identifier as source port of both directions, and type and code as the other
+        // one. Source NAT may choose another identifier.
         translated.source.port = translated.destination.port;
+        (original.destination.port, translated.destination.port) = (0, 0);
     }
     Some(Translation { original, translated, is_reply: head.conntrack_info >= FIRST_REPLY_INFO })
 }

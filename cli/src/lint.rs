@@ -5,7 +5,7 @@ mod unread;
 use crate::{
     failure::{Failure, printable, say},
     manifests::{self, Manifests, Problem},
-    output::Output,
+    output::{Form, Output},
 };
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
@@ -32,12 +32,6 @@ pub(crate) struct LintArgs {
     #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "error|warning|info|never")]
     #[arg(hide_possible_values = true)]
     fail_on: FailOn,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Text,
-    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

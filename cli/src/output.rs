@@ -1,6 +1,14 @@
-//! Standard output: buffered, and at peace with a reader that goes away.
+//! Standard output: what form it has; buffered, and at peace with a reader that goes away.
 
+use clap::ValueEnum;
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write as _, stdout};
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    Text,
+    Json,
+}
 
 /// What became of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

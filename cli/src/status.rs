@@ -1,8 +1,13 @@
 //! `portolan status`: how the collector and its agents are doing.
 
-use crate::{client::CollectorAddress, failure::Failure, output::Output, render::table};
+use crate::{
+    client::CollectorAddress,
+    failure::Failure,
+    output::{Form, Output},
+    render::table,
+};
 use anyhow::{Context as _, anyhow};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use portolan_policy::Verdict;
 use portolan_proto::{
@@ -21,12 +26,6 @@ pub(crate) struct StatusArgs {
     #[arg(short, long, value_enum, default_value_t = Form::Text, value_name = "text|json")]
     #[arg(hide_possible_values = true)]
     output: Form,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
-    Text,
-    Json,
 }
 
 /// Asks the collector and prints its answer.

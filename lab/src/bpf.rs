@@ -1,4 +1,5 @@
-//! The calls of `bpf(2)` that the lab makes: to load a program, and to attach it for as long as a guard lives.
+//! The calls of `bpf(2)` that the lab makes: to load a program, and to attach it for as long as a guard lives; and how
+//! one instruction of a program that is put together by hand is laid out.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -50,6 +51,14 @@ struct Link {
     attach: u32,
     flags: u32,
     anchor: [u64; 2],
+}
+
+/// One instruction as a little-endian kernel lays it out.
+pub(crate) fn instruction(operation: u8, destination: u8, source: u8, offset: i16, value: i32) -> u64 {
+    u64::from(operation)
+        | u64::from(source << 4 | destination) << 8
+        | u64::from(offset as u16) << 16
+        | u64::from(value as u32) << 32
 }
 
 /// Loads a program.

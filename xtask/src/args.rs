@@ -17,7 +17,7 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
                                    nobody and a simple observer; --into FILE puts the tables there
   bench pipeline                   events through the agent's user space; needs no root
   bench policy                     decisions, changes and memory of a large cluster; needs no root
-  soak capture [--connections N]   release build, then a million short connections past one agent: all told, memory bounded
+  soak capture [--connections N]   release build, then a million short connections past one agent: all told, memory steady
   kernels [--kernel 6.1] [words]   the kernel tests on other kernels, in a virtual machine: 6.1 and 6.12, or that one;
                                    words are for the test program, as names of tests; fetches Debian packages
   ebpf                             the agent and, with it, the BPF object

@@ -12,6 +12,7 @@ mod conclusion;
 mod conversations;
 mod deadline;
 mod due;
+mod register;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,21 +1,15 @@
-//! The attempts under way, found by their tuples, closed by their evidence.
+//! The attempts under way: opened by packets, closed by their evidence.
 
 use super::{
     attempt::Attempt,
     conversations::{self, ConversationCounters, Strays},
     deadline::{Limits, after},
     due::Calendar,
+    register::{Found, Id, Register},
 };
-use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, Translation, What};
-use foldhash::quality::RandomState;
+use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, What};
 use portolan_policy::Protocol;
-use slotmap::{SlotMap, new_key_type};
-use std::{collections::HashMap, time::Duration};
-
-new_key_type! {
-    /// What stands for an attempt; never used again for another.
-    struct Id;
-}
+use std::time::Duration;
 
 /// The attempts under way on this node.
 #[derive(Debug)]
@@ -23,9 +17,7 @@ pub struct Connections {
     limits: Limits,
     node_netns: u32,
     opened: u64,
-    attempts: SlotMap<Id, Attempt>,
-    /// Drawn at random, the hash is hard to collide on purpose: tuples are for anyone to choose.
-    by_tuple: HashMap<FiveTuple, Id, RandomState>,
+    attempts: Register,
     /// Attempts by the time to look at them, in the order of their opening.
     due: Calendar<(u64, Id)>,
     strays: Strays,
@@ -36,20 +28,6 @@ pub struct Connections {
     evicted: u64,
 }
 
-/// What is known of the tuple of a packet.
-#[derive(Clone, Copy)]
-enum Found {
-    /// Nothing.
-    Nothing,
-    /// An attempt, and whether the packet goes its way.
-    Attempt(Id, bool),
-    /// An attempt whose opening went the way that this packet goes, which conntrack says is the way
-    /// of the answers.
-    Mistaken(Id),
-    /// An attempt in the other direction, which conntrack says is another connection.
-    Opposite(Id),
-}
-
 impl Connections {
     /// An empty table for the node with this network namespace.
     pub fn new(node_netns: u32, limits: Limits) -> Self {
@@ -57,8 +35,7 @@ impl Connections {
             limits,
             node_netns,
             opened: 0,
-            attempts: SlotMap::default(),
-            by_tuple: HashMap::default(),
+            attempts: Register::default(),
             due: Calendar::new(),
             strays: Strays::default(),
             told_under_pressure: Vec::new(),
@@ -93,7 +70,7 @@ impl Connections {
     }
 
     fn on_sighting(&mut self, sighting: &Sighting, over: &mut Vec<Attempt>) {
-        let found = self.find(&sighting.tuple, sighting.translation.as_ref());
+        let found = self.attempts.find(&sighting.tuple, sighting.translation.as_ref());
         let belongs = match sighting.what {
             What::Syn(sequence) => self.connection_opening(found, sighting, sequence, over),
             What::First | What::Answer => self.datagram(found, sighting),
@@ -106,7 +83,7 @@ impl Connections {
         let Some((id, forward)) = belongs else { return };
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.sight(sighting, forward);
-        self.name(id, sighting.tuple, sighting.translation, forward);
+        self.attempts.name(id, sighting.tuple, sighting.translation, forward);
         self.look_again(id);
     }
 
@@ -163,14 +140,14 @@ impl Connections {
 
     /// What looked like an opening was the answer of a conversation that is older than the agent.
     fn take_back(&mut self, id: Id) {
-        if let Some(attempt) = self.remove(id) {
+        if let Some(attempt) = self.attempts.remove(id) {
             self.strays.adopt(&attempt, self.limits.idle);
         }
     }
 
     fn on_drop(&mut self, drop: &Drop, over: &mut Vec<Attempt>) {
         let is_answer = drop.syn_ack || drop.translation.is_some_and(|t| t.is_reply);
-        let (id, forward) = match self.find(&drop.tuple, drop.translation.as_ref()) {
+        let (id, forward) = match self.attempts.find(&drop.tuple, drop.translation.as_ref()) {
             Found::Attempt(id, forward) if !self.is_used_again(id, drop) => (id, forward),
             Found::Attempt(id, _) => {
                 self.close(id, over);
@@ -189,7 +166,7 @@ impl Connections {
         let in_node = drop.netns == self.node_netns;
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.drop_seen(drop, forward, in_node);
-        self.name(id, drop.tuple, drop.translation, forward);
+        self.attempts.name(id, drop.tuple, drop.translation, forward);
         self.look_again(id);
     }
 
@@ -208,35 +185,17 @@ impl Connections {
 
     /// The initiator completed the handshake, wherever it is.
     fn on_socket_open(&mut self, open: &SocketOpen) {
-        let Found::Attempt(id, false) = self.find(&open.tuple, None) else { return };
+        let Found::Attempt(id, false) = self.attempts.find(&open.tuple, None) else { return };
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.socket_open(open);
         self.look_again(id);
     }
 
     fn on_socket_end(&mut self, end: &SocketEnd) {
-        let Found::Attempt(id, _) = self.find(&end.tuple, None) else { return };
+        let Found::Attempt(id, _) = self.attempts.find(&end.tuple, None) else { return };
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.socket_end(end);
         self.look_again(id);
-    }
-
-    /// The attempt that a packet belongs to.
-    fn find(&self, tuple: &FiveTuple, translation: Option<&Translation>) -> Found {
-        let by = |tuple: &FiveTuple| self.by_tuple.get(tuple).copied();
-        if let Some(translation) = translation
-            && let Some(id) = by(&translation.original).or_else(|| by(&translation.translated))
-        {
-            return Found::Attempt(id, !translation.is_reply);
-        }
-        let is_reply = translation.map(|translation| translation.is_reply);
-        match (by(tuple), by(&tuple.reversed()), is_reply) {
-            (Some(id), _, Some(true)) => Found::Mistaken(id),
-            (Some(id), _, _) => Found::Attempt(id, true),
-            (None, Some(id), Some(false)) => Found::Opposite(id),
-            (None, Some(id), _) => Found::Attempt(id, false),
-            (None, None, _) => Found::Nothing,
-        }
     }
 
     fn open(&mut self, original: FiveTuple, sequence: u32, at: Nanos) -> Option<Id> {
@@ -248,9 +207,7 @@ impl Connections {
             return None;
         }
         self.opened += 1;
-        let id = self.attempts.insert(Attempt::new(original, sequence, at, self.opened));
-        self.know(id, original);
-        Some(id)
+        Some(self.attempts.insert(Attempt::new(original, sequence, at, self.opened)))
     }
 
     /// Makes room. What was told is only remembered for its later tries, and a new attempt counts more; and what
@@ -267,32 +224,14 @@ impl Connections {
                 && !attempt.is_through()
                 && after(attempt.last, self.limits.no_reply) < now
         };
-        for id in self.ids(|attempt| !attempt.reported && is_stale(attempt)) {
-            let stale = self.remove(id);
+        for id in self.attempts.ids(|attempt| !attempt.reported && is_stale(attempt)) {
+            let stale = self.attempts.remove(id);
             self.told_under_pressure.extend(stale);
         }
-        let reported: Vec<Id> =
-            self.attempts.iter().filter(|(_, attempt)| attempt.reported).map(|(id, _)| id).collect();
-        for id in reported {
-            if let Some(attempt) = self.remove(id) {
+        for id in self.attempts.ids(|attempt| attempt.reported) {
+            if let Some(attempt) = self.attempts.remove(id) {
                 self.strays.adopt(&attempt, Duration::ZERO);
             }
-        }
-    }
-
-    /// Lets an attempt be found by every tuple that its packets were seen with.
-    fn name(&mut self, id: Id, tuple: FiveTuple, translation: Option<Translation>, forward: bool) {
-        self.know(id, if forward { tuple } else { tuple.reversed() });
-        if let Some(translation) = translation {
-            self.know(id, translation.translated);
-        }
-    }
-
-    fn know(&mut self, id: Id, tuple: FiveTuple) {
-        let Some(attempt) = self.attempts.get_mut(id) else { return };
-        if !attempt.known_as.contains(&tuple) {
-            attempt.known_as.push(tuple);
-            self.by_tuple.insert(tuple, id);
         }
     }
 
@@ -329,7 +268,7 @@ impl Connections {
             match self.limits.due(attempt) {
                 Some(at) if at > now => self.enqueue(id),
                 Some(_) if attempt.reported => {
-                    if let Some(attempt) = self.remove(id) {
+                    if let Some(attempt) = self.attempts.remove(id) {
                         conversations::forget(&attempt, counters);
                     }
                 }
@@ -345,7 +284,7 @@ impl Connections {
     fn report(&mut self, id: Id, over: &mut Vec<Attempt>) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         if attempt.original.protocol == Protocol::Tcp && attempt.is_answered() && !attempt.is_answer_lost() {
-            over.extend(self.remove(id));
+            over.extend(self.attempts.remove(id));
             return;
         }
         attempt.reported = true;
@@ -364,7 +303,7 @@ impl Connections {
         let on_device = |attempt: &Attempt| {
             [attempt.left, attempt.arrived].into_iter().flatten().any(|seen| seen.ifindex == ifindex)
         };
-        for id in self.ids(|attempt| !attempt.reported && on_device(attempt)) {
+        for id in self.attempts.ids(|attempt| !attempt.reported && on_device(attempt)) {
             if let Some(attempt) = self.attempts.get_mut(id) {
                 conversations::read(attempt, counters);
             }
@@ -374,7 +313,7 @@ impl Connections {
 
     /// Ends everything: the agent stops.
     pub fn flush(&mut self, counters: &mut impl ConversationCounters, over: &mut Vec<Attempt>) {
-        for id in self.ids(|_| true) {
+        for id in self.attempts.ids(|_| true) {
             if let Some(attempt) = self.attempts.get_mut(id) {
                 conversations::read(attempt, counters);
             }
@@ -383,36 +322,18 @@ impl Connections {
         over.append(&mut self.told_under_pressure);
     }
 
-    /// The attempts that are so, in the order of their opening.
-    fn ids(&self, are_so: impl Fn(&Attempt) -> bool) -> Vec<Id> {
-        let chosen = self.attempts.iter().filter(|(_, attempt)| are_so(attempt));
-        let mut ids: Vec<(u64, Id)> = chosen.map(|(id, attempt)| (attempt.number, id)).collect();
-        ids.sort_unstable();
-        ids.into_iter().map(|(_, id)| id).collect()
-    }
-
     fn close(&mut self, id: Id, over: &mut Vec<Attempt>) {
-        if let Some(attempt) = self.remove(id)
+        if let Some(attempt) = self.attempts.remove(id)
             && !attempt.reported
         {
             over.push(attempt);
         }
     }
 
-    fn remove(&mut self, id: Id) -> Option<Attempt> {
-        let attempt = self.attempts.remove(id)?;
-        for tuple in &attempt.known_as {
-            if self.by_tuple.get(tuple) == Some(&id) {
-                self.by_tuple.remove(tuple);
-            }
-        }
-        Some(attempt)
-    }
-
     /// Names, queue entries and strays that are held beside the attempts.
     #[cfg(test)]
     pub(super) fn held_beside(&self) -> [usize; 3] {
-        [self.by_tuple.len(), self.due.len(), self.strays.len()]
+        [self.attempts.names(), self.due.len(), self.strays.len()]
     }
 }
 

@@ -161,22 +161,22 @@ fn an_error_goes_against_the_packet_that_it_is_about() {
 
 #[test]
 fn an_echo_keeps_its_identifier_and_not_the_type_and_code_that_conntrack_has_beside_it() {
-    let tuple_seen = raw_tuple("10.0.0.3:7", "10.0.0.2:7");
+    let tuple_seen = raw_tuple("10.0.0.3:0", "10.0.0.2:7");
     let head = Head { kind: kind::ANSWER, protocol: 1, tuple: tuple_seen, ..packet(0) };
     let raw = translated(head, 3, ["10.0.0.2:7", "10.0.0.3:2048"], ["10.0.0.3:7", "10.0.0.2:0"]);
     let translation = sighted(&raw).translation.expect("it has an entry");
-    let echo = tuple(Protocol::Icmp, "10.0.0.2:7", "10.0.0.3:7");
+    let echo = tuple(Protocol::Icmp, "10.0.0.2:7", "10.0.0.3:0");
     assert_eq!(translation, Translation { original: echo, translated: echo, is_reply: true });
 }
 
 #[test]
 fn an_echo_whose_identifier_was_translated_keeps_both() {
-    let tuple_seen = raw_tuple("192.0.2.9:7", "10.0.0.2:7");
+    let tuple_seen = raw_tuple("192.0.2.9:0", "10.0.0.2:7");
     let head = Head { kind: kind::ANSWER, protocol: 1, tuple: tuple_seen, ..packet(0) };
     let raw = translated(head, 3, ["10.0.0.2:7", "192.0.2.9:2048"], ["192.0.2.9:900", "10.0.0.1:0"]);
     let translation = sighted(&raw).translation.expect("it has an entry");
-    assert_eq!(translation.original, tuple(Protocol::Icmp, "10.0.0.2:7", "192.0.2.9:7"));
-    assert_eq!(translation.translated, tuple(Protocol::Icmp, "10.0.0.1:900", "192.0.2.9:900"));
+    assert_eq!(translation.original, tuple(Protocol::Icmp, "10.0.0.2:7", "192.0.2.9:0"));
+    assert_eq!(translation.translated, tuple(Protocol::Icmp, "10.0.0.1:900", "192.0.2.9:0"));
 }
 
 #[test]

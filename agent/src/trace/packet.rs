@@ -21,8 +21,8 @@ impl Packet {
         let (ports, sequence) = match protocol {
             Protocol::Tcp => (ports(transport)?, connection(transport)?),
             Protocol::Udp | Protocol::Sctp => (ports(transport)?, 0),
-            Protocol::Icmp => ([echo(transport, 8)?; 2], 0),
-            Protocol::Icmpv6 => ([echo(transport, 128)?; 2], 0),
+            Protocol::Icmp => ([echo(transport, 8)?, 0], 0),
+            Protocol::Icmpv6 => ([echo(transport, 128)?, 0], 0),
         };
         let tuple = FiveTuple {
             protocol,
@@ -68,7 +68,7 @@ fn connection(transport: &[u8]) -> Option<u32> {
     }
 }
 
-/// The identifier of an echo, which stands for both ports.
+/// The identifier of an echo, which stands for the port of whoever asks.
 fn echo(transport: &[u8], request: u8) -> Option<u16> {
     let [kind, _, _, _, a, b] = *transport.first_chunk()?;
     (kind == request).then_some(u16::from_be_bytes([a, b]))
@@ -113,10 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_has_its_identifier_for_ports_in_both_families() {
+    fn an_echo_has_its_identifier_for_its_port_in_both_families() {
         for (network, kind) in [(v4(1), 8), (v6(58), 128)] {
             let packet = Packet::read(&network, &[kind, 0, 0, 0, 0x12, 0x34, 0, 1]).unwrap();
-            assert_eq!([packet.tuple.source.port, packet.tuple.destination.port], [0x1234; 2]);
+            assert_eq!([packet.tuple.source.port, packet.tuple.destination.port], [0x1234, 0]);
             assert_eq!(Packet::read(&network, &[kind + 1, 0, 0, 0, 0x12, 0x34, 0, 1]), None, "an answer");
         }
     }

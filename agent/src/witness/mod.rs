@@ -14,7 +14,9 @@ mod syscall;
 
 use crate::{
     capture::{Ledger, LossCause, chain},
+    clock::monotonic,
     connections::Attempt,
+    event::Nanos,
     kernel::KernelTypes,
 };
 use aya::maps::{Array, Map, MapData, MapError, RingBuf};
@@ -112,10 +114,16 @@ impl Witness {
         }
     }
 
-    /// Whether netfilter let an attempt pass; nothing where it did not come to its forwarding hooks.
+    /// Whether netfilter let an attempt pass; nothing where it did not come to its forwarding hooks, or where the
+    /// note that says so may be lost.
     pub fn passed(&mut self, attempt: &Attempt) -> Option<bool> {
         let links = self.0.as_mut()?;
         links.drain();
+        let word = links.notes.passed(attempt);
+        if word != Some(false) {
+            return word;
+        }
+        links.note_losses();
         links.notes.passed(attempt)
     }
 }
@@ -125,6 +133,8 @@ struct Links {
     ring: RingBuf<MapData>,
     lost: Array<MapData, u64>,
     told: u64,
+    /// When it was last asked what was lost.
+    looked: Nanos,
     notes: Notes,
     ledger: Ledger,
     /// The links, and the programs: whoever looks at the agent's descriptors sees what they cost.
@@ -133,6 +143,7 @@ struct Links {
 
 impl Links {
     fn open(offsets: Offsets, ledger: Ledger) -> Result<Self, WitnessError> {
+        let looked = monotonic();
         let make = |shape| syscall::create_map(shape).map_err(WitnessError::CreateMap);
         let (ring, lost) = (make(RING)?, make(COUNTER)?);
         let maps = Maps { ring: ring.as_raw_fd(), lost: lost.as_raw_fd() };
@@ -154,7 +165,7 @@ impl Links {
         let ring = RingBuf::try_from(Map::RingBuf(MapData::from_fd(ring)?))?;
         let lost = Array::try_from(Map::Array(MapData::from_fd(lost)?))?;
         info!("A witness stands before and after netfilter's forwarding rules.");
-        Ok(Self { ring, lost, told: 0, notes: Notes::new(), ledger, _held: held })
+        Ok(Self { ring, lost, told: 0, looked, notes: Notes::new(), ledger, _held: held })
     }
 
     fn drain(&mut self) {
@@ -168,6 +179,10 @@ impl Links {
     fn note_losses(&mut self) {
         let counted = self.lost.get(&0, 0).unwrap_or(self.told);
         let unwritten = counted.saturating_sub(std::mem::replace(&mut self.told, counted));
+        let before = std::mem::replace(&mut self.looked, monotonic());
+        if unwritten > 0 {
+            self.notes.lose(before, self.looked);
+        }
         self.ledger.look(LossCause::WitnessRing, unwritten);
         self.ledger.look(LossCause::WitnessNotes, self.notes.take_forgotten());
     }

@@ -8,13 +8,19 @@ use crate::{
 };
 use portolan_ebpf_types::ConntrackTuple;
 use portolan_policy::Protocol;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::RangeInclusive,
+};
 
 /// Openings that are remembered until their attempt is over, and for how long.
 const REMEMBERED: usize = 65_536;
 const KEPT: Nanos = 3_600_000_000_000;
 /// How far clocks of the evidence lie apart, and how long a program behind NFQUEUE may think.
 const SLACK: Nanos = 1_000_000_000;
+/// Times in which notes were lost that are told apart.
+const GAPS: usize = 1024;
 
 /// Where a note was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +55,11 @@ impl Note {
     }
 }
 
-/// Of an echo conntrack knows the identifier as the source's port.
+/// Of an echo conntrack knows the identifier as the source's port, and type and code as the other one.
 fn five_tuple(tuple: &ConntrackTuple) -> Option<FiveTuple> {
     let protocol = Protocol::from_number(tuple.protocol)?;
     let [source_port, destination_port] = [tuple.source_port, tuple.destination_port].map(u16::from_be_bytes);
-    let destination_port = if protocol.has_ports() { destination_port } else { source_port };
+    let destination_port = if protocol.has_ports() { destination_port } else { 0 };
     Some(FiveTuple {
         protocol,
         source: Address { ip: ip(tuple.family, &tuple.source)?, port: source_port },
@@ -81,18 +87,22 @@ struct Seen {
 
 /// The notes of a node.
 #[derive(Debug)]
-pub(super) struct Notes(Remembered<FiveTuple, Seen>);
+pub(super) struct Notes {
+    seen: Remembered<FiveTuple, Seen>,
+    /// When notes were lost: between which two looks, in order.
+    gaps: VecDeque<[Nanos; 2]>,
+}
 
 impl Notes {
     /// None yet.
     pub(super) fn new() -> Self {
-        Self(Remembered::new(REMEMBERED, KEPT))
+        Self { seen: Remembered::new(REMEMBERED, KEPT), gaps: VecDeque::new() }
     }
 
     /// Takes in a note. One that passed and comes again is another attempt.
     pub(super) fn take(&mut self, Note { at, tuple, point }: Note) {
         let new = || Seen { came: [at; 2], left: None };
-        let seen = self.0.entry(at, tuple, new);
+        let seen = self.seen.entry(at, tuple, new);
         match point {
             Point::Before if seen.left.is_some() => *seen = new(),
             Point::Before => seen.came[1] = at,
@@ -100,19 +110,40 @@ impl Notes {
         }
     }
 
-    /// Whether an attempt passed all of netfilter's hooks, where it was seen to come to them.
+    /// Takes in that notes were lost between two looks.
+    pub(super) fn lose(&mut self, from: Nanos, to: Nanos) {
+        match self.gaps.back_mut() {
+            Some(last) if from <= last[1] => last[1] = to,
+            _ => self.gaps.push_back([from, to]),
+        }
+        if self.gaps.len() > GAPS
+            && let Some([from, _]) = self.gaps.pop_front()
+            && let Some(next) = self.gaps.front_mut()
+        {
+            // What lay between the two counts as lost as well.
+            next[0] = from;
+        }
+    }
+
+    /// Whether an attempt passed all of netfilter's hooks, where it was seen to come to them. That it did not leave
+    /// them cannot be said of a time in which notes were lost.
     pub(super) fn passed(&self, attempt: &Attempt) -> Option<bool> {
-        let seen = self.0.get(&attempt.original)?;
+        let seen = self.seen.get(&attempt.original)?;
         let its_time = attempt.started.saturating_sub(SLACK)..=attempt.last.saturating_add(SLACK);
         if seen.left.is_some_and(|at| its_time.contains(&at)) {
             return Some(true);
         }
-        seen.came.iter().any(|at| its_time.contains(at)).then_some(false)
+        let came = seen.came.iter().any(|at| its_time.contains(at));
+        (came && !self.has_gap(&its_time)).then_some(false)
+    }
+
+    fn has_gap(&self, time: &RangeInclusive<Nanos>) -> bool {
+        self.gaps.iter().any(|[from, to]| from <= time.end() && time.start() <= to)
     }
 
     /// How many were forgotten for want of room since this was last asked.
     pub(super) fn take_forgotten(&mut self) -> u64 {
-        self.0.take_forgotten()
+        self.seen.take_forgotten()
     }
 }
 

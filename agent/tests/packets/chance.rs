@@ -23,8 +23,6 @@ pub(crate) struct Step {
     pub(crate) packet: Packet,
     /// From the pod, or to it.
     pub(crate) from_pod: bool,
-    /// On a device without a link layer.
-    pub(crate) is_bare: bool,
     pub(crate) damage: Vec<Damage>,
     /// How often it comes.
     pub(crate) times: u32,
@@ -42,7 +40,7 @@ pub(crate) enum Damage {
 impl Step {
     /// The packet as it crosses the device.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = if self.is_bare { self.packet.bare() } else { self.packet.framed() };
+        let mut bytes = self.packet.framed();
         for damage in &self.damage {
             match damage {
                 Damage::Flip(at, bit) if !bytes.is_empty() => *at.get_mut(&mut bytes) ^= 1 << bit,
@@ -59,12 +57,12 @@ impl Step {
 /// Some packets, and some steps that each take one of them, turned or not, whole or damaged.
 pub(crate) fn talks() -> impl Strategy<Value = Talk> {
     let times = prop_oneof![4 => Just(1_u32), 1 => 2..40_u32];
-    let step = (any::<Index>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.3), damages(), times);
+    let step = (any::<Index>(), any::<bool>(), any::<bool>(), damages(), times);
     (any::<bool>(), vec(packets(), 1..4), vec(step, 1..10)).prop_map(|(sockets_tell, packets, steps)| {
-        let step = |(which, reversed, from_pod, is_bare, damage, times): (Index, _, _, _, _, _)| {
+        let step = |(which, reversed, from_pod, damage, times): (Index, _, _, _, _)| {
             let packet = which.get(&packets);
             let packet = if reversed { packet.reversed() } else { packet.clone() };
-            Step { packet, from_pod, is_bare, damage, times }
+            Step { packet, from_pod, damage, times }
         };
         Talk { sockets_tell, steps: steps.into_iter().map(step).collect() }
     })

@@ -92,13 +92,8 @@ impl Packet {
             frame.extend([0, 7]);
         }
         frame.extend(self.ether_type.unwrap_or(own).to_be_bytes());
-        frame.extend(self.bare());
+        frame.extend(self.datagram.bytes());
         frame
-    }
-
-    /// The packet without a link layer.
-    pub(crate) fn bare(&self) -> Vec<u8> {
-        self.datagram.bytes()
     }
 
     /// The answer to it.

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address with a port, or with the identifier of an echo.
+/// An address with a port; of an echo, whoever asks has the identifier for it.
 pub(crate) type End = (IpAddr, u16);
 
 /// What the probes are to make of a packet.
@@ -30,15 +30,6 @@ pub(crate) fn framed(frame: &[u8]) -> Option<Packet> {
     match ether_type {
         0x0800 => transport(&ipv4(rest)?),
         0x86dd => transport(&ipv6(rest)?),
-        _ => None,
-    }
-}
-
-/// A packet on a device without a link layer.
-pub(crate) fn bare(packet: &[u8]) -> Option<Packet> {
-    match packet.first()? >> 4 {
-        4 => transport(&ipv4(packet)?),
-        6 => transport(&ipv6(packet)?),
         _ => None,
     }
 }
@@ -135,13 +126,13 @@ fn icmp(datagram: &Datagram<'_>) -> Option<Packet> {
         (6, 1, _) | (6, 4, 1) => ipv6(&datagram.body[8..])?,
         _ => {
             let request = echo(datagram)?;
-            return talk(datagram, [number(header, 4)?; 2], 8, request);
+            return talk(datagram, asker(request, number(header, 4)?), 8, request);
         }
     };
     inner.body.get(..8)?;
     let ports = match inner.protocol {
         6 | 17 | 132 => [number(inner.body, 0)?, number(inner.body, 2)?],
-        _ => echo(&inner).and_then(|_| Some([number(inner.body, 4)?; 2]))?,
+        _ => asker(echo(&inner)?, number(inner.body, 4)?),
     };
     Some(Packet::Unreachable {
         icmp: [header[0], header[1]],
@@ -167,6 +158,11 @@ fn echo(datagram: &Datagram<'_>) -> Option<bool> {
         (4, 0) | (6, 129) => Some(false),
         _ => None,
     }
+}
+
+/// The ports of an echo: its identifier where it was asked for, nothing where it is answered.
+fn asker(request: bool, identifier: u16) -> [u16; 2] {
+    if request { [identifier, 0] } else { [0, identifier] }
 }
 
 /// A number of two bytes in network order.

@@ -10,7 +10,11 @@ use aya::{
     maps::{HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf},
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
-use nix::time::{ClockId, clock_gettime};
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    time::{ClockId, clock_gettime},
+    unistd::Pid,
+};
 use portolan_agent::{
     event::Event,
     kernel::{KernelTypes, Layout},
@@ -21,12 +25,13 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::unix::fs::MetadataExt as _,
     path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 /// The object that the agent embeds.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portolan-probes"));
 
-const PROGRAMS: [&str; 4] = ["from_pod", "to_pod", "from_pod_l3", "to_pod_l3"];
+const PROGRAMS: [&str; 2] = ["from_pod", "to_pod"];
 
 /// What the kernel runs a packet on: the loopback device of the namespace.
 const DEVICE: u32 = 1;
@@ -116,6 +121,33 @@ impl Probes {
         program(&mut self.ebpf, name).test_run(options).unwrap();
     }
 
+    /// Runs a program once on each of these packets, from two processors at the same time.
+    pub(crate) fn race(&mut self, name: &str, packets: &[Vec<u8>]) {
+        /// The other one may have no processor just now.
+        const PATIENCE: u32 = 10_000;
+        let program: &SchedClassifier = self.ebpf.program(name).unwrap().try_into().unwrap();
+        let arrived = AtomicUsize::new(0);
+        let run = |processor: usize| {
+            pin_to(processor);
+            for (number, packet) in packets.iter().enumerate() {
+                arrived.fetch_add(1, Ordering::AcqRel);
+                let mut spins = 0_u32;
+                while arrived.load(Ordering::Acquire) < 2 * (number + 1) {
+                    spins += 1;
+                    if spins > PATIENCE { std::thread::yield_now() } else { std::hint::spin_loop() }
+                }
+                let options = TestRunOptions { data_in: Some(packet), ..TestRunOptions::new() };
+                program.test_run(options).unwrap();
+            }
+        };
+        let run = &run;
+        std::thread::scope(|scope| {
+            for processor in [0, 1] {
+                scope.spawn(move || run(processor));
+            }
+        });
+    }
+
     /// What is in the ring.
     pub(crate) fn records(&mut self, since: u64) -> Vec<Record> {
         let mut records = Vec::new();
@@ -193,6 +225,16 @@ fn layout() -> Layout {
 
 fn own_namespace() -> u32 {
     std::fs::metadata("/proc/self/ns/net").unwrap().ino() as u32
+}
+
+/// Keeps this thread on one of the processors that it may run on: by number, round and round.
+fn pin_to(number: usize) {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this).unwrap();
+    let allowed: Vec<_> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap()).collect();
+    let mut one = CpuSet::new();
+    one.set(allowed[number % allowed.len()]).unwrap();
+    sched_setaffinity(this, &one).unwrap();
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut SchedClassifier {

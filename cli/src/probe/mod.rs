@@ -2,9 +2,12 @@
 
 mod text;
 
-use crate::{failure::Failure, output::Output};
+use crate::{
+    failure::Failure,
+    output::{Form, Output},
+};
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use portolan_agent::inspect::{Abilities, Running, Statistics, Trial};
 use serde::Serialize;
 use std::{process::ExitCode, time::Duration};
@@ -26,12 +29,6 @@ pub(crate) struct ProbeArgs {
     #[arg(short, long, value_enum, default_value_t = Form::Text, value_name = "text|json")]
     #[arg(hide_possible_values = true)]
     output: Form,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
-    Text,
-    Json,
 }
 
 /// All that is said, in the order in which it is printed.

@@ -1,17 +1,9 @@
 //! What goes wrong costs only itself.
 
-use crate::support::{Agent, Manifests, SECOND, eventually, flow_of, one_to_one, portolan, told};
-use portolan_lab::{Lab, PodSpec, lab::End};
+use crate::support::{Agent, Manifests, SECOND, eventually, flow_of, one_to_one, pair, portolan, told};
+use portolan_lab::{PodSpec, lab::End};
 use portolan_policy::{Outcome, Verdict};
 use std::time::Duration;
-
-fn pair(name: &str) -> Lab {
-    let mut lab = Lab::new(name).unwrap();
-    lab.node("n1").unwrap();
-    lab.pod(PodSpec::new("shop/web").node("n1").label("app", "web")).unwrap();
-    lab.pod(PodSpec::new("shop/client").node("n1").label("app", "client")).unwrap();
-    lab
-}
 
 #[test]
 fn truncated_and_garbage_packets_make_no_flow_and_no_harm() {

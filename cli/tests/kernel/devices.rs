@@ -1,6 +1,6 @@
 //! Devices of every kind that come, go, change their name, and carry programs of others too.
 
-use crate::support::{Agent, SECOND, eventually, flow_of, one_to_one, told};
+use crate::support::{Agent, SECOND, eventually, flow_of, one_to_one, pair, told};
 use nix::sys::signal::Signal;
 use portolan_agent::{
     capture::{AttachMode, Probes, Wishes},
@@ -14,14 +14,6 @@ use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
-
-fn pair(name: &str) -> Lab {
-    let mut lab = Lab::new(name).unwrap();
-    lab.node("n1").unwrap();
-    lab.pod(PodSpec::new("shop/web").node("n1").label("app", "web")).unwrap();
-    lab.pod(PodSpec::new("shop/client").node("n1").label("app", "client")).unwrap();
-    lab
-}
 
 fn ip(lab: &Lab, line: &str) {
     lab.run("n1", "ip", &line.split(' ').collect::<Vec<_>>()).unwrap();

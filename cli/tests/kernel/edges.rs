@@ -1,20 +1,12 @@
 //! Attempts at the edge of what the matrix holds: sockets of the other family, openings that are sent again, and
 //! routers that speak up late.
 
-use crate::support::{Agent, SECOND, told};
+use crate::support::{Agent, SECOND, pair, told};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
 use portolan_lab::enforce::Route;
-use portolan_lab::{Direction, Lab, Mechanism, PodSpec, Protocol, Seen};
+use portolan_lab::{Direction, Mechanism, Protocol, Seen};
 use portolan_policy::{Outcome, Verdict};
 use std::{net::IpAddr, os::fd::OwnedFd};
-
-fn pair(name: &str) -> Lab {
-    let mut lab = Lab::new(name).unwrap();
-    lab.node("n1").unwrap();
-    lab.pod(PodSpec::new("shop/web")).unwrap();
-    lab.pod(PodSpec::new("shop/client")).unwrap();
-    lab
-}
 
 #[test]
 fn an_ipv6_socket_that_speaks_ipv4_is_told_as_ipv4() {

@@ -1,16 +1,8 @@
 //! Probes that are switched off: the rest goes on, and says what is not seen.
 
-use crate::support::{Agent, Manifests, SECOND, told};
-use portolan_lab::{Direction, Lab, Mechanism, PodSpec, Protocol};
+use crate::support::{Agent, Manifests, SECOND, pair, told};
+use portolan_lab::{Direction, Mechanism, Protocol};
 use portolan_policy::{Outcome, Verdict};
-
-fn pair(name: &str) -> Lab {
-    let mut lab = Lab::new(name).unwrap();
-    lab.node("n1").unwrap();
-    lab.pod(PodSpec::new("shop/web")).unwrap();
-    lab.pod(PodSpec::new("shop/client")).unwrap();
-    lab
-}
 
 #[test]
 fn without_the_device_programs_drops_are_still_told() {

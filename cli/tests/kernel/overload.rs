@@ -1,7 +1,7 @@
 //! More than can be kept: what was recorded and what was counted as lost make up what was tried.
 
-use crate::support::{Agent, Counted, SECOND, eventually, metrics};
-use portolan_lab::{Lab, PodSpec};
+use crate::support::{Agent, Counted, SECOND, eventually, metrics, pair};
+use portolan_lab::Lab;
 use portolan_policy::Protocol;
 use std::{
     cell::Cell,
@@ -12,14 +12,6 @@ use std::{
 const PORT: u16 = 9999;
 const FIRST_PORT: u16 = 20_000;
 const METRICS: &str = "127.0.0.1:9464";
-
-fn pair(name: &str) -> Lab {
-    let mut lab = Lab::new(name).unwrap();
-    lab.node("n1").unwrap();
-    lab.pod(PodSpec::new("shop/web").node("n1").label("app", "web")).unwrap();
-    lab.pod(PodSpec::new("shop/client").node("n1").label("app", "client")).unwrap();
-    lab
-}
 
 /// Sends one datagram from each of as many ports to a pod that reads and never answers. So many are
 /// under way at once as the socket that reads can hold, and far more than the ring.

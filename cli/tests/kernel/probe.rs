@@ -1,17 +1,9 @@
 //! `portolan probe` beside agents that run, were killed, and are not there.
 
-use crate::support::{Agent, SECOND, eventually, portolan};
-use portolan_lab::{Lab, PodSpec};
+use crate::support::{Agent, SECOND, eventually, pair, portolan};
+use portolan_lab::Lab;
 use serde_json::Value;
 use std::{net::UdpSocket, process::Command, time::Duration};
-
-fn pair(name: &str) -> Lab {
-    let mut lab = Lab::new(name).unwrap();
-    lab.node("n1").unwrap();
-    lab.pod(PodSpec::new("shop/web").node("n1").label("app", "web")).unwrap();
-    lab.pod(PodSpec::new("shop/client").node("n1").label("app", "client")).unwrap();
-    lab
-}
 
 fn report(command: &mut Command) -> Value {
     let output = command.args(["--output", "json"]).output().unwrap();

@@ -1,7 +1,7 @@
 //! A lab with agents, and flows to be matched with attempts.
 
 use nix::sys::signal::Signal;
-use portolan_lab::{Attempted, Lab, Process, Protocol as LabProtocol, Seen};
+use portolan_lab::{Attempted, Lab, PodSpec, Process, Protocol as LabProtocol, Seen};
 use portolan_policy::{End, Flow, Outcome, PolicyRef, Protocol, SideVerdict, Verdict};
 use std::{
     path::PathBuf,
@@ -15,6 +15,16 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The binary under test.
 pub(crate) fn portolan() -> Command {
     Command::new(env!("CARGO_BIN_EXE_portolan"))
+}
+
+/// A lab of one node with a web server's pod and a client's.
+pub(crate) fn pair(name: &str) -> Lab {
+    let mut lab = Lab::new(name).unwrap();
+    lab.node("n1").unwrap();
+    for app in ["web", "client"] {
+        lab.pod(PodSpec::new(&format!("shop/{app}")).node("n1").label("app", app)).unwrap();
+    }
+    lab
 }
 
 /// The lab's objects in a file, for an agent without an API server.

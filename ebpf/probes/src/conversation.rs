@@ -14,6 +14,7 @@ use core::mem::MaybeUninit;
 use portolan_ebpf_types::{Conversation, ConversationKey, Head, kind, lost};
 
 const BPF_NOEXIST: u64 = 1;
+const EEXIST: i32 = 17;
 
 /// Counts a plain UDP datagram of a conversation of which nothing is left to tell: nearly all of them.
 #[inline(always)]
@@ -66,8 +67,22 @@ pub fn observe(ctx: &TcContext, transport: Transport, head: &mut Head, may_open:
     let mut key = MaybeUninit::uninit();
     let key: &mut ConversationKey = zeroed(&mut key);
     let from_source = key.set(head.ifindex, head.protocol, head.family, &head.tuple);
-    let Some(known) = known(key) else {
-        return if may_open { open(ctx, head, key, from_source, payload, now) } else { None };
+    let known = match known(key) {
+        Some(known) => known,
+        None if !may_open => return None,
+        None => {
+            // A conversation that is older than the agent may be met at an answer.
+            let reply = conntrack::is_reply(ctx.as_ptr() as u64);
+            match open(key, from_source, reply, payload, now) {
+                Ok(()) => return tell_new(ctx, head, key, reply),
+                // Another processor was first.
+                Err(error) if error == -EEXIST => known(key)?,
+                Err(_) => {
+                    count_lost(lost::CONVERSATIONS);
+                    return None;
+                }
+            }
+        }
     };
     known.add(from_source, 1, payload, now);
     if !has_news(known, from_source) {
@@ -82,27 +97,20 @@ pub fn observe(ctx: &TcContext, transport: Transport, head: &mut Head, may_open:
     told
 }
 
+/// Opens a conversation with its first packet; answers the kernel's error.
 #[inline(always)]
-fn open(
-    ctx: &TcContext,
-    head: &mut Head,
-    key: &ConversationKey,
-    from_source: bool,
-    payload: u64,
-    now: u64,
-) -> Option<()> {
-    // A conversation that is older than the agent may be met at an answer.
-    let reply = conntrack::is_reply(ctx.as_ptr() as u64);
+fn open(key: &ConversationKey, from_source: bool, reply: bool, payload: u64, now: u64) -> Result<(), i32> {
     let mut value = MaybeUninit::uninit();
     let value: &mut Conversation = zeroed(&mut value);
     value.source_first = u32::from(from_source != reply);
     value.answered = u32::from(reply);
     value.born_ns = now;
     value.add(from_source, 1, payload, now);
-    if CONVERSATIONS.insert(key, &*value, BPF_NOEXIST).is_err() {
-        count_lost(lost::CONVERSATIONS);
-        return None;
-    }
+    CONVERSATIONS.insert(key, &*value, BPF_NOEXIST)
+}
+
+#[inline(always)]
+fn tell_new(ctx: &TcContext, head: &mut Head, key: &ConversationKey, reply: bool) -> Option<()> {
     pod_sockets::learn(ctx, head);
     let told = tell(ctx, head, if reply { kind::ANSWER } else { kind::FIRST });
     if told.is_none() {

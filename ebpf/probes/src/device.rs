@@ -11,9 +11,7 @@ use core::{hint::black_box, mem::MaybeUninit};
 use portolan_ebpf_types::{Head, Translation, Unreachable, direction, kind, lost, tcp_flags};
 
 /// Bytes before the IP header on an Ethernet device.
-pub const ETHERNET: usize = 14;
-/// There are none on a device without a link layer.
-pub const NO_LINK_LAYER: usize = 0;
+const ETHERNET: usize = 14;
 
 const OPENS_OR_ENDS: u8 = tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST;
 const IPV4: u16 = 0x0800;
@@ -25,20 +23,20 @@ const TAGS: usize = 2;
 
 /// Looks at one packet; established TCP traffic leaves before anything else is done.
 #[inline(always)]
-pub fn observe<const LINK: usize>(ctx: &TcContext, direction: u8) -> Option<()> {
-    let kind = plain_kind::<LINK>(ctx);
+pub fn observe(ctx: &TcContext, direction: u8) -> Option<()> {
+    let kind = plain_kind(ctx);
     if kind == Plain::Midstream {
         return None;
     }
     let mut place = MaybeUninit::uninit();
     let head = head(ctx, direction, &mut place);
-    let length = plain_headers::<LINK>(ctx, kind, head);
+    let length = plain_headers(ctx, kind, head);
     match (head.protocol, length) {
         (protocol::TCP, Some(_)) => connection(ctx, head),
         (protocol::UDP, Some(length)) if conversation::count_known(head, length).is_some() => None,
         // The verifier takes no function that leaves a pointer where its answer should be, and the
         // compiler makes one of a function whose answer nobody wants.
-        _ => black_box(full::<LINK>(ctx, head)),
+        _ => black_box(full(ctx, head)),
     }
 }
 
@@ -56,20 +54,17 @@ enum Plain {
 }
 
 #[inline(always)]
-fn plain_kind<const LINK: usize>(ctx: &TcContext) -> Plain {
-    let (start, end) = (ctx.data() + LINK, ctx.data_end());
+fn plain_kind(ctx: &TcContext) -> Plain {
+    let (start, end) = (ctx.data() + ETHERNET, ctx.data_end());
     let ip = start as *const u8;
     if start + plain::IPV4 + plain::UDP > end {
         return Plain::No;
     }
-    let ether_type = if LINK == ETHERNET { u16::from_be(plain::at(ip.wrapping_sub(2), 0)) } else { 0 };
-    if (LINK != ETHERNET || ether_type == IPV4) && plain::is_ipv4(ip) {
+    let ether_type = u16::from_be(plain::at(ip.wrapping_sub(2), 0));
+    if ether_type == IPV4 && plain::is_ipv4(ip) {
         let is_long = start + plain::IPV4 + plain::TCP <= end;
         plain_protocol::<{ plain::IPV4 }>(ip, plain::at(ip, 9), is_long, Plain::Ipv4)
-    } else if (LINK != ETHERNET || ether_type == IPV6)
-        && plain::is_ipv6(ip)
-        && start + plain::IPV6 + plain::UDP <= end
-    {
+    } else if ether_type == IPV6 && plain::is_ipv6(ip) && start + plain::IPV6 + plain::UDP <= end {
         let is_long = start + plain::IPV6 + plain::TCP <= end;
         plain_protocol::<{ plain::IPV6 }>(ip, plain::at(ip, 6), is_long, Plain::Ipv6)
     } else {
@@ -94,8 +89,8 @@ fn plain_protocol<const IP: usize>(ip: *const u8, number: u8, is_long: bool, fam
 
 /// Takes in plain headers; answers the bytes after the IP header.
 #[inline(always)]
-fn plain_headers<const LINK: usize>(ctx: &TcContext, kind: Plain, head: &mut Head) -> Option<u32> {
-    let (start, end) = (ctx.data() + LINK, ctx.data_end());
+fn plain_headers(ctx: &TcContext, kind: Plain, head: &mut Head) -> Option<u32> {
+    let (start, end) = (ctx.data() + ETHERNET, ctx.data_end());
     let ip = start as *const u8;
     match kind {
         Plain::Ipv4 if start + plain::IPV4 + plain::UDP <= end => {
@@ -126,10 +121,10 @@ fn plain_transport(transport: *const u8, is_long: bool, head: &mut Head) -> Opti
 
 /// Looks at a packet piece by piece.
 #[inline(never)]
-fn full<const LINK: usize>(ctx: &TcContext, head: &mut Head) -> Option<()> {
-    let (offset, ether_type) = network::<LINK>(ctx)?;
+fn full(ctx: &TcContext, head: &mut Head) -> Option<()> {
+    let (offset, ether_type) = network(ctx)?;
     let transport = packet::ip(ctx, offset, head)?;
-    if LINK == ETHERNET && (head.family == 4) != (ether_type == IPV4) {
+    if (head.family == 4) != (ether_type == IPV4) {
         return None;
     }
     match head.protocol {
@@ -149,11 +144,8 @@ fn full<const LINK: usize>(ctx: &TcContext, head: &mut Head) -> Option<()> {
 
 /// Where the IP header begins, behind the tags that are still in the packet, and its EtherType.
 #[inline(always)]
-fn network<const LINK: usize>(ctx: &TcContext) -> Option<(u32, u16)> {
-    if LINK != ETHERNET {
-        return Some((LINK as u32, 0));
-    }
-    let mut offset = LINK as u32;
+fn network(ctx: &TcContext) -> Option<(u32, u16)> {
+    let mut offset = ETHERNET as u32;
     let mut ether_type = u16::from_be_bytes(ctx.read(offset - 2)?);
     for _ in 0..TAGS {
         if ether_type == VLAN || ether_type == SERVICE_VLAN {

@@ -26,7 +26,6 @@ use aya_ebpf::{
     macros::{btf_tracepoint, classifier},
     programs::{BtfTracePointContext, TcContext},
 };
-use device::{ETHERNET, NO_LINK_LAYER};
 use portolan_ebpf_types::direction;
 
 /// TCX_NEXT, and TC_ACT_UNSPEC below tcx: whoever comes next decides.
@@ -35,28 +34,14 @@ const GO_ON: i32 = -1;
 /// Packets that a pod sent: the ingress of its device on the node.
 #[classifier]
 pub fn from_pod(ctx: TcContext) -> i32 {
-    let _ = device::observe::<ETHERNET>(&ctx, direction::FROM_DEVICE);
-    GO_ON
-}
-
-/// The same on a device that has no link layer.
-#[classifier]
-pub fn from_pod_l3(ctx: TcContext) -> i32 {
-    let _ = device::observe::<NO_LINK_LAYER>(&ctx, direction::FROM_DEVICE);
+    let _ = device::observe(&ctx, direction::FROM_DEVICE);
     GO_ON
 }
 
 /// Packets that a pod is about to receive: the egress of its device on the node.
 #[classifier]
 pub fn to_pod(ctx: TcContext) -> i32 {
-    let _ = device::observe::<ETHERNET>(&ctx, direction::TO_DEVICE);
-    GO_ON
-}
-
-/// The same on a device that has no link layer.
-#[classifier]
-pub fn to_pod_l3(ctx: TcContext) -> i32 {
-    let _ = device::observe::<NO_LINK_LAYER>(&ctx, direction::TO_DEVICE);
+    let _ = device::observe(&ctx, direction::TO_DEVICE);
     GO_ON
 }
 

@@ -282,7 +282,7 @@ pub fn is_icmp(head: &Head) -> bool {
     matches!((head.family, head.protocol), (4, protocol::ICMP) | (6, protocol::ICMPV6))
 }
 
-/// Reads an ICMP echo: its identifier stands for both ports. Answers whether it is a request.
+/// Reads an ICMP echo: its identifier stands for the port of whoever asks. Answers whether it is a request.
 #[inline(always)]
 pub fn echo(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option<bool> {
     if !is_icmp(head) {
@@ -294,7 +294,9 @@ pub fn echo(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option
         (protocol::ICMP, icmp::ECHO_REPLY) | (protocol::ICMPV6, icmp::V6_ECHO_REPLY) => false,
         _ => return None,
     };
-    head.tuple.source_port = u16::from_be_bytes([id0, id1]);
-    head.tuple.destination_port = head.tuple.source_port;
+    let identifier = u16::from_be_bytes([id0, id1]);
+    let (source, destination) = if request { (identifier, 0) } else { (0, identifier) };
+    head.tuple.source_port = source;
+    head.tuple.destination_port = destination;
     Some(request)
 }

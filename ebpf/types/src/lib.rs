@@ -66,6 +66,9 @@ pub const FIRST_REPLY_INFO: u8 = 3;
 pub const NO_CONNTRACK: u8 = 0xff;
 
 /// A five-tuple without its protocol. In whole words: what is not aligned, a BPF program moves by the byte.
+///
+/// Of an ICMP echo the identifier is the port of whoever asks, and the other port is 0: two that ask each other with
+/// one identifier have two conversations.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -74,9 +77,9 @@ pub struct Tuple {
     pub source: [u8; 16],
     /// Destination address.
     pub destination: [u8; 16],
-    /// Source port, or the identifier of an ICMP echo.
+    /// Source port.
     pub source_port: u16,
-    /// Destination port, or the identifier of an ICMP echo.
+    /// Destination port.
     pub destination_port: u16,
     /// Padding.
     pub reserved: u32,

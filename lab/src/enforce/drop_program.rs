@@ -2,6 +2,7 @@
 //! compiler is needed. Pure.
 
 use super::cut::{Traffic, protocol_number};
+use crate::bpf::instruction;
 use crate::spec::Protocol;
 
 /// What a hook shows to its program, and what its answers are.
@@ -48,33 +49,33 @@ pub(crate) fn program(view: View, traffic: &[Traffic]) -> Vec<u64> {
     let pass = HEAD + COMPARISON * comparisons.len() as i16;
     let ip = view.link_header;
     let mut code = vec![
-        code(LOAD_WORD, 2, 1, view.data, 0),
-        code(LOAD_WORD, 3, 1, view.data + 4, 0),
-        code(MOVE, 4, 2, 0, 0),
-        code(ADD, 4, 0, 0, i32::from(ip) + LEAST),
-        code(GOTO_IF_GREATER, 4, 3, pass - 5, 0),
-        code(LOAD_BYTE, 5, 2, ip, 0),
-        code(SHIFT_RIGHT, 5, 0, 0, 4),
-        code(GOTO_UNLESS, 5, 0, 4, 4),
+        instruction(LOAD_WORD, 2, 1, view.data, 0),
+        instruction(LOAD_WORD, 3, 1, view.data + 4, 0),
+        instruction(MOVE, 4, 2, 0, 0),
+        instruction(ADD, 4, 0, 0, i32::from(ip) + LEAST),
+        instruction(GOTO_IF_GREATER, 4, 3, pass - 5, 0),
+        instruction(LOAD_BYTE, 5, 2, ip, 0),
+        instruction(SHIFT_RIGHT, 5, 0, 0, 4),
+        instruction(GOTO_UNLESS, 5, 0, 4, 4),
         // IPv4 without options: protocol, destination port, ICMP type.
-        code(LOAD_BYTE, 0, 2, ip + 9, 0),
-        code(LOAD_HALF, 4, 2, ip + 22, 0),
-        code(LOAD_BYTE, 5, 2, ip + 20, 0),
-        code(GOTO, 0, 0, 4, 0),
+        instruction(LOAD_BYTE, 0, 2, ip + 9, 0),
+        instruction(LOAD_HALF, 4, 2, ip + 22, 0),
+        instruction(LOAD_BYTE, 5, 2, ip + 20, 0),
+        instruction(GOTO, 0, 0, 4, 0),
         // IPv6 without extension headers.
-        code(GOTO_UNLESS, 5, 0, pass - 13, 6),
-        code(LOAD_BYTE, 0, 2, ip + 6, 0),
-        code(LOAD_HALF, 4, 2, ip + 42, 0),
-        code(LOAD_BYTE, 5, 2, ip + 40, 0),
+        instruction(GOTO_UNLESS, 5, 0, pass - 13, 6),
+        instruction(LOAD_BYTE, 0, 2, ip + 6, 0),
+        instruction(LOAD_HALF, 4, 2, ip + 42, 0),
+        instruction(LOAD_BYTE, 5, 2, ip + 40, 0),
     ];
     for Comparison { protocol, register, value } in comparisons {
-        code.push(self::code(GOTO_UNLESS, 0, 0, 3, i32::from(protocol)));
-        code.push(self::code(GOTO_UNLESS, register, 0, 2, i32::from(value)));
-        code.push(self::code(SET, 0, 0, 0, view.drop));
-        code.push(self::code(EXIT, 0, 0, 0, 0));
+        code.push(instruction(GOTO_UNLESS, 0, 0, 3, i32::from(protocol)));
+        code.push(instruction(GOTO_UNLESS, register, 0, 2, i32::from(value)));
+        code.push(instruction(SET, 0, 0, 0, view.drop));
+        code.push(instruction(EXIT, 0, 0, 0, 0));
     }
-    code.push(self::code(SET, 0, 0, 0, view.pass));
-    code.push(self::code(EXIT, 0, 0, 0, 0));
+    code.push(instruction(SET, 0, 0, 0, view.pass));
+    code.push(instruction(EXIT, 0, 0, 0, 0));
     code
 }
 
@@ -99,14 +100,6 @@ fn compare((protocol, port): Traffic) -> Vec<Comparison> {
     }
 }
 
-/// One instruction as a little-endian kernel lays it out.
-fn code(operation: u8, destination: u8, source: u8, offset: i16, value: i32) -> u64 {
-    u64::from(operation)
-        | u64::from(source << 4 | destination) << 8
-        | u64::from(offset as u16) << 16
-        | u64::from(value as u32) << 32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +108,7 @@ mod tests {
     fn every_jump_to_the_end_lands_on_it() {
         let program = program(View::TC, &[(Protocol::Tcp, 80), (Protocol::Icmp, 0)]);
         let end = program.len() - 2;
-        assert_eq!(program[end], code(SET, 0, 0, 0, -1));
+        assert_eq!(program[end], instruction(SET, 0, 0, 0, -1));
         let target = |at: usize| at + 1 + (program[at] >> 16) as u16 as usize;
         assert_eq!((target(4), target(12)), (end, end));
         assert_eq!(end, HEAD as usize + 3 * COMPARISON as usize);
@@ -124,7 +117,7 @@ mod tests {
     #[test]
     fn a_port_is_compared_in_network_order() {
         let program = program(View::XDP, &[(Protocol::Sctp, 0x0102)]);
-        assert_eq!(program[HEAD as usize], code(GOTO_UNLESS, 0, 0, 3, 132));
-        assert_eq!(program[HEAD as usize + 1], code(GOTO_UNLESS, 4, 0, 2, 0x0201));
+        assert_eq!(program[HEAD as usize], instruction(GOTO_UNLESS, 0, 0, 3, 132));
+        assert_eq!(program[HEAD as usize + 1], instruction(GOTO_UNLESS, 4, 0, 2, 0x0201));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::bpf::instruction;
+
 const LOAD_WORD: u8 = 0x61;
 const STORE_WORD: u8 = 0x63;
 const SET: u8 = 0xb4;
@@ -46,14 +48,6 @@ fn fields(address: SocketAddr) -> Vec<(i16, i32)> {
     };
     fields.push((PORT, i32::from(address.port().to_be())));
     fields
-}
-
-/// One instruction as a little-endian kernel lays it out.
-fn instruction(operation: u8, destination: u8, source: u8, offset: i16, value: i32) -> u64 {
-    u64::from(operation)
-        | u64::from(source << 4 | destination) << 8
-        | u64::from(offset as u16) << 16
-        | u64::from(value as u32) << 32
 }
 
 #[cfg(test)]

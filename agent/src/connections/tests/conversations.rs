@@ -91,6 +91,20 @@ fn an_echo_is_a_conversation() {
 }
 
 #[test]
+fn two_that_ping_each_other_with_one_identifier_make_an_attempt_each() {
+    let (there, back) = (ping("10.0.0.2", "10.0.0.3", 7), ping("10.0.0.3", "10.0.0.2", 7).untracked());
+    let mut scene = Scene::new();
+    scene.sees(exchange(there.untracked()));
+    scene.sees([back.first().left(SERVER), back.first().dropped(NETFILTER_DROP)]);
+    let attempts = scene.waits(11_000).reported();
+    let told = attempts.iter().map(|attempt| (attempt.original, outcome(attempt, BOTH)));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told.contains(&(there.tuple(), Outcome::Established)), "{told:#?}");
+    assert!(told.contains(&(back.tuple(), Outcome::Dropped)), "{told:#?}");
+}
+
+#[test]
 fn a_closed_port_refuses_and_a_node_rejects() {
     let mut scene = Scene::new();
     scene.sees([dns().first().left(CLIENT), dns().first().reached(SERVER)]);

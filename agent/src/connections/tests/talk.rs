@@ -24,8 +24,8 @@ pub(crate) fn udp(source: &str, destination: &str) -> Talk {
 }
 
 pub(crate) fn ping(source: &str, destination: &str, identifier: u16) -> Talk {
-    let end = |ip: &str| Address { ip: ip.parse().unwrap(), port: identifier };
-    talk(Protocol::Icmp, end(source), end(destination))
+    let end = |ip: &str, port| Address { ip: ip.parse().unwrap(), port };
+    talk(Protocol::Icmp, end(source, identifier), end(destination, 0))
 }
 
 fn talk(protocol: Protocol, source: Address, destination: Address) -> Talk {
@@ -129,16 +129,7 @@ impl Talk {
 
     /// The initiator's socket closes after the handshake.
     pub(crate) const fn client_closes(self, packets: u64, bytes: u64) -> Event {
-        let tuple = self.original;
-        Event::SocketEnd(SocketEnd {
-            at: 0,
-            tuple,
-            gave_up: false,
-            packets,
-            bytes,
-            retransmits: 2,
-            srtt_us: Some(80),
-        })
+        Event::SocketEnd(closed(self.original, [packets, bytes, 2], 80))
     }
 
     /// The server's socket completes the handshake.
@@ -148,30 +139,13 @@ impl Talk {
 
     /// The other socket closes.
     pub(crate) const fn server_closes(self, packets: u64, bytes: u64) -> Event {
-        let tuple = self.translated.reversed();
-        Event::SocketEnd(SocketEnd {
-            at: 0,
-            tuple,
-            gave_up: false,
-            packets,
-            bytes,
-            retransmits: 3,
-            srtt_us: Some(60),
-        })
+        Event::SocketEnd(closed(self.translated.reversed(), [packets, bytes, 3], 60))
     }
 
     /// The initiator's socket closes before the handshake is done.
     pub(crate) const fn client_gives_up(self) -> Event {
-        let tuple = self.original;
-        Event::SocketEnd(SocketEnd {
-            at: 0,
-            tuple,
-            gave_up: true,
-            packets: 1,
-            bytes: 0,
-            retransmits: 1,
-            srtt_us: None,
-        })
+        let closed = closed(self.original, [1, 0, 1], 0);
+        Event::SocketEnd(SocketEnd { gave_up: true, srtt_us: None, ..closed })
     }
 
     const fn there(self, what: What) -> Packet {
@@ -181,6 +155,11 @@ impl Talk {
     const fn back(self, what: What) -> Packet {
         Packet { talk: self, what, about_there: false, goes_there: false }
     }
+}
+
+/// What a socket that closes after the handshake says: packets, bytes, retransmits and its smoothed round trip.
+const fn closed(tuple: FiveTuple, [packets, bytes, retransmits]: [u64; 3], srtt_us: u64) -> SocketEnd {
+    SocketEnd { at: 0, tuple, gave_up: false, packets, bytes, retransmits, srtt_us: Some(srtt_us) }
 }
 
 /// One packet of a talk. An error goes the other way than the packet that it is about.

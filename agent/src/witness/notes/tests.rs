@@ -73,11 +73,39 @@ fn an_attempt_that_uses_the_tuple_again_has_notes_of_its_own() {
 }
 
 #[test]
+fn an_attempt_in_whose_time_notes_were_lost_is_not_said_to_be_stopped() {
+    let seen = attempt(NOON, NOON + ms(5));
+    let word = |all: &[(Nanos, Point)], from: u64, to: u64| {
+        let mut notes = notes(all);
+        notes.lose(NOON - ms(5000) + ms(from), NOON - ms(5000) + ms(to));
+        notes.passed(&seen)
+    };
+    let both = [(NOON + ms(1), Point::Before), (NOON + ms(2), Point::After)];
+    assert_eq!(word(&both[..1], 4900, 5100), None, "the note may be among those");
+    assert_eq!(word(&both, 4900, 5100), Some(true), "what was seen stays true");
+    assert_eq!(word(&both[1..], 4900, 5100), Some(true));
+    assert_eq!(word(&both[..1], 3000, 3900), Some(false), "they were lost before it");
+    assert_eq!(word(&both[..1], 6100, 7000), Some(false), "they were lost after it");
+}
+
+#[test]
+fn times_of_loss_that_are_too_many_to_be_told_apart_become_one() {
+    let mut notes = notes(&[(NOON, Point::Before)]);
+    for round in 0..2 * GAPS as u64 {
+        notes.lose(ms(10 * round), ms(10 * round + 1));
+    }
+    assert_eq!(notes.gaps.len(), GAPS);
+    assert_eq!(notes.gaps[0], [0, ms(10 * GAPS as u64 + 1)], "the oldest ones");
+    notes.lose(ms(20 * GAPS as u64 - 9), NOON);
+    assert_eq!((notes.gaps.len(), notes.gaps[GAPS - 1][1]), (GAPS, NOON), "what touches is one");
+}
+
+#[test]
 fn a_note_is_read_as_the_program_writes_it() {
     let note = Note::read(&bytes(NOON, &raw(6), 1)).unwrap();
     assert_eq!(note, Note { at: NOON, tuple: web().tuple(), point: Point::After });
     let echo = Note::read(&bytes(NOON, &raw(1), 0)).unwrap();
-    assert_eq!((echo.tuple.source.port, echo.tuple.destination.port), (40000, 40000), "the identifier");
+    assert_eq!((echo.tuple.source.port, echo.tuple.destination.port), (40000, 0), "the identifier");
     assert_eq!(Note::read(&bytes(NOON, &raw(47), 0)), None, "a protocol of no interest");
     assert_eq!(Note::read(&bytes(NOON, &ConntrackTuple::default(), 0)), None, "what could not be read");
 }

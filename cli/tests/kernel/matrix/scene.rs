@@ -19,31 +19,8 @@ const NEAR_NODE_PORT: u16 = 30_000;
 /// An address of the first node's pod network that is never given.
 const NOBODY: [&str; 2] = ["10.244.1.250", "fd00:10:244:1::fa"];
 
-/// Whom the pods in question may talk to: everybody but the stranger.
-const POLICIES: &str = r"
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: in, namespace: cut}
-spec:
-  podSelector: {matchLabels: {side: ingress}}
-  policyTypes: [Ingress]
-  ingress:
-  - from:
-    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: open}}
-      podSelector: {matchLabels: {welcome: 'yes'}}
-    - ipBlock: {cidr: 203.0.113.0/24}
-    - ipBlock: {cidr: 'fd00:203:113::/64'}
-    - ipBlock: {cidr: 10.1.0.0/24}
-    - ipBlock: {cidr: 'fd00:10:1::/64'}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: out, namespace: cut}
-spec:
-  podSelector: {matchLabels: {side: egress}}
-  policyTypes: [Egress]
-  egress:
-  - to:
+/// Whom the pods in question may talk to, in either direction: everybody but the stranger.
+const PEERS: &str = r"
     - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: open}}
       podSelector: {matchLabels: {welcome: 'yes'}}
     - ipBlock: {cidr: 203.0.113.0/24}
@@ -51,6 +28,22 @@ spec:
     - ipBlock: {cidr: 10.1.0.0/24}
     - ipBlock: {cidr: 'fd00:10:1::/64'}
 ";
+
+fn policies() -> String {
+    let policy = |[name, side, direction, word]: [&str; 4]| {
+        format!(
+            "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: {name}, namespace: cut}}
+spec:
+  podSelector: {{matchLabels: {{side: {side}}}}}
+  policyTypes: [{direction}]
+  {side}:
+  - {word}:{PEERS}"
+        )
+    };
+    [["in", "ingress", "Ingress", "from"], ["out", "egress", "Egress", "to"]].map(policy).join("---\n")
+}
 
 /// What leaves the cluster does so in the name of its node.
 const MASQUERADE: &str = "
@@ -98,7 +91,7 @@ impl Scene {
         lab.node("n2").unwrap();
         add_pods(&mut lab, causes);
         add_services(&mut lab, causes);
-        lab.add_policy_yaml(POLICIES).unwrap();
+        lab.add_policy_yaml(&policies()).unwrap();
         lab.node_nft("n1", MASQUERADE).unwrap();
         for (cause, direction) in sides(causes) {
             if let Cause::Enforced(mechanism) = cause {

@@ -1,6 +1,8 @@
 //! The program of the baseline, in the kernel's instructions: for each packet, one entry of the table by its five-tuple.
 //! It counts packets and bytes and notes the time, and reads nothing else. Pure.
 
+use crate::bpf::instruction;
+
 /// What a packet is counted under: two addresses, two ports, protocol and direction.
 pub(super) const KEY: usize = 40;
 /// Packets, bytes, the time of the last.
@@ -80,11 +82,7 @@ pub(super) fn assemble(table: i32, direction: Direction) -> Vec<u64> {
 
 impl Code {
     fn add(&mut self, operation: u8, to: u8, from: u8, offset: i16, number: i32) {
-        let word = u64::from(operation)
-            | u64::from(from << 4 | to) << 8
-            | u64::from(offset as u16) << 16
-            | u64::from(number as u32) << 32;
-        self.instructions.push(word);
+        self.instructions.push(instruction(operation, to, from, offset, number));
     }
 
     fn jump(&mut self, operation: u8, to: u8, from: u8, number: i32, label: Label) {

@@ -14,16 +14,16 @@ pub(crate) struct Soak {
     /// Connections to open.
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     connections: u64,
-    /// What the agent may hold resident at any time.
-    #[arg(long, value_name = "MB", default_value_t = 256)]
-    memory: u64,
+    /// By how much the agent's resident memory may have grown since the first quarter of them.
+    #[arg(long, value_name = "MB", default_value_t = 24)]
+    growth: u64,
 }
 
 /// Soaks; what came of it goes to standard output.
 pub(crate) fn run(soak: Soak) -> anyhow::Result<bool> {
-    let Soak { portolan, connections, memory } = soak;
+    let Soak { portolan, connections, growth } = soak;
     let mut out = io::stdout();
-    let even = soak::run(&Options { portolan, connections, memory: memory * 1_000_000 }, &mut out)?;
+    let even = soak::run(&Options { portolan, connections, growth: growth * 1_000_000 }, &mut out)?;
     out.flush()?;
     Ok(even)
 }

@@ -306,7 +306,7 @@ fn socket_end(end: &raw::SocketEnd) -> Option<Event> {
         tuple: five_tuple(Protocol::Tcp.number(), end.family, &end.tuple)?,
         gave_up: end.old_state == SYN_SENT,
         packets: u64::from(end.segments_in) + u64::from(end.segments_out),
-        bytes: end.bytes_acked.saturating_add(end.bytes_received),
+        bytes: end.bytes_sent.saturating_add(end.bytes_received),
         retransmits: end.retransmits.into(),
         srtt_us: (end.srtt_us > 0).then_some(end.srtt_us.into()),
     }))

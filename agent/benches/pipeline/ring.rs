@@ -297,7 +297,7 @@ impl Attempt {
             time_ns: self.at + after,
             segments_in: 6,
             segments_out: 6,
-            bytes_acked: bytes,
+            bytes_sent: bytes,
             bytes_received: bytes,
             ..SocketEnd::default()
         }

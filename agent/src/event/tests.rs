@@ -212,7 +212,7 @@ fn a_socket_that_never_got_beyond_its_opening_gave_up() {
             time_ns: 8,
             segments_in: 4,
             segments_out: 5,
-            bytes_acked: 100,
+            bytes_sent: 100,
             bytes_received: u64::MAX,
             retransmits: 3,
             srtt_us,

@@ -2,6 +2,7 @@
 //! witness, and every flow compared with what the client itself saw.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod accounts;
 mod alone;
 mod bad_input;
 mod demo;

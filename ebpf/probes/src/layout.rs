@@ -67,8 +67,12 @@ globals! {
     SK_SPORT,
     /// `sock.sk_protocol`
     SK_PROTOCOL,
-    /// `tcp_sock.bytes_acked`
-    TCP_BYTES_ACKED,
+    /// `sock.__sk_common.skc_flags`
+    SK_FLAGS,
+    /// `tcp_sock.bytes_sent`
+    TCP_BYTES_SENT,
+    /// `tcp_sock.bytes_retrans`
+    TCP_BYTES_RETRANS,
     /// `tcp_sock.bytes_received`
     TCP_BYTES_RECEIVED,
     /// `tcp_sock.segs_in`

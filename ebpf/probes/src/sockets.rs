@@ -20,6 +20,8 @@ const TCP_SYN_SENT: i32 = 2;
 const TCP_SYN_RECV: i32 = 3;
 const TCP_CLOSE: i32 = 7;
 const TCP_LISTEN: i32 = 10;
+/// The bit that says that the peer's FIN came.
+const SOCK_DONE: u32 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
@@ -61,8 +63,12 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     end.segments_out = load(tcp, layout::TCP_SEGS_OUT.load());
     end.segments_in = load(tcp, layout::TCP_SEGS_IN.load());
     end.retransmits = load(tcp, layout::TCP_RETRANS.load());
-    end.bytes_acked = load(tcp, layout::TCP_BYTES_ACKED.load());
-    end.bytes_received = load(tcp, layout::TCP_BYTES_RECEIVED.load());
+    // What the kernel says was acknowledged counts SYN and FIN as well, and what was received the FIN.
+    let sent: u64 = load(tcp, layout::TCP_BYTES_SENT.load());
+    end.bytes_sent = sent.saturating_sub(load(tcp, layout::TCP_BYTES_RETRANS.load()));
+    let received: u64 = load(tcp, layout::TCP_BYTES_RECEIVED.load());
+    let flags: u64 = load(tcp, layout::SK_FLAGS.load());
+    end.bytes_received = received.saturating_sub(flags >> SOCK_DONE & 1);
     end.srtt_us = load::<u32>(tcp, layout::TCP_SRTT.load()) >> 3;
     end.family = ends(tcp, &mut end.tuple)?;
     emit(&*end, lost::RECORDS)

@@ -218,8 +218,8 @@ pub struct SocketEnd {
     pub segments_in: u32,
     /// Segments sent again.
     pub retransmits: u32,
-    /// Payload bytes that the peer acknowledged.
-    pub bytes_acked: u64,
+    /// Payload bytes sent, each once.
+    pub bytes_sent: u64,
     /// Payload bytes received.
     pub bytes_received: u64,
     /// Local address and port as source, the peer as destination.

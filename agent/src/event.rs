@@ -63,6 +63,11 @@ impl FiveTuple {
     pub const fn reversed(self) -> Self {
         Self { protocol: self.protocol, source: self.destination, destination: self.source }
     }
+
+    /// Whether this is the answer to an echo: the identifier is the port of who asks.
+    pub(crate) const fn is_echo_reply(&self) -> bool {
+        !self.protocol.has_ports() && self.source.port == 0 && self.destination.port != 0
+    }
 }
 
 /// What conntrack knows about a packet: the connection before and after translation.

@@ -146,7 +146,8 @@ impl Connections {
     }
 
     fn on_drop(&mut self, drop: &Drop, over: &mut Vec<Attempt>) {
-        let is_answer = drop.syn_ack || drop.translation.is_some_and(|t| t.is_reply);
+        let is_answer =
+            drop.syn_ack || drop.tuple.is_echo_reply() || drop.translation.is_some_and(|t| t.is_reply);
         let (id, forward) = match self.attempts.find(&drop.tuple, drop.translation.as_ref()) {
             Found::Attempt(id, forward) if !self.is_used_again(id, drop) => (id, forward),
             Found::Attempt(id, _) => {

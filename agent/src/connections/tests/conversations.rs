@@ -105,6 +105,15 @@ fn two_that_ping_each_other_with_one_identifier_make_an_attempt_each() {
 }
 
 #[test]
+fn a_dropped_answer_to_an_echo_that_nobody_knows_is_no_attempt() {
+    let echo = ping("10.0.0.2", "10.0.0.3", 7).untracked();
+    let mut scene = Scene::new();
+    scene.sees([echo.answer().dropped(NETFILTER_DROP)]);
+    assert!(scene.waits(11_000).reported().is_empty());
+    scene.assert_forgets_everything();
+}
+
+#[test]
 fn a_closed_port_refuses_and_a_node_rejects() {
     let mut scene = Scene::new();
     scene.sees([dns().first().left(CLIENT), dns().first().reached(SERVER)]);

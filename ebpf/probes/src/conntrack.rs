@@ -1,7 +1,7 @@
 //! The conntrack entry on a packet: both tuples of a translated connection, read together.
 
 use crate::{
-    kernel::{fill, read},
+    kernel::{fill, load, read},
     layout,
 };
 use portolan_ebpf_types::{FIRST_REPLY_INFO, NO_CONNTRACK, Translation};
@@ -17,6 +17,15 @@ pub struct Entry {
     pub info: u8,
 }
 
+impl Entry {
+    /// What the packet's word for it says.
+    #[inline(always)]
+    fn of(nfct: u64) -> Option<Self> {
+        let address = nfct & !INFO_MASK;
+        if address == 0 { None } else { Some(Self { address, info: (nfct & INFO_MASK) as u8 }) }
+    }
+}
+
 /// The entry on a packet, if it has one.
 #[inline(always)]
 pub fn entry(skb: u64) -> Option<Entry> {
@@ -24,9 +33,17 @@ pub fn entry(skb: u64) -> Option<Entry> {
     if offset == 0 {
         return None;
     }
-    let nfct: u64 = read(skb, offset)?;
-    let address = nfct & !INFO_MASK;
-    if address == 0 { None } else { Some(Entry { address, info: (nfct & INFO_MASK) as u8 }) }
+    Entry::of(read(skb, offset)?)
+}
+
+/// The entry on a packet whose structure the verifier knows.
+#[inline(always)]
+pub fn entry_known(skb: *const u8) -> Option<Entry> {
+    let offset = layout::SKB_NFCT.load();
+    if offset == 0 {
+        return None;
+    }
+    Entry::of(load(skb, offset))
 }
 
 /// Whether the conntrack entry says that the packet is an answer.

@@ -73,7 +73,7 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     }
     // SAFETY: the helper has no preconditions.
     record.head.time_ns = unsafe { bpf_ktime_get_ns() };
-    if let Some(entry) = conntrack::entry(skb as u64) {
+    if let Some(entry) = conntrack::entry_known(skb) {
         record.head.conntrack_info = conntrack::describe(entry, &raw mut record.translation);
     }
     emit(&*record, lost::OPENINGS)

@@ -21,7 +21,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use kept::Kept;
-use portolan_policy::{Evidence, History, Reporter, judge};
+use portolan_policy::{Evidence, History, Outcome, Reporter, judge};
 use portolan_proto::{Connection, Witness};
 use relation::Key;
 use std::{net::SocketAddr, sync::Arc};
@@ -97,7 +97,10 @@ impl Attributor {
             tries: attempt.tries().into(),
             packets,
             bytes,
-            latency_us: attempt.latency().map(|nanos| nanos / 1000),
+            latency_us: attempt
+                .latency()
+                .filter(|_| outcome == Outcome::Established)
+                .map(|nanos| nanos / 1000),
             retransmits: attempt.retransmits,
             srtt_us: attempt.srtt_us,
             connection: Connection {

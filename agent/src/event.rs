@@ -149,8 +149,8 @@ pub struct Drop {
     pub translation: Option<Translation>,
     /// The sequence number, where the packet is a SYN without ACK.
     pub syn: Option<u32>,
-    /// Whether the packet is a SYN with ACK.
-    pub syn_ack: bool,
+    /// A SYN-ACK or a reset: the answer to an opening, and never one itself.
+    pub is_answer: bool,
     /// The network namespace that it was dropped in.
     pub netns: u32,
     /// The device it was on, or the node's side of it.
@@ -287,12 +287,13 @@ fn drop(record: &raw::Drop) -> Option<Event> {
     let tuple = five_tuple(head.protocol, head.family, &head.tuple)?;
     let is_syn = tuple.protocol == Protocol::Tcp && head.flags & tcp_flags::SYN != 0;
     let has_ack = head.flags & tcp_flags::ACK != 0;
+    let is_reset = tuple.protocol == Protocol::Tcp && head.flags & tcp_flags::RST != 0;
     Some(Event::Drop(Drop {
         at: head.time_ns,
         tuple,
         translation: translation(head, &record.translation),
         syn: (is_syn && !has_ack).then_some(head.sequence),
-        syn_ack: is_syn && has_ack,
+        is_answer: is_reset || (is_syn && has_ack),
         netns: head.netns,
         ifindex: head.ifindex,
         reason: record.reason,

@@ -1,93 +1,9 @@
 //! One attempt and the evidence about it.
 
+use super::evidence::{DropSeen, Drops, Place, Seen, UnreachableSeen};
 use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, Translation, What};
 use portolan_policy::Protocol;
 use smallvec::SmallVec;
-use std::net::IpAddr;
-
-/// Where in the node a packet was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In the node's own network namespace.
-    Node,
-    /// Inside the pod that opened the connection.
-    SourcePod,
-    /// Inside the pod that it was for, after arrival.
-    DestinationPod,
-}
-
-/// A drop that belongs to an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DropSeen {
-    /// The number of the kernel's reason.
-    pub reason: u32,
-    /// The kernel address that dropped it.
-    pub location: u64,
-    /// Whether it was an answer that was dropped.
-    pub of_answer: bool,
-}
-
-/// The first drop in each place. A network namespace behind a veth need not be a pod's: which of
-/// these count is known only with the ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drops {
-    /// In the node.
-    pub node: Option<DropSeen>,
-    /// Behind the device that the attempt came from.
-    pub source_pod: Option<DropSeen>,
-    /// Behind the device that it went to.
-    pub destination_pod: Option<DropSeen>,
-}
-
-impl Drops {
-    const fn of_mut(&mut self, place: Place) -> &mut Option<DropSeen> {
-        match place {
-            Place::Node => &mut self.node,
-            Place::SourcePod => &mut self.source_pod,
-            Place::DestinationPod => &mut self.destination_pod,
-        }
-    }
-
-    /// The kernel addresses that dropped.
-    pub fn locations(&self) -> impl Iterator<Item = u64> {
-        [self.node, self.source_pod, self.destination_pod].into_iter().flatten().map(|drop| drop.location)
-    }
-
-    /// Whether there was any, anywhere.
-    pub const fn is_any(&self) -> bool {
-        self.node.is_some() || self.source_pod.is_some() || self.destination_pod.is_some()
-    }
-
-    /// The drop that counts, with its place: what happened behind a device that is no pod's of this
-    /// node is another node's to tell.
-    pub fn counting(&self, source_local: bool, destination_local: bool) -> Option<(Place, DropSeen)> {
-        let node = self.node.map(|drop| (Place::Node, drop));
-        let source = self.source_pod.filter(|_| source_local).map(|drop| (Place::SourcePod, drop));
-        let destination =
-            self.destination_pod.filter(|_| destination_local).map(|drop| (Place::DestinationPod, drop));
-        node.or(source).or(destination)
-    }
-}
-
-/// An ICMP unreachable that belongs to an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnreachableSeen {
-    /// Who sent it.
-    pub by: IpAddr,
-    /// Whether it says that an administrator forbids it.
-    pub prohibited: bool,
-    /// Whether it came out of the destination's device.
-    pub from_destination_device: bool,
-}
-
-/// When something was seen, and on which device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// When.
-    pub at: Nanos,
-    /// The device.
-    pub ifindex: u32,
-}
 
 /// One try to open a connection, with all that is known about it.
 #[expect(clippy::struct_excessive_bools, reason = "independent pieces of evidence, each asked by name")]
@@ -144,10 +60,17 @@ pub struct Attempt {
     pub(super) tries_arrived: u32,
     pub(super) tries_dropped: u32,
     pub(super) answers_dropped: u32,
+    /// Answers that went to the initiator's device: of TCP all, of a conversation the first.
+    pub(super) answers_arrived: u32,
+    /// Answers that were dropped behind the initiator's device.
+    pub(super) answers_dropped_behind: u32,
+    /// The initiator sent a reset.
+    pub(super) aborted: bool,
     pub(super) finished: [bool; 2],
     pub(super) socket_closed: bool,
     pub(super) gave_up: bool,
     pub(super) reported: bool,
+    pub(super) told: bool,
     pub(super) told_as_answered: bool,
 }
 
@@ -182,10 +105,14 @@ impl Attempt {
             tries_arrived: 0,
             tries_dropped: 0,
             answers_dropped: 0,
+            answers_arrived: 0,
+            answers_dropped_behind: 0,
+            aborted: false,
             finished: [false; 2],
             socket_closed: false,
             gave_up: false,
             reported: false,
+            told: false,
             told_as_answered: false,
         }
     }
@@ -206,9 +133,10 @@ impl Attempt {
         self.original.protocol != Protocol::Tcp && 2 * dropped < self.packets_seen
     }
 
-    /// Whether it was told as one that did not get through, and did.
+    /// Whether there is something to tell: it was not told yet, or as one that did not get through, and did.
     pub(super) fn is_news(&self) -> bool {
-        !self.told_as_answered && self.is_answered() && !self.is_answer_lost() && !self.is_reset()
+        let got_through = self.is_answered() && !self.is_answer_lost() && !self.is_reset();
+        !self.told || (!self.told_as_answered && got_through)
     }
 
     /// Whether it was dropped, as far as is known without the kernel's reasons.
@@ -242,8 +170,13 @@ impl Attempt {
     }
 
     /// Whether it got through, as far as the initiator is concerned.
-    pub(super) const fn is_through(&self) -> bool {
-        self.answer_received.is_some() || self.completed
+    pub(super) fn is_through(&self) -> bool {
+        self.completed || self.answers_arrived > self.answers_dropped_behind || self.has_taken_answers()
+    }
+
+    /// Of a conversation, only the first answer is told, and what became of it is no word about the rest.
+    fn has_taken_answers(&self) -> bool {
+        self.answer_received.is_some() && self.got_through_mostly()
     }
 
     /// Whether the only answer that is known was dropped on its way.
@@ -253,9 +186,19 @@ impl Attempt {
         !self.is_through() && [node, source_pod, destination_pod].into_iter().any(is_of_answer)
     }
 
-    /// Whether the initiator may not have taken a reset for its own: it goes on trying then.
+    /// Whether the initiator may not have taken a reset for its own, or has never seen it: it goes on trying then.
     pub(super) const fn may_be_tried_again(&self) -> bool {
-        self.reset_received && !self.is_answered() && !self.socket_closed
+        !self.socket_closed && ((self.reset_received && !self.is_answered()) || self.is_reset_lost())
+    }
+
+    /// Whether the destination turned it away and the initiator, whose device is here, has not heard of it.
+    pub(super) const fn is_reset_lost(&self) -> bool {
+        self.reset_sent && !self.reset_received && self.left.is_some()
+    }
+
+    /// Whether the initiator itself refused the answer: it was none to what it had sent, and it goes on trying.
+    pub(super) const fn is_answer_refused(&self) -> bool {
+        self.aborted && !self.completed && !self.socket_closed
     }
 
     /// Whether one side has finished and the other has not.
@@ -278,7 +221,10 @@ impl Attempt {
                 Crossing::FromDevice => self.reset_sent = true,
                 Crossing::ToDevice => self.reset_received = true,
             },
-            (What::Reset, true) => self.finished = [true; 2],
+            (What::Reset, true) => {
+                self.aborted = true;
+                self.finished = [true; 2];
+            }
             (What::Fin, _) => {
                 self.finished[usize::from(!forward)] = true;
                 self.completed = true;
@@ -325,7 +271,10 @@ impl Attempt {
             Crossing::FromDevice => &mut self.answer_sent,
             // Whoever has given up takes no answer any more.
             Crossing::ToDevice if self.gave_up => return,
-            Crossing::ToDevice => &mut self.answer_received,
+            Crossing::ToDevice => {
+                self.answers_arrived += 1;
+                &mut self.answer_received
+            }
         };
         place.get_or_insert(seen(sighting));
     }
@@ -339,6 +288,7 @@ impl Attempt {
             self.answers_dropped += 1;
         }
         let place = if in_node { Place::Node } else { self.pod_place(drop.ifindex, forward) };
+        self.answers_dropped_behind += u32::from(!forward && place == Place::SourcePod);
         self.drops.of_mut(place).get_or_insert(DropSeen {
             reason: drop.reason,
             location: drop.location,

@@ -1,6 +1,9 @@
 //! What became of an attempt: the evidence weighed. Pure.
 
-use super::attempt::{Attempt, DropSeen, Place};
+use super::{
+    attempt::Attempt,
+    evidence::{DropSeen, Place},
+};
 use crate::{
     kernel::{Places, class, is_no_drop},
     reasons::Reasons,
@@ -125,6 +128,7 @@ impl Weighed<'_> {
             None if attempt.unreachable.is_some() => Outcome::Rejected,
             // A reset that no pod of this node sent is a firewall's where the pod would be here.
             None if attempt.reset_received && locality.destination => Outcome::Rejected,
+            None if self.is_reset_lost() => Outcome::NoReply,
             None if attempt.reset_received || attempt.reset_sent => Outcome::Refused,
             None => self.silence(),
         }
@@ -134,7 +138,7 @@ impl Weighed<'_> {
     /// one was sent must do.
     fn is_established(&self) -> bool {
         let Self { attempt, locality, drop } = self;
-        if attempt.completed || (attempt.answer_received.is_some() && locality.source) {
+        if attempt.completed || (attempt.is_through() && locality.source) {
             return true;
         }
         let lost_on_the_way =
@@ -146,18 +150,26 @@ impl Weighed<'_> {
     /// or a datagram for which it had no socket.
     fn came_from_destination(&self) -> bool {
         let Self { attempt, locality, drop } = self;
-        let reset = attempt.reset_sent && locality.destination;
+        let reset = attempt.reset_sent && locality.destination && !self.is_reset_lost();
         let unreachable = attempt.unreachable.is_some_and(|seen| {
             // A firewall's word goes out in the name of the service, or of the pod on a bridge: where
             // it dropped the opening, the name is no witness.
             let in_its_name = !drop.is_some_and(|drop| drop.place == Place::Node && !drop.of_answer)
                 && [attempt.original.destination.ip, attempt.effective().destination.ip].contains(&seen.by);
-            in_its_name || (seen.from_destination_device && locality.destination)
+            // Nor is that a host's own word which says that an administrator forbids it: its firewall says so.
+            let out_of_it = seen.from_destination_device && locality.destination;
+            out_of_it || (in_its_name && !seen.prohibited)
         });
         // Where there was no socket for it, it had arrived: at the pod, or at the node it was for.
         let no_socket =
             drop.is_some_and(|drop| drop.place != Place::SourcePod && !drop.of_answer && drop.is_refusal());
         reset || unreachable || no_socket
+    }
+
+    /// The initiator, which is here, has not heard of the reset: it was seen dropped, or it tried again.
+    fn is_reset_lost(&self) -> bool {
+        let went_on = self.attempt.tries() > 1 || self.drop.is_some_and(|drop| drop.of_answer);
+        self.locality.source && self.attempt.is_reset_lost() && went_on
     }
 
     /// The router had no way to the address: that it also said so makes it no firewall. A route that
@@ -170,14 +182,15 @@ impl Weighed<'_> {
         self.attempt.unreachable.is_some_and(|seen| seen.prohibited)
     }
 
-    /// Nothing came back. A one-way protocol may have been delivered all the same; one that never
-    /// showed at the device of a pod on this node was not.
+    /// Nothing came back. A datagram may have been delivered all the same; one that never showed at the device of a
+    /// pod on this node was not, and what opens with a handshake waits for a word in vain.
     fn silence(&self) -> Outcome {
-        let lost_here = self.locality.destination && self.attempt.arrived.is_none();
-        if self.attempt.original.protocol == Protocol::Tcp || lost_here {
-            Outcome::NoReply
-        } else {
-            Outcome::Delivered
+        let is_unseen = self.attempt.arrived.is_none();
+        match self.attempt.original.protocol {
+            Protocol::Tcp => Outcome::NoReply,
+            Protocol::Sctp if is_unseen => Outcome::NoReply,
+            _ if is_unseen && self.locality.destination => Outcome::NoReply,
+            _ => Outcome::Delivered,
         }
     }
 }

@@ -47,9 +47,12 @@ impl Limits {
         let is_tcp = attempt.original.protocol == Protocol::Tcp;
         match (attempt.reported, is_tcp) {
             (true, true) if attempt.is_abandoned() => Some(after(attempt.last, self.stragglers)),
-            (true, true) if attempt.is_over() && !attempt.may_be_tried_again() => {
+            (true, true)
+                if attempt.is_over() && !attempt.may_be_tried_again() && !attempt.is_answer_refused() =>
+            {
                 Some(after(attempt.last, self.linger))
             }
+            (true, true) if attempt.is_answer_refused() => Some(after(attempt.last, self.no_reply)),
             (true, true) => Some(after(attempt.last, self.memory)),
             (true, false) => Some(after(attempt.last, self.idle)),
             (false, true) => self.connection(attempt),
@@ -58,7 +61,9 @@ impl Limits {
     }
 
     fn connection(&self, attempt: &Attempt) -> Option<Nanos> {
-        if attempt.is_over() {
+        if attempt.is_reset_lost() && !attempt.socket_closed {
+            Some(after(attempt.started, self.dropped))
+        } else if attempt.is_over() {
             Some(after(attempt.last, self.linger))
         } else if attempt.is_answer_lost() {
             Some(after(attempt.started, self.dropped))

@@ -12,13 +12,15 @@ mod conclusion;
 mod conversations;
 mod deadline;
 mod due;
+mod evidence;
 mod register;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use attempt::{Attempt, DropSeen, Drops, Place};
+pub use attempt::Attempt;
 pub use conclusion::{Conclusion, Locality, conclude};
 pub use conversations::{ConversationCounters, Counters};
 pub use deadline::Limits;
+pub use evidence::{DropSeen, Drops, Place};
 pub use table::Connections;

@@ -147,7 +147,10 @@ impl Connections {
 
     fn on_drop(&mut self, drop: &Drop, over: &mut Vec<Attempt>) {
         let is_answer =
-            drop.syn_ack || drop.tuple.is_echo_reply() || drop.translation.is_some_and(|t| t.is_reply);
+            drop.is_answer || drop.tuple.is_echo_reply() || drop.translation.is_some_and(|t| t.is_reply);
+        let in_node = drop.netns == self.node_netns;
+        // What a pod sends to itself never leaves it.
+        let is_within = !in_node && drop.tuple.source.ip == drop.tuple.destination.ip;
         let (id, forward) = match self.attempts.find(&drop.tuple, drop.translation.as_ref()) {
             Found::Attempt(id, forward) if !self.is_used_again(id, drop) => (id, forward),
             Found::Attempt(id, _) => {
@@ -155,16 +158,15 @@ impl Connections {
                 let Some(id) = self.open_dropped(drop) else { return };
                 (id, true)
             }
-            Found::Nothing | Found::Mistaken(_) | Found::Opposite(_) if is_answer => return,
+            Found::Nothing | Found::Mistaken(_) | Found::Opposite(_) if is_answer || is_within => return,
             Found::Nothing | Found::Mistaken(_) | Found::Opposite(_) => {
                 let Some(id) = self.open_dropped(drop) else { return };
                 (id, true)
             }
         };
-        if drop.syn_ack && forward {
+        if drop.is_answer && forward {
             return;
         }
-        let in_node = drop.netns == self.node_netns;
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.drop_seen(drop, forward, in_node);
         self.attempts.name(id, drop.tuple, drop.translation, forward);
@@ -284,12 +286,18 @@ impl Connections {
     /// Tells of an attempt, and remembers it for as long as more of the same may come.
     fn report(&mut self, id: Id, over: &mut Vec<Attempt>) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        if attempt.original.protocol == Protocol::Tcp && attempt.is_answered() && !attempt.is_answer_lost() {
+        if !attempt.is_news() {
+            // The answer that was to be told was dropped after all.
+            attempt.reported = true;
+            return self.enqueue(id);
+        }
+        let got_its_answer = attempt.is_answered() && !attempt.is_answer_lost();
+        if attempt.original.protocol == Protocol::Tcp && got_its_answer && !attempt.is_answer_refused() {
             over.extend(self.attempts.remove(id));
             return;
         }
-        attempt.reported = true;
-        attempt.told_as_answered = attempt.is_answered() && !attempt.is_answer_lost();
+        (attempt.reported, attempt.told) = (true, true);
+        attempt.told_as_answered = got_its_answer;
         over.push(attempt.clone());
         self.enqueue(id);
     }
@@ -326,6 +334,7 @@ impl Connections {
     fn close(&mut self, id: Id, over: &mut Vec<Attempt>) {
         if let Some(attempt) = self.attempts.remove(id)
             && !attempt.reported
+            && attempt.is_news()
         {
             over.push(attempt);
         }

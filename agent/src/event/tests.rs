@@ -196,9 +196,10 @@ fn a_dropped_packet_is_an_opening_an_answer_or_neither() {
         let head = Head { kind, direction, protocol, netns: 9, ..packet(flags) };
         dropped(&RawDrop { head, reason: 12, location: 4, ..RawDrop::zeroed() })
     };
-    assert_eq!((drop(SYN, 6).syn, drop(SYN, 6).syn_ack), (Some(77), false));
-    assert_eq!((drop(SYN | ACK, 6).syn, drop(SYN | ACK, 6).syn_ack), (None, true));
-    assert_eq!((drop(SYN, 17).syn, drop(SYN | ACK, 17).syn_ack), (None, false), "UDP has no flags");
+    assert_eq!((drop(SYN, 6).syn, drop(SYN, 6).is_answer), (Some(77), false));
+    assert_eq!((drop(SYN | ACK, 6).syn, drop(SYN | ACK, 6).is_answer), (None, true));
+    assert_eq!((drop(RST, 6).syn, drop(RST | ACK, 6).is_answer), (None, true));
+    assert_eq!((drop(SYN, 17).syn, drop(SYN | ACK, 17).is_answer), (None, false), "UDP has no flags");
     assert_eq!((drop(SYN, 6).reason, drop(SYN, 6).netns, drop(SYN, 6).location), (12, 9, 4));
 }
 

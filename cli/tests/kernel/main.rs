@@ -4,6 +4,7 @@
 
 mod accounts;
 mod alone;
+mod answers;
 mod bad_input;
 mod demo;
 mod devices;

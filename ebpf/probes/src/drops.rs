@@ -68,7 +68,10 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
         let transport = packet::ip(&buffer, 0, &mut record.head)?;
         header(&buffer, transport, &mut record.head)?;
     }
-    if record.head.protocol == protocol::TCP && record.head.flags & tcp_flags::SYN == 0 {
+    // A reset is the answer that refuses; what ends in a pod's own namespace has come to its end there.
+    let told =
+        if netns == layout::NODE_NETNS.load() { tcp_flags::SYN | tcp_flags::RST } else { tcp_flags::SYN };
+    if record.head.protocol == protocol::TCP && record.head.flags & told == 0 {
         return None;
     }
     // SAFETY: the helper has no preconditions.

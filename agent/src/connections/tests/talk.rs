@@ -206,7 +206,7 @@ impl Packet {
             tuple: self.oriented(there),
             translation,
             syn,
-            syn_ack: self.what == What::SynAck,
+            is_answer: matches!(self.what, What::SynAck | What::Reset),
             netns,
             ifindex,
             reason,

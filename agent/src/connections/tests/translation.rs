@@ -153,7 +153,7 @@ fn an_error_in_the_name_of_the_service_does_not_turn_the_attempt_round() {
     let mut scene = Scene::new();
     scene.sees([service().syn(1).left(CLIENT), service().unreachable("10.96.0.7").reached(CLIENT)]);
     scene.sees([service().syn(1).reached(SERVER), service().reset_back().left(SERVER)]);
-    let attempt = scene.waits(200).only();
+    let attempt = scene.waits(1600).only();
     assert!(attempt.reset_sent, "the reset is the server's");
     assert_eq!(outcome(&attempt, BOTH), Outcome::Refused);
     scene.assert_forgets_everything();

@@ -181,6 +181,17 @@ fn a_reader_that_goes_away_ends_the_agent_quietly() {
     shell.args(["-c", "\"$@\" | head -n 1 >&2; echo over >&2", "sh"]);
     shell.arg(agent.get_program()).args(agent.get_args());
     let mut process = lab.spawn_in_node("n1", shell).unwrap();
+}
+
+#[test]
+fn an_agent_under_a_name_that_no_node_has_warns_and_names_those_that_there_are() {
+    let lab = pair("nosuch");
+    let log = |name: &str| Agent::start_with(&lab, "n1", &["--node-name", name]).log();
+    let wrong = log("nosuch");
+    assert!(wrong.contains("no pod counts as local") && wrong.contains("known=\"n1\""), "{wrong}");
+    assert!(wrong.contains("--node-name"), "{wrong}");
+    let right = log("n1");
+    assert!(!right.contains("no pod counts as local"), "{right}");
     process.wait_for_stderr(Duration::from_secs(20), |line| line == "ready").unwrap();
     // Two flows: the first is read, the second finds nobody.
     for _ in 0..2 {

@@ -23,7 +23,7 @@ use crate::{
     sink::{Lines, Sink, SinkError, Stream},
     stream::{Identity, Uplink},
     trace::Trace,
-    whereabouts::own_node,
+    whereabouts::{named_instead, own_node},
     witness::{Offsets, Witness, WitnessError},
 };
 use jiff::Timestamp;
@@ -237,7 +237,8 @@ impl Agent {
                     Some(news) => self.on_news(news),
                     None => sources_open = false,
                 },
-                changed = self.own_addresses.changed(), if addresses_open => match changed {
+                // What there is before is told when attribution begins, after the node's name was looked at.
+                changed = self.own_addresses.changed(), if addresses_open && attributing.is_some() => match changed {
                     Ok(()) => self.tell_addresses(),
                     Err(_closed) => addresses_open = false,
                 },
@@ -276,7 +277,7 @@ impl Agent {
     /// The name that was given, or else the one that the cluster state tells.
     async fn find_node(&mut self) {
         if let Some(node) = &self.node {
-            info!(node, "This is the node, as was said.");
+            self.greet(node);
             return;
         }
         let routes = self.netlink.routes().await.unwrap_or_else(|error| {
@@ -293,6 +294,20 @@ impl Agent {
                 "No Node object has an address of this network namespace, and no pod hangs on it: no pod \
                  counts as local. Give the node's name with --node-name."
             );
+        }
+    }
+
+    /// The name was given: it may be a wrong one.
+    fn greet(&self, node: &str) {
+        let addresses = self.own_addresses.borrow();
+        match named_instead(self.history.latest(), node, &addresses) {
+            None => info!(node, "This is the node, as was said."),
+            Some(known) => warn!(
+                node,
+                known,
+                "No Node object has the name of this node, and no pod says that it is on it: no pod counts as local \
+                 until one does. Give the node's name in the cluster with --node-name or NODE_NAME."
+            ),
         }
     }
 

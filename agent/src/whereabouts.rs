@@ -3,7 +3,7 @@
 //! Told by the addresses of the Node objects, or by whose pods hang on it.
 
 use ipnet::IpNet;
-use portolan_policy::Cluster;
+use portolan_policy::{Cluster, Owner};
 use std::{collections::BTreeSet, net::IpAddr};
 
 /// A route of this network namespace.
@@ -63,6 +63,25 @@ pub fn own_node(
     }
 }
 
+/// The names of nodes that there are, in words, where nothing in the cluster goes by the name that was given.
+pub fn named_instead(cluster: &Cluster, node: &str, addresses: &BTreeSet<IpAddr>) -> Option<String> {
+    /// More would be a list that nobody reads.
+    const ENOUGH: usize = 5;
+    let names: BTreeSet<&str> = cluster.nodes().map(|(name, _)| name).chain(cluster.pod_nodes()).collect();
+    // Host-network pods name their node too: by its addresses.
+    let is_named = |ip: &IpAddr| matches!(cluster.owner(*ip), Owner::Node { name, .. } if name == node);
+    if names.contains(node) || addresses.iter().any(is_named) {
+        return None;
+    }
+    let mut known: Vec<String> = names.iter().take(ENOUGH).map(|name| (*name).to_owned()).collect();
+    match names.len().saturating_sub(ENOUGH) {
+        0 if known.is_empty() => known.push("none".to_owned()),
+        0 => {}
+        more => known.push(format!("{more} more")),
+    }
+    Some(known.join(", "))
+}
+
 /// Whether the longest route to an address leads straight to an interface.
 fn is_direct(ip: IpAddr, routes: &[Route]) -> bool {
     let matching = routes.iter().filter(|route| route.prefix.contains(&ip));
@@ -115,6 +134,29 @@ mod tests {
         ];
         let found = own_node(&cluster(&yaml), &BTreeSet::new(), &routes);
         assert_eq!(found, Some(("n1".to_owned(), Known::ByPods)));
+    }
+
+    fn instead(yaml: &str, name: &str) -> Option<String> {
+        named_instead(&cluster(yaml), name, &BTreeSet::from(["10.1.0.12".parse().unwrap()]))
+    }
+
+    #[test]
+    fn a_name_that_nothing_goes_by_is_answered_with_those_that_there_are() {
+        assert_eq!(instead("", "n2").as_deref(), Some("none"));
+        let both = NODE.to_owned() + &pod("a", "n3", "10.244.3.2");
+        assert_eq!(instead(&both, "n2").as_deref(), Some("n1, n3"));
+        let many: String =
+            (1..8).map(|n| pod(&format!("p{n}"), &format!("n{n}"), &format!("10.244.{n}.2"))).collect();
+        assert_eq!(instead(&many, "nosuch").as_deref(), Some("n1, n2, n3, n4, n5, 2 more"));
+    }
+
+    #[test]
+    fn a_name_is_right_that_a_node_or_a_pod_goes_by() {
+        assert_eq!(instead(NODE, "n1"), None);
+        assert_eq!(instead(&pod("a", "n2", "10.244.2.2"), "n2"), None);
+        let on_host = pod("a", "n2", "10.1.0.12").replace("containers:", "hostNetwork: true, containers:");
+        assert_eq!(instead(&on_host, "n2"), None);
+        assert_eq!(instead(&on_host, "n1").as_deref(), Some("none"));
     }
 
     #[test]

@@ -69,7 +69,8 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "PORTOLAN_RING_BYTES", value_name = "BYTES", value_parser = ring_bytes)]
     ring_bytes: Option<u32>,
     /// Attempts that may be open at once; more are lost and counted.
-    #[arg(long, env = "PORTOLAN_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = Limits::default().attempts)]
+    #[arg(long, env = "PORTOLAN_MAX_ATTEMPTS", value_name = "COUNT", default_value_t = Limits::default().attempts,
+        value_parser = attempts)]
     max_attempts: usize,
 }
 
@@ -80,6 +81,15 @@ fn ring_bytes(text: &str) -> Result<u32, String> {
         Ok(bytes)
     } else {
         Err("give a power of two from 4096 on, such as 8388608".to_owned())
+    }
+}
+
+/// Without room for any, every attempt would be lost.
+fn attempts(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err(format!("give 1 or more; without the flag it is {}", Limits::default().attempts)),
+        Ok(attempts) => Ok(attempts),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -136,8 +146,9 @@ async fn source(args: &AgentArgs) -> anyhow::Result<Source> {
     if !args.manifests.is_empty() {
         let manifests::Manifests { objects, problems, ignored, .. } = manifests::read(&args.manifests)?;
         if objects.is_empty() {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            bail!("the manifests hold no object that Portolan knows: {}", problems.join("; "));
+            let mend = "give Pods, Nodes, policies, …".to_owned();
+            let why: Vec<String> = problems.iter().map(ToString::to_string).chain([mend]).collect();
+            bail!("the manifests hold no object that Portolan knows: {}", why.join("; "));
         }
         for problem in problems {
             warn!(%problem, "A document is left out of the cluster state.");

@@ -100,7 +100,7 @@ impl Attacher {
         let attached = self.probes.attach(ifindex);
         let is_new = matches!(attached, Ok(true));
         match attached {
-            Ok(true) => info!(ifindex, device = name, "Attached to a pod interface."),
+            Ok(true) => info!(ifindex, device = name, "Attached to an interface."),
             Ok(false) => {}
             Err(error) if is_gone(&error) => {
                 debug!(ifindex, device = name, "The interface vanished before it could be attached to.");
@@ -114,7 +114,7 @@ impl Attacher {
     fn failed(&self, ifindex: u32, error: &ProgramError) {
         self.metrics.attach_failures.inc();
         self.ledger.lose(LossCause::AttachFailed, 1);
-        warn!(ifindex, error = %chain(error), "Cannot attach to a pod interface: its connections are not seen.");
+        warn!(ifindex, error = %chain(error), "Cannot attach to an interface: its connections are not seen.");
     }
 
     fn gone(&mut self, ifindex: u32) {

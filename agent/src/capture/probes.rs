@@ -199,9 +199,12 @@ impl Probes {
         if self.devices.contains_key(&ifindex) || self.device_programs.is_empty() {
             return Ok(false);
         }
+        let name = current_name(ifindex)?;
         if !self.tcx {
-            prepare_clsact(&current_name(ifindex)?);
+            // It may be there already. What matters is whether attaching works.
+            drop(qdisc_add_clsact(&name));
         }
+        remove_leftovers(&name);
         self.hang(ifindex, None, 0)?;
         Ok(true)
     }
@@ -303,10 +306,9 @@ pub(super) fn current_name(ifindex: u32) -> Result<String, ProgramError> {
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// Makes a device ready for filters. A qdisc may be there already, and filters too: those of an agent
-/// that was killed. What matters is whether attaching works.
-fn prepare_clsact(device: &str) {
-    drop(qdisc_add_clsact(device));
+/// Takes away what an agent left behind that hung in clsact and was killed, however this one hangs on devices. Mostly
+/// there is nothing.
+fn remove_leftovers(device: &str) {
     for (direction, program) in [(TcAttachType::Ingress, FROM_POD), (TcAttachType::Egress, TO_POD)] {
         drop(qdisc_detach_program(device, direction, program));
     }

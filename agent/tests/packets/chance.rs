@@ -167,7 +167,8 @@ fn bodies() -> impl Strategy<Value = Body> {
     prop_oneof![
         4 => (ports(), any::<u32>(), flags, 0..4_u8)
             .prop_map(|(ports, sequence, flags, payload)| Body::Tcp { ports, sequence, flags, payload }),
-        4 => (ports(), 0..60_u8).prop_map(|(ports, payload)| Body::Udp { ports, payload }),
+        4 => (ports(), 0..60_u8, weighted(0.2, prop_oneof![0..80_u16, any::<u16>()]))
+            .prop_map(|(ports, payload, length)| Body::Udp { ports, payload, length }),
         3 => (ports(), chunk).prop_map(|(ports, chunk)| Body::Sctp { ports, chunk }),
         3 => (kind, code, id, 0..60_u8)
             .prop_map(|(kind, code, id, payload)| Body::Icmp { kind, code, id, payload }),

@@ -13,7 +13,7 @@ mod probes;
 
 use chance::{Step, garbage, talks};
 use expect::{Model, Record};
-use packet::{Body, Datagram, Network, Packet};
+use packet::{Body, Datagram, Extension, Network, Packet};
 use portolan_ebpf_types::{Busy, Tuple, direction, lost};
 use probes::Probes;
 use proptest::{
@@ -125,7 +125,31 @@ fn syn() -> Packet {
 }
 
 fn datagram(ports: [u16; 2]) -> Packet {
-    plain(Body::Udp { ports, payload: 8 })
+    plain(Body::Udp { ports, payload: 8, length: None })
+}
+
+#[test]
+fn a_datagram_in_fragments_is_counted_once_with_all_its_bytes() {
+    const WHOLE: u16 = 4000;
+    let ends4 = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+    let ends6 = ["fd00::1".parse().unwrap(), "fd00::2".parse().unwrap()];
+    let fragment4 = |fragment| Network::V4 { ends: ends4, options: 0, fragment };
+    let fragment6 = |fragment| Network::V6 { ends: ends6, extensions: vec![Extension::Fragment(fragment)] };
+    let body = Body::Udp { ports: [40_000, 53], payload: 40, length: Some(WHOLE) };
+    // The first one, one in the middle and the last one.
+    let datagrams = [[0x2000, 0x2006, 6].map(fragment4), [1, 0x31, 0x30].map(fragment6)];
+    let mut probes = Probes::load(false);
+    for fragments in datagrams {
+        probes.reset();
+        for network in fragments {
+            let datagram = Datagram { network, protocol: None, length: None, body: body.clone() };
+            let packet = Packet { tags: Vec::new(), ether_type: None, datagram };
+            probes.run("from_pod", &packet.framed(), 1).unwrap();
+        }
+        let counted: Vec<_> =
+            probes.conversations().into_values().map(|one| (one.packets, one.bytes)).collect();
+        assert_eq!(counted, [([1, 0], [u64::from(WHOLE) - 8, 0])]);
+    }
 }
 
 #[test]

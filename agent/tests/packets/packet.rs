@@ -52,9 +52,11 @@ pub(crate) enum Body {
         flags: u8,
         payload: u8,
     },
+    /// With the length in the header, when it is not that of the payload.
     Udp {
         ports: [u16; 2],
         payload: u8,
+        length: Option<u16>,
     },
     Sctp {
         ports: [u16; 2],
@@ -199,9 +201,10 @@ impl Body {
                 bytes.extend([0, 0, 0, 0, 0x50, *flags, 0xff, 0xff, 0, 0, 0, 0]);
                 padded(bytes, *payload)
             }
-            Self::Udp { ports, payload } => {
+            Self::Udp { ports, payload, length } => {
                 let mut bytes = ports_of(*ports);
-                bytes.extend([0, 8 + payload, 0, 0]);
+                bytes.extend(length.unwrap_or(8 + u16::from(*payload)).to_be_bytes());
+                bytes.extend([0, 0]);
                 padded(bytes, *payload)
             }
             Self::Sctp { ports, chunk } => {

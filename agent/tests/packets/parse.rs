@@ -43,6 +43,8 @@ struct Datagram<'a> {
     body: &'a [u8],
     /// How much the header says is there.
     length: usize,
+    /// Whether more fragments follow.
+    more: bool,
 }
 
 impl Datagram<'_> {
@@ -65,6 +67,7 @@ fn ipv4(bytes: &[u8]) -> Option<Datagram<'_>> {
         protocol: header[9],
         body: bytes.get(length..)?,
         length: usize::from(number(header, 2)?).saturating_sub(length),
+        more: number(header, 6)? & 0x2000 != 0,
     })
 }
 
@@ -76,7 +79,7 @@ fn ipv6(bytes: &[u8]) -> Option<Datagram<'_>> {
     if header[0] >> 4 != 6 || [source, destination].iter().any(|ip| ip.to_ipv4_mapped().is_some()) {
         return None;
     }
-    let (mut protocol, mut body) = (header[6], &bytes[40..]);
+    let (mut protocol, mut body, mut more) = (header[6], &bytes[40..], false);
     for _ in 0..4 {
         let length = match protocol {
             0 | 43 | 60 => (usize::from(*body.get(1)?) + 1) * 8,
@@ -85,11 +88,12 @@ fn ipv6(bytes: &[u8]) -> Option<Datagram<'_>> {
             51 => (usize::from(*body.get(1)?) + 2) * 4,
             _ => break,
         };
+        more |= protocol == 44 && body[3] & 1 == 1;
         (protocol, body) = (body[0], body.get(length..)?);
     }
     let extensions = bytes.len() - 40 - body.len();
     let length = usize::from(number(header, 4)?).saturating_sub(extensions);
-    Some(Datagram { source: source.into(), destination: destination.into(), protocol, body, length })
+    Some(Datagram { source: source.into(), destination: destination.into(), protocol, body, length, more })
 }
 
 /// Headers that are not whole are none.
@@ -102,13 +106,20 @@ fn transport(datagram: &Datagram<'_>) -> Option<Packet> {
             flags: *body.get(..20)?.get(13)?,
             sequence: u32::from_be_bytes(body.get(4..8)?.try_into().ok()?),
         }),
-        17 => talk(datagram, ports()?, 8, true),
+        17 => udp(datagram, ports()?),
         132 if body.len() < 16 => None,
         132 if body[12] == 6 => Some(Packet::Abort { ends: datagram.ends(ports()?) }),
         132 => talk(datagram, ports()?, 12, body[12] != 2),
         1 | 58 => icmp(datagram),
         _ => None,
     }
+}
+
+/// RFC 768: the length in the header is that of the whole datagram, in however many fragments it comes.
+fn udp(datagram: &Datagram<'_>, ports: [u16; 2]) -> Option<Packet> {
+    let whole = usize::from(number(datagram.body, 4)?);
+    let length = if datagram.more { whole } else { datagram.length };
+    talk(&Datagram { length, ..*datagram }, ports, 8, true)
 }
 
 fn talk(datagram: &Datagram<'_>, ports: [u16; 2], header: usize, may_open: bool) -> Option<Packet> {

@@ -163,12 +163,35 @@ fn wrong_usage_is_answered_with_the_mend() {
     let output = portolan().args(garbage).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("Cargo.toml"), "{said}");
+    let no_room = ["agent", "--output", "-", "--max-attempts", "0"];
+    let output = portolan().args(no_room).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "no room for an attempt");
+    assert!(said.contains("--max-attempts") && said.contains("give 1 or more"), "{said}");
+    let output = portolan().args(["agent", "--output", "-", "--manifests", "/dev/null"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success()
+            && said.trim_end().ends_with("Portolan knows: give Pods, Nodes, policies, …"),
+        "{said}"
+    );
     // What the environment says for other runs does not stand in the way of the flags of this one.
     let mut command = portolan();
     command.env("KUBECONFIG", "/nowhere").env("PORTOLAN_COLLECTOR", "http://127.0.0.1:1");
     let output = command.args(["agent", "--manifests", "/missing", "--output", "-"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("/missing"), "{said}");
+}
+
+#[test]
+fn an_agent_under_a_name_that_no_node_has_warns_and_names_those_that_there_are() {
+    let lab = pair("nosuch");
+    let log = |name: &str| Agent::start_with(&lab, "n1", &["--node-name", name]).log();
+    let wrong = log("nosuch");
+    assert!(wrong.contains("no pod counts as local") && wrong.contains("known=\"n1\""), "{wrong}");
+    assert!(wrong.contains("--node-name"), "{wrong}");
+    let right = log("n1");
+    assert!(!right.contains("no pod counts as local"), "{right}");
 }
 
 #[test]

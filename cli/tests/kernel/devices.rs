@@ -107,6 +107,33 @@ fn an_agent_that_was_killed_leaves_no_link_and_its_successor_attaches_once() {
 }
 
 #[test]
+fn filters_that_a_killed_agent_left_in_clsact_are_gone_while_its_successor_hangs_on_tcx() {
+    let lab = pair("leftovers");
+    let web = lab.pod_info("shop/web").unwrap();
+    let _server = lab.serve_tcp("shop/web", 8080).unwrap();
+    let veth = web.veth.as_deref().unwrap();
+    let filters = || {
+        let list = |side| lab.run("n1", "tc", &["filter", "show", "dev", veth, side]).unwrap();
+        let all = list("ingress") + &list("egress");
+        all.lines().filter(|line| line.contains("bpf") && line.contains("handle")).count()
+    };
+    Agent::start_with(&lab, "n1", &["--attach", "clsact"]).kill();
+    // Another's filter is none of our business.
+    lab.run(
+        "n1",
+        "tc",
+        &["filter", "add", "dev", veth, "ingress", "prio", "9", "bpf", "bytecode", "1,6 0 0 0"],
+    )
+    .unwrap();
+    assert_eq!(filters(), 3, "a killed agent cannot clean up");
+    let agent = Agent::start(&lab, "n1");
+    assert_eq!(filters(), 1, "only the other's is left");
+    lab.connect_tcp("shop/client", web.v4(), 8080, SECOND).unwrap();
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+}
+
+#[test]
 fn a_flood_that_the_kernel_cannot_tell_of_is_counted_and_everything_is_looked_at_again() {
     /// More than the agent's buffer for them holds.
     const ROUTES: u32 = 250_000;

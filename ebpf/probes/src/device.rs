@@ -133,7 +133,7 @@ fn full(ctx: &TcContext, head: &mut Head) -> Option<()> {
             if head.flags & OPENS_OR_ENDS == 0 { None } else { connection(ctx, head) }
         }
         protocol::UDP => {
-            packet::ports(ctx, transport, head)?;
+            let transport = packet::udp(ctx, transport, head)?;
             conversation::observe(ctx, transport, head, true)
         }
         protocol::SCTP => sctp(ctx, transport, head),

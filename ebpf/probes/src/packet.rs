@@ -87,8 +87,8 @@ pub mod plain {
     /// Whether a plain IPv4 header begins here; reads its first ten bytes.
     #[inline(always)]
     pub fn is_ipv4(ip: *const u8) -> bool {
-        const OFFSET: u16 = 0x1fff;
-        at::<u8>(ip, 0) == 0x45 && number(ip, 6) & OFFSET == 0
+        const MORE_OR_OFFSET: u16 = 0x3fff;
+        at::<u8>(ip, 0) == 0x45 && number(ip, 6) & MORE_OR_OFFSET == 0
     }
 
     /// Takes protocol and addresses from a plain IPv4 header into a record that is new; answers the bytes
@@ -170,11 +170,13 @@ pub trait Bytes {
 #[derive(Clone, Copy)]
 pub struct Words<const N: usize>(pub [u8; N]);
 
-/// Where the transport header begins and how many bytes are left from there on.
+/// Where the transport header begins and how many bytes are left from there on, in this packet: of the first
+/// fragment, others have the rest.
 #[derive(Clone, Copy)]
 pub struct Transport {
     pub offset: u32,
     pub length: u32,
+    pub is_first_fragment: bool,
 }
 
 /// Extension headers are followed this far.
@@ -204,7 +206,11 @@ fn ipv4(bytes: &impl Bytes, offset: u32, header_length: u32, head: &mut Head) ->
     bytes.fill(offset + 12, head.tuple.source.as_mut_ptr().cast::<[u8; 4]>())?;
     bytes.fill(offset + 16, head.tuple.destination.as_mut_ptr().cast::<[u8; 4]>())?;
     let total = u32::from(u16::from_be_bytes([length0, length1]));
-    Some(Transport { offset: offset + header_length, length: total.saturating_sub(header_length) })
+    Some(Transport {
+        offset: offset + header_length,
+        length: total.saturating_sub(header_length),
+        is_first_fragment: fragment0 & 0x20 != 0,
+    })
 }
 
 #[inline(always)]
@@ -212,6 +218,7 @@ fn ipv6(bytes: &impl Bytes, offset: u32, head: &mut Head) -> Option<Transport> {
     let [length0, length1, next] = bytes.read::<[u8; 3]>(offset + 4)?;
     let mut protocol = next;
     let mut extensions = 0;
+    let mut is_first_fragment = false;
     for _ in 0..EXTENSIONS {
         let at = offset + 40 + extensions;
         match protocol {
@@ -226,6 +233,7 @@ fn ipv6(bytes: &impl Bytes, offset: u32, head: &mut Head) -> Option<Transport> {
                 if u16::from_be_bytes([fragment0, fragment1]) & 0xfff8 != 0 {
                     return None;
                 }
+                is_first_fragment |= fragment1 & 1 != 0;
                 protocol = next;
                 extensions += 8;
             }
@@ -246,7 +254,11 @@ fn ipv6(bytes: &impl Bytes, offset: u32, head: &mut Head) -> Option<Transport> {
         return None;
     }
     let payload = u32::from(u16::from_be_bytes([length0, length1]));
-    Some(Transport { offset: offset + 40 + extensions, length: payload.saturating_sub(extensions) })
+    Some(Transport {
+        offset: offset + 40 + extensions,
+        length: payload.saturating_sub(extensions),
+        is_first_fragment,
+    })
 }
 
 /// Whether this is an IPv4-mapped IPv6 address. No router carries these, and user space would take
@@ -266,6 +278,17 @@ pub fn ports(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Optio
     head.tuple.source_port = u16::from_be_bytes([a, b]);
     head.tuple.destination_port = u16::from_be_bytes([c, d]);
     Some(())
+}
+
+/// Reads a UDP header: the ports, and for a datagram in fragments the length of the whole, which stands nowhere else.
+#[inline(always)]
+pub fn udp(bytes: &impl Bytes, transport: Transport, head: &mut Head) -> Option<Transport> {
+    ports(bytes, transport, head)?;
+    if !transport.is_first_fragment {
+        return Some(transport);
+    }
+    let length = u32::from(u16::from_be_bytes(bytes.read(transport.offset + 4)?));
+    Some(Transport { length, ..transport })
 }
 
 /// Reads the TCP header: ports, sequence number, flags.

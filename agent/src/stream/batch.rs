@@ -1,0 +1,71 @@
+//! A batch under construction, and the one place where it becomes bytes.
+
+use crate::attribute::Record;
+use jiff::Timestamp;
+use portolan_policy::Loss;
+use portolan_proto::v1;
+use prost::{Message as _, bytes::Bytes};
+
+/// What goes into a batch.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// Records, in their order.
+    Records(Vec<Record>),
+    /// A loss.
+    Loss(Loss),
+}
+
+/// Who sends.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The node's name.
+    pub node: String,
+    /// A UUID of this run of the agent.
+    pub boot: String,
+}
+
+/// What the next batch will hold.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    pub(super) records: Vec<Record>,
+    pub(super) losses: Vec<Loss>,
+}
+
+impl Open {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.losses.is_empty()
+    }
+
+    /// When the first of its attempts was made; now where there is none.
+    pub(super) fn since(&self, now: Timestamp) -> Timestamp {
+        self.records.iter().map(Record::time).min().unwrap_or(now)
+    }
+
+    /// From here on it is bytes: a batch that is sent twice is the same twice.
+    pub(super) fn seal(self, identity: &Identity, sequence: u64) -> Bytes {
+        self.into_proto(identity, sequence).encode_to_vec().into()
+    }
+
+    fn into_proto(self, identity: &Identity, sequence: u64) -> v1::Batch {
+        v1::Batch {
+            cluster: identity.cluster.clone(),
+            node: identity.node.clone(),
+            boot: identity.boot.clone(),
+            sequence,
+            observations: self
+                .records
+                .iter()
+                .map(|record| v1::Observation::from(record.observation()))
+                .collect(),
+            losses: self.losses.into_iter().map(v1::Loss::from).collect(),
+        }
+    }
+}
+
+/// The losses that a batch tells of; those that cannot be read are none.
+pub(super) fn losses_in(body: Bytes) -> Vec<Loss> {
+    let losses = v1::Batch::decode(body).map(|batch| batch.losses).unwrap_or_default();
+    losses.into_iter().filter_map(|loss| Loss::try_from(loss).ok()).collect()
+}

@@ -1,0 +1,86 @@
+//! A stream to the collector that is open: what is on it, and what came back.
+
+use super::codec::{BatchCodec, METHOD};
+use crate::{capture::chain, stream::outbox::Outgoing, stream::spool::Id};
+use portolan_proto::v1;
+use prost::bytes::Bytes;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tokio::{
+    sync::mpsc::{self, Sender},
+    time::Instant,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Streaming, client::Grpc, transport::Endpoint};
+
+/// Batches on the wire without acknowledgement.
+pub(super) const IN_FLIGHT: usize = 16;
+/// A collector that takes batches and acknowledges none for so long is left, and asked anew.
+const STALLED: Duration = Duration::from_mins(1);
+
+/// A stream that is open.
+pub(super) struct Live {
+    batches: Sender<Bytes>,
+    acks: Streaming<v1::Ack>,
+    /// Sent on this stream last.
+    pub(super) last: Option<Id>,
+    in_flight: VecDeque<(Arc<str>, u64)>,
+    /// When the collector last had nothing to acknowledge, or did.
+    well_at: Instant,
+}
+
+impl Live {
+    pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let mut client = Grpc::new(endpoint.connect().await?);
+        let (batches, receiver) = mpsc::channel(IN_FLIGHT);
+        client.ready().await?;
+        let request = tonic::Request::new(ReceiverStream::new(receiver));
+        let acks = client.streaming(request, METHOD, BatchCodec).await?.into_inner();
+        // What was sent on an earlier stream and not acknowledged is sent again; the collector knows
+        // a batch by its number.
+        Ok(Self { batches, acks, last: None, in_flight: VecDeque::new(), well_at: Instant::now() })
+    }
+
+    /// Whether one more batch may be sent.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight.len() < IN_FLIGHT && self.batches.capacity() > 0
+    }
+
+    /// Sends a batch; there must be room.
+    pub(super) fn send(&mut self, Outgoing { name, body }: Outgoing) {
+        if self.in_flight.is_empty() {
+            self.well_at = Instant::now();
+        }
+        self.last = Some(name.id);
+        self.in_flight.push_back((name.boot, name.id.sequence));
+        // Closed: the end of the acknowledgements says why.
+        self.batches.try_send(body).ok();
+    }
+
+    /// The next acknowledgement, or why there will be none.
+    pub(super) async fn next_ack(&mut self) -> Result<v1::Ack, String> {
+        let stalled = tokio::time::sleep_until(self.well_at + STALLED);
+        tokio::select! {
+            ack = self.acks.message() => match ack {
+                Ok(Some(ack)) => {
+                    self.note(&ack);
+                    Ok(ack)
+                }
+                Ok(None) => Err("the collector ended the stream".to_owned()),
+                Err(status) => Err(chain(&status)),
+            },
+            () = stalled, if !self.in_flight.is_empty() => {
+                Err(format!("the collector acknowledged nothing for {STALLED:?}"))
+            }
+        }
+    }
+
+    /// The collector answers in order: an answer to an earlier one will not come. That one stays in the outbox,
+    /// and is sent again on the next stream.
+    fn note(&mut self, ack: &v1::Ack) {
+        let is_it = |(boot, sequence): &(Arc<str>, u64)| *sequence == ack.sequence && **boot == *ack.boot;
+        if let Some(at) = self.in_flight.iter().position(is_it) {
+            self.in_flight.drain(..=at);
+            self.well_at = Instant::now();
+        }
+    }
+}

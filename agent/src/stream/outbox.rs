@@ -21,6 +21,8 @@ pub(super) const BATCH: usize = 512;
 const MOST_BATCHES: usize = 65_536;
 /// A batch that the disk refuses to give this often is lost.
 const MOST_TRIES: u32 = 5;
+/// A batch that the collector refuses this often is lost: what comes after it must not wait for ever.
+const MOST_REFUSALS: u32 = 3;
 
 /// The loss when memory is full and there is no disk, or none that takes anything.
 const OUTBOX_FULL: &str = "outbox-full";
@@ -28,6 +30,8 @@ const OUTBOX_FULL: &str = "outbox-full";
 const SPOOL_FULL: &str = "spool-full";
 /// The loss when a file of the spool is not what was written.
 const SPOOL_DAMAGED: &str = "spool-damaged";
+/// The loss when the collector cannot take a batch, of another version perhaps.
+const BATCH_REFUSED: &str = "batch-refused";
 
 /// What may be taken.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +102,8 @@ pub struct Outbox<S> {
     read_fails: bool,
     /// How often the same batch could not be read.
     tries: u32,
+    /// What the collector refused last, and how often.
+    refused: (Id, u32),
     doomed: Vec<Doomed>,
     metrics: Arc<Metrics>,
 }
@@ -121,6 +127,7 @@ impl<S: Store> Outbox<S> {
             write_fails: false,
             read_fails: false,
             tries: 0,
+            refused: (Id { run: 0, sequence: 0 }, 0),
             doomed: Vec::new(),
             metrics,
         }
@@ -188,8 +195,7 @@ impl<S: Store> Outbox<S> {
 
     /// The batch was applied, and is done.
     pub fn acknowledge(&mut self, boot: &str, sequence: u64) {
-        let is_it = |entry: &Entry| entry.name.id.sequence == sequence && *entry.name.boot == *boot;
-        let Some(at) = self.entries.iter().position(is_it) else { return };
+        let Some(at) = self.find(boot, sequence) else { return };
         let entry = self.take_out(at);
         if let Some(store) = &mut self.store
             && entry.is_filed
@@ -199,6 +205,22 @@ impl<S: Store> Outbox<S> {
         self.end_doomed();
         self.metrics.batches_acked.inc();
         self.measure();
+    }
+
+    /// The collector says that it cannot take this batch.
+    pub fn refuse(&mut self, boot: &str, sequence: u64, now: Timestamp) {
+        let Some(at) = self.find(boot, sequence) else { return };
+        let id = self.entries[at].name.id;
+        self.refused = if self.refused.0 == id { (id, self.refused.1 + 1) } else { (id, 1) };
+        if self.refused.1 >= MOST_REFUSALS {
+            self.give_up(at..at + 1, BATCH_REFUSED, now);
+            self.measure();
+        }
+    }
+
+    fn find(&self, boot: &str, sequence: u64) -> Option<usize> {
+        let is_it = |entry: &Entry| entry.name.id.sequence == sequence && *entry.name.boot == *boot;
+        self.entries.iter().position(is_it)
     }
 
     /// The first batch after this one.

@@ -13,6 +13,7 @@ use super::{
 use crate::metrics::Metrics;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
+use live::End;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc::Receiver,
@@ -48,6 +49,8 @@ pub struct Uplink {
     metrics: Arc<Metrics>,
     way: Way,
     backoff: ExponentialBackoff,
+    /// The last stream ended because a batch could not be taken.
+    was_refused: bool,
     sealed_at: Instant,
 }
 
@@ -70,7 +73,7 @@ impl Uplink {
         let mut outbox = Outbox::new(identity, bounds, spool, Arc::clone(&metrics));
         outbox.take_over(left.unwrap_or_default(), Timestamp::now());
         let (backoff, now) = (BACKOFF.build(), Instant::now());
-        Self { endpoint, outbox, metrics, way: Way::Closed(now), backoff, sealed_at: now }
+        Self { endpoint, outbox, metrics, way: Way::Closed(now), backoff, was_refused: false, sealed_at: now }
     }
 
     /// Sends what comes until the sender is gone; then waits a little for the last acknowledgements.
@@ -124,7 +127,7 @@ impl Uplink {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Due => self.way = Way::open(&self.endpoint),
+            Event::Due => self.way = Way::open(&self.endpoint, self.was_refused),
             Event::Opened(Ok(live)) => {
                 info!(collector = %self.endpoint.uri(), "Connected to the collector.");
                 self.way = Way::Open(live);
@@ -133,12 +136,16 @@ impl Uplink {
                 self.backoff = BACKOFF.build();
                 self.outbox.acknowledge(&ack.boot, ack.sequence);
             }
-            Event::Opened(Err(error)) | Event::Ack(Err(error)) => self.failed(&error),
+            Event::Opened(Err(end)) | Event::Ack(Err(end)) => self.failed(&end),
         }
     }
 
-    fn failed(&mut self, error: &str) {
+    fn failed(&mut self, End { error, refuses, refused }: &End) {
         self.metrics.stream_failures.inc();
+        self.was_refused = *refuses;
+        if let Some((boot, sequence)) = refused {
+            self.outbox.refuse(boot, *sequence, Timestamp::now());
+        }
         let wait = self.backoff.next().unwrap_or(OPEN_TIMEOUT);
         warn!(collector = %self.endpoint.uri(), error, retry_in = ?wait,
             "No stream to the collector; batches are kept.");

@@ -196,6 +196,25 @@ fn a_damaged_batch_costs_itself_and_is_counted() {
     assert_eq!(disk.set_aside(), 1);
 }
 
+#[test]
+fn a_batch_that_the_collector_refuses_again_and_again_is_lost_and_counted() {
+    let disk = Disk::default();
+    let mut outbox = on_disk(&disk, "boot", AMPLE);
+    outbox.push(lost("ring", 7), NOW);
+    seal_one(&mut outbox, 1);
+    seal_one(&mut outbox, 2);
+    for _ in 0..2 {
+        outbox.refuse("boot", 1, NOW);
+    }
+    assert_eq!(all_numbers(&waiting(&mut outbox)), [1, 2], "it may have been a whim");
+    outbox.refuse("boot", 1, NOW);
+    outbox.seal(NOW);
+    let batches = waiting(&mut outbox);
+    assert_eq!(all_numbers(&batches), [2]);
+    assert_eq!((count(&batches, BATCH_REFUSED), count(&batches, "ring")), (1, 7));
+    assert_eq!(disk.left().batches.len(), 2);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Records(u16),

@@ -24,6 +24,8 @@ enum Deed {
     Forget,
     /// Drops the connection with the batch.
     Drop,
+    /// Says that it cannot take the batch.
+    Refuse,
 }
 
 /// What a collector was sent: connection, run, sequence number, records.
@@ -66,6 +68,10 @@ impl Collector {
         while let Ok(Some(batch)) = batches.message().await {
             let deed = self.next_deed();
             if deed == Deed::Drop {
+                return;
+            }
+            if deed == Deed::Refuse {
+                acks.send(Err(Status::invalid_argument("no batch of this kind is known"))).await.ok();
                 return;
             }
             let records = numbers(&batch);
@@ -237,6 +243,24 @@ async fn what_one_run_could_not_tell_the_next_one_tells_first_under_the_old_name
             records.iter().all(|number| (*number < 10) == (boot == "z-first"))
         })
     );
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_batch_that_is_refused_does_not_hold_up_the_others_for_ever() {
+    let (address, collector) = (free_address(5).await, Collector::default());
+    collector.does([Deed::Ack, Deed::Refuse, Deed::Refuse, Deed::Refuse]);
+    let agent = agent(address, None, "boot");
+    agent.tell(0..30).await;
+    let server = collector.listen(address);
+    let lost = |agent: &Agent| {
+        let cause = crate::metrics::Cause { cause: "batch-refused" };
+        agent.metrics.lost.get_or_create(&cause).get() as usize
+    };
+    let all = || collector.records().len() + lost(&agent) == 30;
+    eventually(all, || format!("{:#?}", collector.applied())).await;
+    assert_eq!(agent.metrics.batches_lost.get(), 1);
+    agent.end().await;
     server.abort();
 }
 

@@ -1,6 +1,6 @@
 //! The way to the collector as it stands: waited for, being opened, or open. One thing happens on it next.
 
-use super::live::Live;
+use super::live::{End, Live};
 use crate::capture::chain;
 use portolan_proto::v1;
 use std::{pin::Pin, time::Duration};
@@ -10,7 +10,7 @@ use tonic::transport::Endpoint;
 /// How long the collector may take to answer the opening of a stream.
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Opening = Pin<Box<dyn Future<Output = Result<Box<Live>, String>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Box<Live>, End>> + Send>>;
 
 /// How the way stands.
 pub(super) enum Way {
@@ -24,19 +24,19 @@ pub(super) enum Way {
 pub(super) enum Event {
     /// It is time to try.
     Due,
-    Opened(Result<Box<Live>, String>),
-    Ack(Result<v1::Ack, String>),
+    Opened(Result<Box<Live>, End>),
+    Ack(Result<v1::Ack, End>),
 }
 
 impl Way {
-    /// A way that is being opened.
-    pub(super) fn open(endpoint: &Endpoint) -> Self {
+    /// A way that is being opened, for one batch alone at first or for all.
+    pub(super) fn open(endpoint: &Endpoint, alone: bool) -> Self {
         let endpoint = endpoint.clone();
         Self::Opening(Box::pin(async move {
-            match timeout(OPEN_TIMEOUT, Live::open(&endpoint)).await {
+            match timeout(OPEN_TIMEOUT, Live::open(&endpoint, alone)).await {
                 Ok(Ok(live)) => Ok(Box::new(live)),
-                Ok(Err(error)) => Err(chain(error.as_ref())),
-                Err(_elapsed) => Err("no answer to the opening of the stream".to_owned()),
+                Ok(Err(error)) => Err(chain(error.as_ref()).into()),
+                Err(_elapsed) => Err("no answer to the opening of the stream".into()),
             }
         }))
     }

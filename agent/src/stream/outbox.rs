@@ -268,7 +268,7 @@ impl<S: Store> Outbox<S> {
         let Some(store) = &mut self.store else { return };
         // What is sent soon need not be read again.
         let cache = self.bounds.memory / 8;
-        while self.unfiled > 0 && !self.write_fails {
+        while self.unfiled > 0 && !self.write_fails && self.filed <= self.bounds.disk {
             let at = self.entries.len() - self.unfiled;
             let entry = &mut self.entries[at];
             let body = entry.body.as_ref().expect("what is not on disk is in memory");
@@ -294,13 +294,19 @@ impl<S: Store> Outbox<S> {
             let first = self.entries.len() - self.unfiled;
             self.give_up(first..self.entries.len(), OUTBOX_FULL, now);
         }
-        while self.filed_entries() > 0 && self.filed + S::room(self.usual) > self.bounds.disk {
+        let to_file = S::room(self.usual) + self.backlog();
+        while self.filed_entries() > 0 && !self.write_fails && self.filed + to_file > self.bounds.disk {
             self.give_up(0..self.filed_entries(), SPOOL_FULL, now);
         }
         while self.entries.len() >= MOST_BATCHES {
             let cause = if self.store.is_some() { SPOOL_FULL } else { OUTBOX_FULL };
             self.give_up(0..self.entries.len(), cause, now);
         }
+    }
+
+    /// What is in memory for want of a disk and will be on it, if that is well again.
+    fn backlog(&self) -> u64 {
+        self.entries.range(self.filed_entries()..).map(|entry| S::room(entry.length)).sum()
     }
 
     fn filed_entries(&self) -> usize {

@@ -17,10 +17,10 @@ pub(super) fn numbered(number: u32) -> Item {
     Item::Records(vec![record(number)])
 }
 
-/// A record that can be told from others by its number.
+/// A record that can be told from others by its number, which is the address that it leads to.
 pub(super) fn record(number: u32) -> Record {
-    let end = |last| End::External { ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port: Some(80) };
-    let address = |last| SocketAddr::new(Ipv4Addr::new(192, 0, 2, last).into(), 80);
+    let (client, server) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::from_bits(number));
+    let end = |ip: Ipv4Addr| End::External { ip: ip.into(), port: Some(80) };
     let Decision { egress, ingress } = Decision {
         egress: SideDecision::plain(SideVerdict::NotApplicable),
         ingress: SideDecision::plain(SideVerdict::NotApplicable),
@@ -28,8 +28,8 @@ pub(super) fn record(number: u32) -> Record {
     let flow = Flow {
         time: NOW,
         end_time: NOW,
-        source: end(1),
-        destination: end(2),
+        source: end(client),
+        destination: end(server),
         service: None,
         protocol: Protocol::Tcp,
         outcome: Outcome::Established,
@@ -54,9 +54,9 @@ pub(super) fn record(number: u32) -> Record {
     };
     let connection = Connection {
         protocol: Protocol::Tcp,
-        source: address(1),
-        destination: address(2),
-        tcp_isn: number,
+        source: SocketAddr::new(client.into(), 80),
+        destination: SocketAddr::new(server.into(), 80),
+        tcp_isn: 1,
         start: NOW,
     };
     Record::sample(Observation { flow, connection, witness: Witness::default() })
@@ -73,7 +73,13 @@ pub(super) fn read(body: &Bytes) -> v1::Batch {
 
 /// The numbers of the records in a batch.
 pub(super) fn numbers(batch: &v1::Batch) -> Vec<u32> {
-    batch.observations.iter().map(|observation| observation.connection.as_ref().unwrap().tcp_isn).collect()
+    let records = batch.observations.iter().cloned().map(|record| Observation::try_from(record).unwrap());
+    records.map(|record| number(record.flow.destination.ip())).collect()
+}
+
+fn number(address: IpAddr) -> u32 {
+    let IpAddr::V4(address) = address else { panic!("{address} is of no sample") };
+    address.to_bits()
 }
 
 /// What batches tell of a loss.

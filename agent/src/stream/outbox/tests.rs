@@ -53,6 +53,11 @@ fn one() -> u64 {
     outbox.held
 }
 
+/// For three batches of one record, and not for four, whatever else there is to tell.
+fn room_for_three() -> u64 {
+    3 * one() + one() / 2
+}
+
 #[test]
 fn a_full_batch_seals_itself_and_numbers_begin_at_one() {
     let mut outbox = in_memory(1 << 30);
@@ -97,27 +102,26 @@ fn losses_of_one_cause_are_added_up() {
 
 #[test]
 fn what_overflows_is_the_oldest_and_takes_no_loss_with_it() {
-    let mut outbox = in_memory(3 * one());
+    let mut outbox = in_memory(room_for_three());
     outbox.push(lost("ring", 7), NOW);
     for number in 0..4 {
         seal_one(&mut outbox, number);
     }
     let batches = waiting(&mut outbox);
-    assert_eq!(all_numbers(&batches), [2, 3], "the first was larger than the others");
-    assert_eq!((count(&batches, OUTBOX_FULL), count(&batches, "ring")), (2, 7));
+    assert_eq!(all_numbers(&batches), [1, 2, 3]);
+    assert_eq!((count(&batches, OUTBOX_FULL), count(&batches, "ring")), (1, 7));
 }
 
 #[test]
 fn what_the_collector_may_have_is_given_up_last() {
-    let mut outbox = in_memory(3 * one());
+    let mut outbox = in_memory(room_for_three());
     seal_one(&mut outbox, 0);
     assert!(outbox.after(None, NOW).is_some());
     for number in 1..4 {
         seal_one(&mut outbox, number);
     }
     let batches = waiting(&mut outbox);
-    assert_eq!(all_numbers(&batches)[0], 0);
-    assert_eq!(all_numbers(&batches).len() as u64 + count(&batches, OUTBOX_FULL), 4);
+    assert_eq!((all_numbers(&batches), count(&batches, OUTBOX_FULL)), (vec![0, 2, 3], 1));
 }
 
 #[test]

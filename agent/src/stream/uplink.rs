@@ -170,4 +170,6 @@ fn every(period: Duration) -> Interval {
 }
 
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod tests;

@@ -40,6 +40,8 @@ pub(super) struct Live {
     pub(super) last: Option<Id>,
     in_flight: VecDeque<(Arc<str>, u64)>,
     window: usize,
+    /// An answer was left out.
+    left_out: bool,
     /// When the collector last had nothing to acknowledge, or did.
     well_at: Instant,
 }
@@ -63,6 +65,7 @@ impl Live {
             last: None,
             in_flight: VecDeque::new(),
             window: if alone { 1 } else { IN_FLIGHT },
+            left_out: false,
             well_at: Instant::now(),
         })
     }
@@ -110,14 +113,16 @@ impl Live {
         End { error: chain(status), refuses, refused }
     }
 
-    /// The collector answers in order: an answer to an earlier one will not come. That one stays in the outbox,
-    /// and is sent again on the next stream.
+    /// The collector answers in order: an answer that was left out will not come. What it was for is sent again
+    /// once nothing else is on the wire.
     fn note(&mut self, ack: &v1::Ack) {
         let is_it = |(boot, sequence): &(Arc<str>, u64)| *sequence == ack.sequence && **boot == *ack.boot;
-        if let Some(at) = self.in_flight.iter().position(is_it) {
-            self.in_flight.drain(..=at);
-            self.window = IN_FLIGHT;
-            self.well_at = Instant::now();
+        let Some(at) = self.in_flight.iter().position(is_it) else { return };
+        self.in_flight.drain(..=at);
+        self.left_out |= at > 0;
+        if self.left_out && self.in_flight.is_empty() {
+            (self.left_out, self.last) = (false, None);
         }
+        (self.window, self.well_at) = (IN_FLIGHT, Instant::now());
     }
 }

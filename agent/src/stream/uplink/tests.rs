@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a collector does with the next batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Deed {
+pub(super) enum Deed {
     /// Applies it and says so.
     Ack,
     /// Applies it, and its answer is lost.
@@ -29,13 +29,14 @@ enum Deed {
 }
 
 /// What a collector was sent: connection, run, sequence number, records.
-type Taken = (usize, String, u64, Vec<u32>);
+pub(super) type Taken = (usize, String, u64, Vec<u32>);
 
 #[derive(Clone, Default)]
-struct Collector {
+pub(super) struct Collector {
     /// What it does with one batch after the other; after that it acknowledges all.
     deeds: Arc<Mutex<Vec<Deed>>>,
     applied: Arc<Mutex<Vec<Taken>>>,
+    losses: Arc<Mutex<Vec<v1::Loss>>>,
     connections: Arc<Mutex<usize>>,
 }
 
@@ -75,12 +76,27 @@ impl Collector {
                 return;
             }
             let records = numbers(&batch);
-            let v1::Batch { boot, sequence, .. } = batch;
-            self.applied.lock().unwrap().push((connection, boot.clone(), sequence, records));
+            let v1::Batch { boot, sequence, losses, .. } = batch;
+            self.apply((connection, boot.clone(), sequence, records), losses);
             if deed == Deed::Ack && acks.send(Ok(v1::Ack { boot, sequence })).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// Losses count once, like all that is in a batch.
+    fn apply(&self, taken: Taken, losses: Vec<v1::Loss>) {
+        let mut applied = self.applied.lock().unwrap();
+        if !applied.iter().any(|(_, boot, sequence, _)| (boot, sequence) == (&taken.1, &taken.2)) {
+            self.losses.lock().unwrap().extend(losses);
+        }
+        applied.push(taken);
+    }
+
+    /// What was told of a loss.
+    pub(super) fn losses(&self, cause: &str) -> u64 {
+        let losses = self.losses.lock().unwrap();
+        losses.iter().filter(|loss| loss.cause == cause).map(|loss| loss.count).sum()
     }
 
     fn next_deed(&self) -> Deed {
@@ -88,11 +104,15 @@ impl Collector {
         if deeds.is_empty() { Deed::Ack } else { deeds.remove(0) }
     }
 
-    fn does(&self, deeds: impl IntoIterator<Item = Deed>) {
+    pub(super) fn does(&self, deeds: impl IntoIterator<Item = Deed>) {
         self.deeds.lock().unwrap().extend(deeds);
     }
 
-    fn listen(&self, address: SocketAddr) -> JoinHandle<()> {
+    pub(super) fn is_well_from_now_on(&self) {
+        self.deeds.lock().unwrap().clear();
+    }
+
+    pub(super) fn listen(&self, address: SocketAddr) -> JoinHandle<()> {
         let service = ingest_server::IngestServer::new(self.clone());
         tokio::spawn(async move {
             let listener = TcpListener::bind(address).await.unwrap();
@@ -101,7 +121,7 @@ impl Collector {
         })
     }
 
-    fn applied(&self) -> Vec<Taken> {
+    pub(super) fn applied(&self) -> Vec<Taken> {
         self.applied.lock().unwrap().clone()
     }
 
@@ -116,16 +136,17 @@ impl Collector {
         records
     }
 
-    /// On each connection, batches come in the order of making, and one batch is always the same.
-    fn check_order(&self, boots: &[&str]) {
+    /// Batches come for the first time in the order of making, and one batch is always the same.
+    pub(super) fn check_order(&self, boots: &[impl AsRef<str>]) {
         let applied = self.applied();
-        let place = |boot: &String| boots.iter().position(|known| known == boot).unwrap();
-        for pair in applied.windows(2) {
-            let [(connection, boot, sequence, _), (next, next_boot, next_sequence, _)] = pair else {
-                panic!()
-            };
-            let ascends = (place(boot), sequence) < (place(next_boot), next_sequence);
-            assert!(connection < next || ascends, "{pair:?}");
+        let place = |boot: &String| boots.iter().position(|known| known.as_ref() == boot).unwrap();
+        let (mut known, mut last) = (HashSet::new(), None);
+        for (_, boot, sequence, _) in &applied {
+            let at = Some((place(boot), sequence));
+            if known.insert((boot, sequence)) {
+                assert!(last < at, "{at:?} after {last:?} in {applied:#?}");
+                last = at;
+            }
         }
         for (_, boot, sequence, numbers) in &applied {
             let same = applied.iter().filter(|taken| (&taken.1, taken.2) == (boot, *sequence));
@@ -139,19 +160,19 @@ impl Collector {
 }
 
 /// A port of this test alone that nobody listens on.
-async fn free_address(host: u8) -> SocketAddr {
+pub(super) async fn free_address(host: u8) -> SocketAddr {
     let listener = TcpListener::bind((std::net::Ipv4Addr::new(127, 45, 0, host), 0)).await.unwrap();
     listener.local_addr().unwrap()
 }
 
 /// An agent's end.
-struct Agent {
-    items: Sender<Item>,
+pub(super) struct Agent {
+    pub(super) items: Sender<Item>,
     task: JoinHandle<()>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
-fn agent(address: SocketAddr, spool: Option<&Path>, boot: &str) -> Agent {
+pub(super) fn agent(address: SocketAddr, spool: Option<&Path>, boot: &str) -> Agent {
     let (items, queue) = mpsc::channel(16);
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let identity = Identity { cluster: "c".to_owned(), node: "n".to_owned(), boot: boot.to_owned() };
@@ -176,14 +197,14 @@ impl Agent {
         eventually(all, || format!("{:#?}", collector.applied())).await;
     }
 
-    async fn end(self) -> Arc<Metrics> {
+    pub(super) async fn end(self) -> Arc<Metrics> {
         drop(self.items);
         self.task.await.unwrap();
         self.metrics
     }
 }
 
-async fn eventually(holds: impl Fn() -> bool, otherwise: impl Fn() -> String) {
+pub(super) async fn eventually(holds: impl Fn() -> bool, otherwise: impl Fn() -> String) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < DEADLINE, "not within {DEADLINE:?}: {}", otherwise());

@@ -6,12 +6,14 @@
 //!
 //! ```text
 //! portolan_policy::Flow  <-- convert/ -->  v1::Flow
-//! Observation            <-- convert/ -->  v1::Observation
+//! View ----- batch/ ---->  v1::Batch  -- batch/ -->  Observation
 //! ```
 
+mod batch;
 mod convert;
 mod observation;
 
+pub use batch::{BatchError, Decoded, Flaw, Header, MAX_CONTENT, MAX_MEMORY, View, decode, encode};
 pub use convert::{ConvertError, Problem, duration, timestamp, timestamp_to_proto};
 pub use observation::{Connection, Observation, Witness};
 

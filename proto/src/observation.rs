@@ -1,4 +1,4 @@
-//! One agent's view of one attempt: the domain side of `portolan.v1.Observation`.
+//! One agent's view of one attempt: what a batch holds many of.
 
 use jiff::Timestamp;
 use portolan_policy::{Flow, Protocol};

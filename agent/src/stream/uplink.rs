@@ -2,9 +2,9 @@
 //! acknowledgement left off. A collector that is away costs memory up to a bound, then the oldest.
 
 use super::outbox::{Batch, Item, Outbox};
-use crate::{capture::chain, metrics::Metrics};
+use crate::{attribute::Record, capture::chain, metrics::Metrics};
 use jiff::Timestamp;
-use portolan_proto::v1;
+use portolan_proto::{Header, encode, v1};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
@@ -175,19 +175,9 @@ async fn next_ack(live: &mut Option<Live>) -> Result<v1::Ack, String> {
     }
 }
 
-fn to_proto(identity: &Identity, batch: &Batch) -> v1::Batch {
-    v1::Batch {
-        cluster: identity.cluster.clone(),
-        node: identity.node.clone(),
-        boot: identity.boot.clone(),
-        sequence: batch.sequence,
-        observations: batch
-            .records
-            .iter()
-            .map(|record| v1::Observation::from(record.observation()))
-            .collect(),
-        losses: batch.losses.iter().cloned().map(v1::Loss::from).collect(),
-    }
+fn to_proto(Identity { cluster, node, boot }: &Identity, batch: &Batch) -> v1::Batch {
+    let header = Header { cluster, node, boot, sequence: batch.sequence };
+    encode(header, batch.records.iter().map(Record::view), &batch.losses)
 }
 
 /// Between half of it and all of it, so that a whole cluster does not come back at once.

@@ -1,6 +1,7 @@
 //! Arbitrary domain values.
 //!
 //! The large strategies are boxed: unboxed, their types are too large for the stack of a test.
+#![allow(dead_code, reason = "each test crate needs its own part")]
 
 use jiff::Timestamp;
 use portolan_policy::{

@@ -11,10 +11,12 @@
 
 mod batch;
 mod convert;
+mod latencies;
 mod observation;
 
 pub use batch::{BatchError, Decoded, Flaw, Header, MAX_CONTENT, MAX_MEMORY, View, decode, encode};
 pub use convert::{ConvertError, Problem, duration, timestamp, timestamp_to_proto};
+pub use latencies::Latencies;
 pub use observation::{Connection, Observation, Witness};
 
 /// The generated messages, clients and servers of package `portolan.v1`.

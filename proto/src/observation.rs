@@ -21,7 +21,7 @@ pub struct Connection {
 
 /// What one agent itself saw of an attempt.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked by name")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Witness {
     /// The source's pod device is on the agent's node.
     pub source_local: bool,

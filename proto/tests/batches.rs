@@ -6,7 +6,7 @@ mod strategies;
 use jiff::Timestamp;
 use portolan_policy::{End, Latency, Loss};
 use portolan_proto::{
-    BatchError, Connection, Decoded, Header, MAX_CONTENT, Observation, View, decode, encode, v1,
+    BatchError, Connection, Decoded, Header, Latencies, MAX_CONTENT, Observation, View, decode, encode, v1,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 use prost::Message as _;
@@ -52,6 +52,8 @@ fn records() -> impl Strategy<Value = Vec<Observation>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn what_is_put_in_comes_out(records in records(), losses in vec(strategies::loss(), 0..3)) {
         let sent = batch(&records, &losses);
@@ -62,6 +64,24 @@ proptest! {
         prop_assert_eq!(told, losses);
         let observations = records.into_iter().map(as_told).collect();
         prop_assert_eq!(decode(&wire), Ok(Decoded { observations, malformed: 0, flaw: None }));
+    }
+
+    #[test]
+    fn handshakes_of_several_attempts_come_out_as_their_summary(
+        records in records(),
+        micros in vec(vec(any::<u64>(), 2..20), 1..4),
+    ) {
+        let several: Vec<_> = micros.into_iter().map(Latencies::of).collect();
+        let views = records.iter().enumerate().map(|(index, record)| View {
+            latency_us: None,
+            latencies: several.get(index / 2).filter(|_| index % 2 == 1),
+            ..View::from(record)
+        });
+        let told = decode(&encode(HEADER, views, &[])).unwrap().observations;
+        for (index, told) in told.iter().enumerate() {
+            let latencies = several.get(index / 2).filter(|_| index % 2 == 1);
+            prop_assert_eq!(told.flow.latency_us, latencies.and_then(Latencies::latency));
+        }
     }
 
     #[test]
@@ -159,7 +179,7 @@ fn a_bad_entry_costs_the_rows_that_use_it_and_names_itself() {
             content.rows.as_mut().unwrap().relations[6] = 1000;
         }),
         ("entry 12 of `rows`: its time is out of range", |content| {
-            content.rows.as_mut().unwrap().starts[11] = i64::MAX / 2;
+            content.rows.as_mut().unwrap().ends[11] = i64::MAX / 2;
         }),
     ];
     for (flaw, spoil) in cases {
@@ -173,7 +193,7 @@ fn a_bad_entry_costs_the_rows_that_use_it_and_names_itself() {
 #[test]
 fn a_batch_that_cannot_be_taken_apart_is_refused_with_what_is_wrong() {
     type Spoil = fn(&mut v1::BatchContent);
-    let cases: [(&str, Spoil); 6] = [
+    let cases: [(&str, Spoil); 9] = [
         ("strings.text", |content| content.strings.as_mut().unwrap().text.push('x')),
         ("ends.addresses", |content| {
             content.ends.as_mut().unwrap().addresses.as_mut().unwrap().octets.push(1);
@@ -183,6 +203,9 @@ fn a_batch_that_cannot_be_taken_apart_is_refused_with_what_is_wrong() {
         ("rows.packets", |content| {
             content.rows.as_mut().unwrap().packets.pop();
         }),
+        ("rows.spread_steps", |content| content.rows.as_mut().unwrap().spread_steps.push(1)),
+        ("rows.spread_sizes", |content| content.rows.as_mut().unwrap().spread.push(1)),
+        ("rows.tcp_isns", |content| content.rows.as_mut().unwrap().tcp_isns.push(1)),
         ("rows.source_ports", |content| content.rows.as_mut().unwrap().source_ports.push(1)),
     ];
     for (named, spoil) in cases {

@@ -113,6 +113,7 @@ impl Record {
             packets: self.packets,
             bytes: self.bytes,
             latency_us: self.latency_us,
+            latencies: None,
             retransmits: self.retransmits,
             srtt_us: self.srtt_us,
             connection: self.connection,

@@ -1,5 +1,6 @@
 //! To the collector: batches with sequence numbers, kept until they are acknowledged.
 
+mod fold;
 mod outbox;
 mod uplink;
 

@@ -25,8 +25,9 @@ pub struct Batch {
     pub losses: Vec<Loss>,
 }
 
-/// Records in one batch at the most.
-const BATCH: usize = 512;
+/// Records in one batch at the most: as many as share most of what there is to tell, in some tens of kilobytes. With
+/// ends that carry unusually many labels it is a megabyte; the collector reads more (`portolan_proto::MAX_CONTENT`).
+const BATCH: usize = 4096;
 
 /// The name of the loss when the outbox itself overflows.
 const OVERFLOW: &str = "outbox-full";

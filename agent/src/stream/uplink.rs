@@ -1,8 +1,11 @@
 //! The stream to the collector: connects, sends batches in order, and starts again where the last
 //! acknowledgement left off. A collector that is away costs memory up to a bound, then the oldest.
 
-use super::outbox::{Batch, Item, Outbox};
-use crate::{attribute::Record, capture::chain, metrics::Metrics};
+use super::{
+    fold::{Folded, fold},
+    outbox::{Batch, Item, Outbox},
+};
+use crate::{capture::chain, metrics::Metrics};
 use jiff::Timestamp;
 use portolan_proto::{Header, encode, v1};
 use std::{sync::Arc, time::Duration};
@@ -177,7 +180,8 @@ async fn next_ack(live: &mut Option<Live>) -> Result<v1::Ack, String> {
 
 fn to_proto(Identity { cluster, node, boot }: &Identity, batch: &Batch) -> v1::Batch {
     let header = Header { cluster, node, boot, sequence: batch.sequence };
-    encode(header, batch.records.iter().map(Record::view), &batch.losses)
+    let folded = fold(&batch.records);
+    encode(header, folded.iter().map(Folded::view), &batch.losses)
 }
 
 /// Between half of it and all of it, so that a whole cluster does not come back at once.

@@ -113,6 +113,7 @@ impl Agent {
     }
 
     /// The next batch with these observations.
+    #[expect(clippy::needless_pass_by_value, reason = "so a test reads better")]
     pub(crate) fn batch(&mut self, observations: Vec<Observation>) -> v1::Batch {
         self.sequence += 1;
         let (node, boot) = (self.node.as_str(), self.boot.as_str());

@@ -66,9 +66,10 @@ struct Writer<'a> {
     kinds: Table<KindKey>,
     wire_kinds: v1::Kinds,
     rows: v1::Rows,
-    start: i64,
+    end: i64,
     numbered: Distances,
     translated: Distances,
+    spread: Distances,
 }
 
 impl<'a> Writer<'a> {
@@ -78,13 +79,15 @@ impl<'a> Writer<'a> {
         if record.may_have_a_second() {
             self.push_key(record);
         }
-        self.numbered.step();
-        self.translated.step();
+        self.push_spread(record);
+        for distances in [&mut self.numbered, &mut self.translated, &mut self.spread] {
+            distances.step();
+        }
         let (start, end) = (record.time.as_microsecond(), record.end_time.as_microsecond());
         let rows = &mut self.rows;
         rows.relations.push(relation);
         rows.kinds.push(kind);
-        rows.starts.push(start - self.start);
+        rows.ends.push(end - self.end);
         rows.durations.push(end - start);
         rows.source_ports.extend(record.source_port.unwrap_or(0).to_be_bytes());
         rows.attempts.push(record.attempts);
@@ -94,7 +97,7 @@ impl<'a> Writer<'a> {
         rows.latencies.push(known(record.latency_us));
         rows.retransmits.push(known(record.retransmits));
         rows.srtts.push(known(record.srtt_us));
-        self.start = start;
+        self.end = end;
     }
 
     fn relation(&mut self, record: &View<'a>) -> u32 {
@@ -157,6 +160,19 @@ impl<'a> Writer<'a> {
             rows.translated_source_ports.push(connection.source.port().into());
             push_address(&mut rows.translated_destinations, connection.destination.ip());
             rows.translated_destination_ports.push(connection.destination.port().into());
+        }
+    }
+
+    fn push_spread(&mut self, record: &View<'a>) {
+        let Some(latencies) = record.latencies else { return };
+        let rows = &mut self.rows;
+        rows.spread.push(self.spread.take());
+        rows.spread_sizes.push(latencies.counts().len() as u32);
+        let mut before = 0;
+        for (value, count) in latencies.counts() {
+            rows.spread_steps.push(value - before);
+            rows.spread_counts.push(*count);
+            before = *value;
         }
     }
 

@@ -2,10 +2,10 @@
 
 use super::{
     BatchError, Decoded, Flaw,
-    column::{Column, Entries, Entry, Memory, addresses},
+    column::{Column, Entries, Entry, Memory, addresses, offsets},
     relations::{Kind, Relation},
 };
-use crate::{Connection, Observation, v1};
+use crate::{Connection, Observation, latencies::latency, v1};
 use jiff::Timestamp;
 use portolan_policy::{Flow, Latency};
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) struct Rows<'a> {
     relations: &'a [u32],
     kinds: Column<'a, u32>,
-    starts: Column<'a, i64>,
+    ends: Column<'a, i64>,
     durations: Column<'a, i64>,
     source_ports: &'a [u8],
     attempts: Column<'a, u64>,
@@ -26,6 +26,7 @@ pub(super) struct Rows<'a> {
     srtts: Column<'a, u64>,
     numbered: Sparse<'a, u32>,
     translated: Sparse<'a, [Socket; 2]>,
+    spread: Sparse<'a, Latency>,
 }
 
 /// An address and a port that may be out of range.
@@ -41,7 +42,7 @@ impl<'a> Rows<'a> {
         Ok(Self {
             relations: &wire.relations,
             kinds: Column::new("rows.kinds", &wire.kinds, count)?,
-            starts: Column::new("rows.starts", &wire.starts, count)?,
+            ends: Column::new("rows.ends", &wire.ends, count)?,
             durations: Column::new("rows.durations", &wire.durations, count)?,
             source_ports: &wire.source_ports,
             attempts: Column::new("rows.attempts", &wire.attempts, count)?,
@@ -53,6 +54,7 @@ impl<'a> Rows<'a> {
             srtts: Column::new("rows.srtts", &wire.srtts, count)?,
             numbered: Sparse::new("rows.tcp_isns", &wire.numbered, wire.tcp_isns.clone())?,
             translated: Sparse::new("rows.translated_sources", &wire.translated, translated(wire)?)?,
+            spread: Sparse::new("rows.spread_sizes", &wire.spread, spread(wire)?)?,
         })
     }
 
@@ -65,10 +67,15 @@ impl<'a> Rows<'a> {
     ) -> Decoded {
         let mut decoded = Decoded::default();
         decoded.observations.reserve(self.relations.len().min(memory.room_for::<Observation>()));
-        let mut start = 0_i64;
+        let mut end = 0_i64;
         for index in 0..self.relations.len() {
-            start = start.wrapping_add(self.starts.at(index));
-            let own = Own { start, tcp_isn: self.numbered.step(), translated: self.translated.step() };
+            end = end.wrapping_add(self.ends.at(index));
+            let own = Own {
+                end,
+                tcp_isn: self.numbered.step(),
+                translated: self.translated.step(),
+                spread: self.spread.step(),
+            };
             match self.row(Entry::new("rows", index), own, relations, kinds, memory) {
                 Ok(observation) => decoded.observations.push(observation),
                 Err(flaw) => {
@@ -93,9 +100,10 @@ impl<'a> Rows<'a> {
         let kind = entry.find(kinds, self.kinds.at(at), "its kind is not in the batch")?;
         let weight = size_of::<Observation>().saturating_add(relation.weight).saturating_add(kind.weight);
         entry.take(memory, weight)?;
-        let time = time(entry, own.start)?;
-        let end_time = time_after(entry, own.start, self.durations.at(at))?;
-        let flow = self.flow(at, [time, end_time], relation, kind);
+        let end_time = time(entry, own.end)?;
+        let time = time_before(entry, own.end, self.durations.at(at))?;
+        let mut flow = self.flow(at, [time, end_time], relation, kind);
+        flow.latency_us = own.spread.or(flow.latency_us);
         let connection = connection(entry, &flow, own)?;
         Ok(Observation { flow, connection, witness: kind.witness })
     }
@@ -144,10 +152,12 @@ impl<'a> Rows<'a> {
 }
 
 /// What a row says outside the dense columns.
+#[derive(Clone, Copy)]
 struct Own {
-    start: i64,
+    end: i64,
     tcp_isn: Option<u32>,
     translated: Option<[Socket; 2]>,
+    spread: Option<Latency>,
 }
 
 /// One less than the figure; none where that is 0.
@@ -159,14 +169,14 @@ fn time(entry: Entry, micros: i64) -> Result<Timestamp, Flaw> {
     Timestamp::from_microsecond(micros).map_err(|_| entry.flaw("its time is out of range"))
 }
 
-fn time_after(entry: Entry, start: i64, duration: i64) -> Result<Timestamp, Flaw> {
-    let end = start.checked_add(duration).ok_or_else(|| entry.flaw("its duration is out of range"))?;
-    time(entry, end)
+fn time_before(entry: Entry, end: i64, duration: i64) -> Result<Timestamp, Flaw> {
+    let start = end.checked_sub(duration).ok_or_else(|| entry.flaw("its duration is out of range"))?;
+    time(entry, start)
 }
 
 /// The key of the row: the addresses of its ends, unless it tells others.
 fn connection(entry: Entry, flow: &Flow, own: Own) -> Result<Connection, Flaw> {
-    let Own { start: _, tcp_isn, translated } = own;
+    let Own { end: _, tcp_isn, translated, spread: _ } = own;
     let plain = [&flow.source, &flow.destination].map(|end| (end.ip(), end.port().unwrap_or(0).into()));
     let socket = |(ip, port): Socket| {
         let port = u16::try_from(port).map_err(|_| entry.flaw("its translated port is none"))?;
@@ -196,6 +206,26 @@ fn translated(wire: &v1::Rows) -> Result<Vec<[Socket; 2]>, BatchError> {
             [(source, source_ports.at(at)), (destination, destination_ports.at(at))]
         })
         .collect())
+}
+
+/// What the rows say whose attempts took differently long.
+fn spread(wire: &v1::Rows) -> Result<Vec<Latency>, BatchError> {
+    let v1::Rows { spread_sizes, spread_steps, spread_counts, .. } = wire;
+    offsets("rows.spread_counts", spread_sizes, spread_counts.len())?;
+    let offsets = offsets("rows.spread_steps", spread_sizes, spread_steps.len())?;
+    let mut counts = Vec::new();
+    let summary = |range: &[u32]| {
+        let &[from, to] = range else { return Latency::single(0) };
+        let (from, to) = (from as usize, to as usize);
+        let values = spread_steps[from..to].iter().scan(0_u64, |value, step| {
+            *value = value.saturating_add(*step);
+            Some(*value)
+        });
+        counts.clear();
+        counts.extend(values.zip(spread_counts[from..to].iter().copied()));
+        latency(&counts).unwrap_or(Latency::single(0))
+    };
+    Ok(offsets.windows(2).map(summary).collect())
 }
 
 /// Values that few rows have, with the distances between these.

@@ -1,6 +1,6 @@
 //! A record as it is put into a batch: borrowed, whoever keeps it.
 
-use crate::{Connection, Observation, Witness};
+use crate::{Connection, Latencies, Observation, Witness};
 use jiff::Timestamp;
 use portolan_policy::{End, Enforcer, Flow, Outcome, Protocol, Reporter, ServiceRef, SideDecision, Verdict};
 use std::net::SocketAddr;
@@ -50,8 +50,10 @@ pub struct View<'a> {
     pub packets: u64,
     /// Payload bytes, both directions.
     pub bytes: u64,
-    /// How long the handshake took, in microseconds.
+    /// How long the handshake took, in microseconds, where that is one figure.
     pub latency_us: Option<u64>,
+    /// How long the handshakes took, where they are several.
+    pub latencies: Option<&'a Latencies>,
     /// Segments sent again.
     pub retransmits: Option<u64>,
     /// The smoothed round trip.
@@ -114,6 +116,7 @@ impl<'a> From<&'a Observation> for View<'a> {
             packets: *packets,
             bytes: *bytes,
             latency_us: latency_us.map(|latency| latency.p50),
+            latencies: None,
             retransmits: *retransmits,
             srtt_us: *srtt_us,
             connection: *connection,

@@ -6,7 +6,10 @@ use portolan_policy::{
     SideVerdict, Verdict, Workload,
 };
 use portolan_proto::{Connection, Observation, View, Witness};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 /// Workloads of the cluster.
 pub(crate) const WORKLOADS: u64 = 200;
@@ -141,7 +144,7 @@ fn pod(chance: &mut Chance, workload: u64, replica: u64, name: &str, hash: &str)
         ip: Ipv4Addr::new(10, 200, node as u8, 2 + (workload * REPLICAS + replica) as u8 / 4).into(),
         port: None,
         node: format!("ip-10-0-{node}-17.eu-central-1.compute.internal"),
-        labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
+        labels: Arc::new(labels.map(|(key, value)| (key.to_owned(), value)).into()),
     }
 }
 

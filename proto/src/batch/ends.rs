@@ -7,62 +7,41 @@ use super::{
 };
 use crate::v1;
 use portolan_policy::{End, PodEnd, Workload};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-/// What a label takes beside its texts.
-const LABEL: usize = 2 * size_of::<String>();
 const NAMESPACE: &str = "its namespace is no text of the batch";
 const NAME: &str = "its name is no text of the batch";
 const NODE: &str = "its node is no text of the batch";
 const WORKLOAD: &str = "its workload is no text of the batch";
 const LABELS: &str = "its labels are not in the batch";
 
-/// Sets of labels, as references.
-struct LabelSets<'a> {
-    keys: &'a [u32],
-    values: &'a [u32],
-    offsets: Vec<u32>,
-    /// What a copy of each set takes.
-    weights: Vec<usize>,
-}
+/// A set of labels, which all flows share that name a pod with it.
+type Labels = Arc<BTreeMap<String, String>>;
 
-impl<'a> LabelSets<'a> {
-    fn read(wire: &'a v1::LabelSets, texts: &Texts<'_>) -> Result<Self, BatchError> {
-        let v1::LabelSets { sizes, keys, values } = wire;
-        offsets("label_sets.values", sizes, values.len())?;
-        let offsets = offsets("label_sets.keys", sizes, keys.len())?;
-        let mut sets = Self { keys, values, offsets, weights: Vec::new() };
-        let weight = |(key, value): (&u32, &u32)| LABEL + texts.length(*key) + texts.length(*value);
-        sets.weights = (0..sizes.len())
-            .map(|index| sets.pairs(index).map(weight).fold(0, usize::saturating_add))
-            .collect();
-        Ok(sets)
-    }
-
-    fn pairs(&self, index: usize) -> impl Iterator<Item = (&'a u32, &'a u32)> {
-        let (from, to) = (self.offsets[index] as usize, self.offsets[index + 1] as usize);
-        self.keys[from..to].iter().zip(&self.values[from..to])
-    }
-
-    fn weight(&self, reference: u32) -> usize {
-        let index = (reference as usize).checked_sub(1);
-        index.and_then(|index| self.weights.get(index)).copied().unwrap_or(0)
-    }
-
-    fn get(&self, entry: Entry, reference: u32, texts: &Texts<'_>) -> Result<BTreeMap<String, String>, Flaw> {
-        let Some(index) = (reference as usize).checked_sub(1) else { return Ok(BTreeMap::new()) };
-        if index >= self.weights.len() {
-            return Err(entry.flaw(LABELS));
-        }
-        let text = |reference: &u32| texts.any(entry, *reference, LABELS);
-        self.pairs(index).map(|(key, value)| Ok((text(key)?, text(value)?))).collect()
-    }
+fn label_sets(
+    wire: &v1::LabelSets,
+    texts: &Texts<'_>,
+    memory: &mut Memory,
+) -> Result<Entries<Labels>, BatchError> {
+    let v1::LabelSets { sizes, keys, values } = wire;
+    offsets("label_sets.values", sizes, values.len())?;
+    let offsets = offsets("label_sets.keys", sizes, keys.len())?;
+    each("label_sets", sizes.len(), memory, |entry, memory| {
+        let (from, to) = (offsets[entry.index] as usize, offsets[entry.index + 1] as usize);
+        let (keys, values) = (&keys[from..to], &values[from..to]);
+        let weight = |reference: &u32| size_of::<String>() + texts.length(*reference);
+        let weights = keys.iter().chain(values).map(weight);
+        entry.take(memory, weights.fold(0, usize::saturating_add))?;
+        let text = |reference: &u32| texts.any(entry, *reference, "a label is no text of the batch");
+        let pairs = keys.iter().zip(values).map(|(key, value)| Ok((text(key)?, text(value)?)));
+        pairs.collect::<Result<_, _>>().map(Arc::new)
+    })
 }
 
 /// Reads the ends, without their ports.
 pub(super) fn ends(
     wire: &v1::Ends,
-    label_sets: &v1::LabelSets,
+    wire_label_sets: &v1::LabelSets,
     texts: &Texts<'_>,
     memory: &mut Memory,
 ) -> Result<Entries<Shared<End>>, BatchError> {
@@ -76,7 +55,7 @@ pub(super) fn ends(
         workload_kinds: Column::new("ends.workload_kinds", &wire.workload_kinds, count)?,
         workload_names: Column::new("ends.workload_names", &wire.workload_names, count)?,
         label_sets: Column::new("ends.label_sets", &wire.label_sets, count)?,
-        labels: LabelSets::read(label_sets, texts)?,
+        labels: label_sets(wire_label_sets, texts, memory)?,
         texts,
     };
     each("ends", count, memory, |entry, memory| columns.read(entry, memory))
@@ -91,7 +70,7 @@ struct Columns<'a> {
     workload_kinds: Column<'a, u32>,
     workload_names: Column<'a, u32>,
     label_sets: Column<'a, u32>,
-    labels: LabelSets<'a>,
+    labels: Entries<Labels>,
     texts: &'a Texts<'a>,
 }
 
@@ -119,6 +98,7 @@ impl Columns<'_> {
 
     fn pod(&self, entry: Entry) -> Result<PodEnd, Flaw> {
         let node = self.texts.some(entry, self.nodes.at(entry.index), NODE)?;
+        let labels = entry.find_some(&self.labels, self.label_sets.at(entry.index), LABELS)?;
         Ok(PodEnd {
             namespace: self.filled(entry, self.namespaces, NAMESPACE)?,
             pod: self.filled(entry, self.names, NAME)?,
@@ -129,7 +109,7 @@ impl Columns<'_> {
             ip: self.ips[entry.index],
             port: None,
             node: node.unwrap_or_default(),
-            labels: self.labels.get(entry, self.label_sets.at(entry.index), self.texts)?,
+            labels: labels.map(Arc::clone).unwrap_or_default(),
         })
     }
 
@@ -140,7 +120,6 @@ impl Columns<'_> {
     fn weight(&self, index: usize) -> usize {
         let texts = [self.namespaces, self.names, self.nodes, self.workload_kinds, self.workload_names];
         let text = |column: Column<'_, u32>| self.texts.length(column.at(index));
-        let texts: usize = texts.into_iter().map(text).sum();
-        texts.saturating_add(self.labels.weight(self.label_sets.at(index)))
+        texts.into_iter().map(text).sum()
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Enforcer, Loss, Protocol, SideDecision};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// What the network was seen to do with an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -137,9 +137,9 @@ pub struct PodEnd {
     pub port: Option<u16>,
     /// The node it runs on.
     pub node: String,
-    /// Its labels when the attempt was made: for filters, not printed.
+    /// Its labels when the attempt was made: for filters, not printed. Many flows name the same pod.
     #[serde(default, skip_serializing)]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
 }
 
 /// One end of a flow.

@@ -1,9 +1,10 @@
 //! A batch under construction, and the one place where it becomes bytes.
 
+use super::fold::{Folded, fold};
 use crate::attribute::Record;
 use jiff::Timestamp;
 use portolan_policy::Loss;
-use portolan_proto::v1;
+use portolan_proto::{Header, encode, v1};
 use prost::{Message as _, bytes::Bytes};
 
 /// What goes into a batch.
@@ -44,23 +45,13 @@ impl Open {
     }
 
     /// From here on it is bytes: a batch that is sent twice is the same twice.
-    pub(super) fn seal(self, identity: &Identity, sequence: u64) -> Bytes {
-        self.into_proto(identity, sequence).encode_to_vec().into()
+    pub(super) fn seal(&self, identity: &Identity, sequence: u64) -> Bytes {
+        self.to_proto(identity, sequence).encode_to_vec().into()
     }
 
-    fn into_proto(self, identity: &Identity, sequence: u64) -> v1::Batch {
-        v1::Batch {
-            cluster: identity.cluster.clone(),
-            node: identity.node.clone(),
-            boot: identity.boot.clone(),
-            sequence,
-            observations: self
-                .records
-                .iter()
-                .map(|record| v1::Observation::from(record.observation()))
-                .collect(),
-            losses: self.losses.into_iter().map(v1::Loss::from).collect(),
-        }
+    fn to_proto(&self, Identity { cluster, node, boot }: &Identity, sequence: u64) -> v1::Batch {
+        let header = Header { cluster, node, boot, sequence };
+        encode(header, fold(&self.records).iter().map(Folded::view), &self.losses)
     }
 }
 

@@ -10,6 +10,7 @@
 //! [`Outbox`] decides what is kept where and for how long, and does no I/O but through [`Store`].
 
 mod batch;
+mod fold;
 mod outbox;
 #[cfg(test)]
 mod samples;

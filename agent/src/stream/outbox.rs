@@ -15,8 +15,9 @@ use portolan_policy::Loss;
 use prost::bytes::Bytes;
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
-/// Records in one batch at the most.
-pub(super) const BATCH: usize = 512;
+/// Records in one batch at the most: as many as share most of what there is to tell, in some tens of kilobytes. With
+/// ends that carry unusually many labels it is a megabyte; the collector reads more (`portolan_proto::MAX_CONTENT`).
+const BATCH: usize = 4096;
 /// Batches that wait at the most: what is known of each takes some memory.
 const MOST_BATCHES: usize = 65_536;
 /// A batch that the disk refuses to give this often is lost.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portolan_policy::{
     Decision, End, Flow, Loss, Outcome, Protocol, Reporter, SideDecision, SideVerdict, Verdict,
 };
-use portolan_proto::{Connection, Observation, Witness, v1};
+use portolan_proto::{Connection, Observation, Witness, decode, v1};
 use prost::{Message as _, bytes::Bytes};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -73,8 +73,8 @@ pub(super) fn read(body: &Bytes) -> v1::Batch {
 
 /// The numbers of the records in a batch.
 pub(super) fn numbers(batch: &v1::Batch) -> Vec<u32> {
-    let records = batch.observations.iter().cloned().map(|record| Observation::try_from(record).unwrap());
-    records.map(|record| number(record.flow.destination.ip())).collect()
+    let records = decode(batch).unwrap().observations;
+    records.iter().map(|record| number(record.flow.destination.ip())).collect()
 }
 
 fn number(address: IpAddr) -> u32 {

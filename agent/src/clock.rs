@@ -16,9 +16,14 @@ impl Clock {
         Self { offset: i128::from(realtime()) - i128::from(monotonic()) }
     }
 
-    /// The time of day of a kernel time.
+    /// The time of day of a kernel time, in the microseconds that a batch tells: whatever way a record goes, and
+    /// whatever is made of it, it says the same.
     pub fn timestamp(&self, at: Nanos) -> Timestamp {
-        Timestamp::from_nanosecond(self.offset + i128::from(at)).unwrap_or_default()
+        let micros = (self.offset + i128::from(at)).div_euclid(1000);
+        i64::try_from(micros)
+            .ok()
+            .and_then(|micros| Timestamp::from_microsecond(micros).ok())
+            .unwrap_or_default()
     }
 }
 

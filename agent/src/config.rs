@@ -5,6 +5,7 @@ use crate::{
     connections::Limits,
     kernel::TypesError,
     sink::SinkError,
+    stream::{SpoolConfig, SpoolError},
 };
 use portolan_policy::Object;
 use std::io::Write;
@@ -28,6 +29,8 @@ pub enum Output {
         endpoint: Box<tonic::transport::Endpoint>,
         /// The cluster's name in its records.
         cluster: String,
+        /// Where batches wait for it on disk; in memory when absent.
+        spool: Option<SpoolConfig>,
     },
 }
 
@@ -79,6 +82,9 @@ pub enum AgentError {
     /// The capture thread ended before it was told to.
     #[error("a thread of capture ended by itself")]
     CaptureEnded,
+    /// There is no spool to be had.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// Flows cannot be passed on.
     #[error(transparent)]
     Sink(#[from] SinkError),

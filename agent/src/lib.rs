@@ -33,5 +33,10 @@ pub mod trace;
 pub mod whereabouts;
 pub mod witness;
 
+/// Arbitrary records, for tests here as in `proto`.
+#[cfg(test)]
+#[path = "../../proto/tests/strategies/mod.rs"]
+mod strategies;
+
 pub use config::{AgentError, Config, Output, Source};
 pub use run::run;

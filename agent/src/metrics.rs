@@ -70,6 +70,14 @@ pub struct Metrics {
     pub batches_acked: Counter,
     /// Batches waiting for the collector.
     pub batches_waiting: Gauge,
+    /// Batches that were given up or damaged.
+    pub batches_lost: Counter,
+    /// Batches in the spool.
+    pub spool_batches: Gauge,
+    /// What they take on disk.
+    pub spool_bytes: Gauge,
+    /// Batches that could not be written to the spool.
+    pub spool_write_errors: Counter,
     /// Streams to the collector that failed.
     pub stream_failures: Counter,
 }
@@ -121,6 +129,18 @@ impl Metrics {
             "batches_waiting",
             "Batches waiting for the collector",
             self.batches_waiting.clone(),
+        );
+        registry.register("batches_lost", "Batches given up or damaged", self.batches_lost.clone());
+        registry.register("spool_batches", "Batches in the spool", self.spool_batches.clone());
+        registry.register(
+            "spool_bytes",
+            "What the batches in the spool take on disk",
+            self.spool_bytes.clone(),
+        );
+        registry.register(
+            "spool_write_errors",
+            "Batches that could not be written to the spool",
+            self.spool_write_errors.clone(),
         );
         registry.register(
             "stream_failures",

@@ -21,7 +21,7 @@ use crate::{
     reasons::Reasons,
     serve,
     sink::{Lines, Sink, SinkError, Stream},
-    stream::{Identity, Uplink},
+    stream::{Identity, Left, Spool, Uplink},
     trace::Trace,
     whereabouts::{named_instead, own_node},
     witness::{Offsets, Witness, WitnessError},
@@ -34,6 +34,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     sync::{
         mpsc::{self, Receiver, Sender},
         watch,
@@ -64,6 +65,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         health,
         ready,
     } = config;
+    let spool = open_spool(&output)?;
     let metrics = Arc::new(Metrics::default());
     let tasks = TaskTracker::new();
     let (reporter, _) = tonic_health::server::health_reporter();
@@ -109,6 +111,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         node,
         reasons,
         output: Some(output),
+        spool,
         ready: Some(ready),
         reporter,
         own_addresses,
@@ -150,6 +153,14 @@ fn spawn(
     thread.spawn(move || work(&stop)).map_err(AgentError::Thread)
 }
 
+/// First of all: who cannot have it should not have touched anything else.
+fn open_spool(output: &Output) -> Result<Option<(Spool, Left)>, AgentError> {
+    match output {
+        Output::Collector { spool: Some(config), .. } => Ok(Some(Spool::open(&config.folder)?)),
+        _ => Ok(None),
+    }
+}
+
 fn report_off(off: &[ProbeOff]) {
     for ProbeOff { probe, lost, reason } in off {
         warn!(probe, reason, "A probe is off. Not seen without it: {lost}.");
@@ -186,6 +197,7 @@ struct Agent {
     node: Option<String>,
     reasons: Reasons,
     output: Option<Output>,
+    spool: Option<(Spool, Left)>,
     ready: Option<Box<dyn FnOnce() + Send>>,
     reporter: HealthReporter,
     own_addresses: watch::Receiver<BTreeSet<IpAddr>>,
@@ -323,14 +335,19 @@ impl Agent {
         places
     }
 
-    fn open_sink(&self, output: Output) -> Sink {
+    fn open_sink(&mut self, output: Output) -> Sink {
         match output {
             Output::Lines(out) => Sink::Lines(Lines::new(out)),
-            Output::Collector { endpoint, cluster } => {
+            Output::Collector { endpoint, cluster, spool } => {
                 let (queue, items) = mpsc::channel(STREAM_QUEUE);
                 let node = self.node.clone().unwrap_or_else(|| "unknown".to_owned());
                 let identity = Identity { cluster, node, boot: boot_id() };
-                self.tasks.spawn(Uplink::new(*endpoint, identity, Arc::clone(&self.metrics)).run(items));
+                let bytes = spool.map_or(0, |spool| spool.bytes);
+                let uplink =
+                    Uplink::new(*endpoint, identity, self.spool.take(), bytes, Arc::clone(&self.metrics));
+                // A thread of its own, since it may wait for the disk.
+                let runtime = Handle::current();
+                self.tasks.spawn_blocking(move || runtime.block_on(uplink.run(items)));
                 Sink::Stream(Stream::new(queue))
             }
         }

@@ -7,6 +7,7 @@ use portolan_agent::{
     Config, Output, Source,
     capture::{AttachMode, Wishes, switches},
     connections::Limits,
+    stream::SpoolConfig,
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::net::TcpListener;
@@ -27,6 +28,13 @@ pub(crate) struct AgentArgs {
     /// Stream to this collector, e.g. `http://portolan-collector.portolan.svc:4245`.
     #[arg(long, env = "PORTOLAN_COLLECTOR", value_name = "URL")]
     collector: Option<String>,
+    /// Keep what the collector has not acknowledged in this folder, through crashes and restarts; in memory
+    /// when absent.
+    #[arg(long, env = "PORTOLAN_SPOOL", value_name = "DIR", requires = "collector")]
+    spool: Option<PathBuf>,
+    /// What it may take there, in bytes; beyond that the oldest is lost and counted.
+    #[arg(long, env = "PORTOLAN_SPOOL_BYTES", value_name = "BYTES", default_value_t = 256 << 20)]
+    spool_bytes: u64,
     /// The cluster's name, told to the collector with every batch.
     #[arg(long, env = "PORTOLAN_CLUSTER", default_value = "default", value_name = "NAME")]
     cluster: String,
@@ -190,7 +198,8 @@ fn output(args: &AgentArgs) -> Result<Output, Failure> {
             let endpoint = tonic::transport::Endpoint::from_shared(url.clone())
                 .with_context(|| format!("--collector {url} is no URL: give one like http://HOST:4245"))
                 .map_err(Failure::usage)?;
-            Ok(Output::Collector { endpoint: Box::new(endpoint), cluster: args.cluster.clone() })
+            let spool = args.spool.clone().map(|folder| SpoolConfig { folder, bytes: args.spool_bytes });
+            Ok(Output::Collector { endpoint: Box::new(endpoint), cluster: args.cluster.clone(), spool })
         }
         (None, None) => Err(Failure::usage(anyhow!(
             "nowhere to put the flows: give --collector URL, or --output - to print them"

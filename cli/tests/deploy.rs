@@ -110,7 +110,18 @@ fn the_agent_holds_four_capabilities_and_no_other_privilege() {
     assert_eq!(security.read_only_root_filesystem, Some(true));
     assert_eq!(pod.security_context.unwrap().seccomp_profile.unwrap().type_, "RuntimeDefault");
     assert!(!pod.host_pid.unwrap_or(false) && !pod.host_ipc.unwrap_or(false));
-    assert_eq!(pod.volumes, None, "nothing of the host is mounted");
+}
+
+#[test]
+fn the_spool_is_all_of_the_host_that_the_agent_mounts() {
+    let arguments = arguments(agent());
+    let (pod, container) = parts(agent());
+    let [volume] = &pod.volumes.unwrap()[..] else { panic!("one volume") };
+    let [mount] = &container.volume_mounts.unwrap()[..] else { panic!("one mount") };
+    let host = volume.host_path.as_ref().unwrap();
+    assert_eq!((host.path.as_str(), host.type_.as_deref()), ("/var/lib/portolan", Some("DirectoryOrCreate")));
+    assert_eq!((&volume.name, mount.mount_path.as_str()), (&mount.name, "/var/lib/portolan"));
+    assert!(arguments.contains(&format!("--spool={}/spool", mount.mount_path)), "{arguments:?}");
 }
 
 #[test]

@@ -6,13 +6,17 @@
 //!
 //! ```text
 //! portolan_policy::Flow  <-- convert/ -->  v1::Flow
-//! Observation            <-- convert/ -->  v1::Observation
+//! View ----- batch/ ---->  v1::Batch  -- batch/ -->  Observation
 //! ```
 
+mod batch;
 mod convert;
+mod latencies;
 mod observation;
 
+pub use batch::{BatchError, Decoded, Flaw, Header, MAX_CONTENT, MAX_MEMORY, View, decode, encode};
 pub use convert::{ConvertError, Problem, duration, timestamp, timestamp_to_proto};
+pub use latencies::Latencies;
 pub use observation::{Connection, Observation, Witness};
 
 /// The generated messages, clients and servers of package `portolan.v1`.

@@ -1,4 +1,4 @@
-//! One agent's view of one attempt: the domain side of `portolan.v1.Observation`.
+//! One agent's view of one attempt: what a batch holds many of.
 
 use jiff::Timestamp;
 use portolan_policy::{Flow, Protocol};
@@ -21,7 +21,7 @@ pub struct Connection {
 
 /// What one agent itself saw of an attempt.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked by name")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Witness {
     /// The source's pod device is on the agent's node.
     pub source_local: bool,

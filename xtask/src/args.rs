@@ -16,6 +16,7 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
   bench capture [--rounds N] …     release build, then what the probes and the agent cost on the real kernel, beside
                                    nobody and a simple observer; --into FILE puts the tables there
   bench pipeline                   events through the agent's user space; needs no root
+  bench wire                       bytes and time per record between agent and collector; needs no root
   bench policy                     decisions, changes and memory of a large cluster; needs no root
   soak capture [--connections N]   release build, then a million short connections past one agent: all told, memory steady
   kernels [--kernel 6.1] [words]   the kernel tests on other kernels, in a virtual machine: 6.1 and 6.12, or that one;
@@ -45,6 +46,8 @@ pub(crate) enum Verb {
     BenchCapture(Vec<OsString>),
     /// Measure the agent's user space.
     BenchPipeline,
+    /// Measure records between agent and collector.
+    BenchWire,
     /// Measure the evaluator in a large cluster.
     BenchPolicy,
     /// Very many connections past one agent.
@@ -99,13 +102,14 @@ fn bare(name: &str, rest: &[OsString], verb: Verb) -> Result<Verb, Failure> {
 
 /// The first word names the benchmark.
 fn bench(words: &[OsString]) -> Result<Verb, Failure> {
-    const NAMES: &str = "`bench capture`, `bench pipeline` and `bench policy`";
+    const NAMES: &str = "`bench capture`, `bench pipeline`, `bench wire` and `bench policy`";
     let Some((name, rest)) = words.split_first() else {
         return Err(Failure::Usage(format!("which benchmark? There are {NAMES}")));
     };
     match name.to_str() {
         Some("capture") => Ok(Verb::BenchCapture(rest.to_vec())),
         Some("pipeline") => bare("bench pipeline", rest, Verb::BenchPipeline),
+        Some("wire") => bare("bench wire", rest, Verb::BenchWire),
         Some("policy") => bare("bench policy", rest, Verb::BenchPolicy),
         _ => Err(Failure::Usage(format!("there is no benchmark `{}`; there are {NAMES}", name.display()))),
     }
@@ -222,6 +226,7 @@ mod tests {
     fn a_benchmark_has_a_name() {
         assert_eq!(read("bench policy").unwrap(), Verb::BenchPolicy);
         assert_eq!(read("bench pipeline").unwrap(), Verb::BenchPipeline);
+        assert_eq!(read("bench wire").unwrap(), Verb::BenchWire);
         let wrong = [
             ("bench policy --rounds 3", "`--rounds`"),
             ("bench polcy", "`polcy`"),

@@ -3,7 +3,7 @@
 use super::relation::Relation;
 use jiff::Timestamp;
 use portolan_policy::{Enforcer, Flow, Latency, Outcome, Reporter, Verdict};
-use portolan_proto::{Connection, Observation, Witness};
+use portolan_proto::{Connection, View, Witness};
 use std::sync::Arc;
 
 /// What is told of one attempt.
@@ -87,14 +87,51 @@ impl Record {
         }
     }
 
-    /// The record as the collector takes it.
-    pub fn observation(&self) -> Observation {
-        Observation { flow: self.flow(), connection: self.connection, witness: self.witness }
+    /// The record as it goes into a batch.
+    pub fn view(&self) -> View<'_> {
+        let relation = &self.relation;
+        View {
+            time: self.time(),
+            end_time: self.end_time,
+            source: &relation.source,
+            source_port: self.source_port,
+            destination: &relation.destination,
+            service: relation.service.as_ref(),
+            protocol: relation.protocol,
+            outcome: self.outcome,
+            drop_reason: self.drop_reason.as_deref(),
+            drop_location: self.drop_location.as_deref(),
+            enforced_by: self.enforced_by.as_ref(),
+            passed_netfilter: self.passed_netfilter,
+            verdict: self.verdict,
+            inferred: self.inferred,
+            egress: &relation.decision.egress,
+            ingress: &relation.decision.ingress,
+            reporter: self.reporter,
+            attempts: 1,
+            tries: self.tries,
+            packets: self.packets,
+            bytes: self.bytes,
+            latency_us: self.latency_us,
+            latencies: None,
+            retransmits: self.retransmits,
+            srtt_us: self.srtt_us,
+            connection: self.connection,
+            witness: self.witness,
+        }
     }
 }
 
 #[cfg(test)]
+use portolan_proto::Observation;
+
+#[cfg(test)]
 impl Record {
+    /// The record as an observation of its own.
+    pub(crate) fn observation(&self) -> Observation {
+        Observation { flow: self.flow(), connection: self.connection, witness: self.witness }
+    }
+
     /// The record of which an observation of one attempt came, as far as records go.
     pub(crate) fn sample(Observation { flow, connection, witness }: Observation) -> Self {
         Self {

@@ -1,9 +1,7 @@
 //! Lines against serde, for any flow that one attempt can make.
 
-#[path = "../../../proto/tests/strategies/mod.rs"]
-mod strategies;
-
 use super::*;
+use crate::strategies;
 use portolan_policy::{Flow, Latency};
 use portolan_proto::Observation;
 use proptest::{collection::vec, prelude::*};

@@ -1,197 +1,175 @@
-//! The stream to the collector: connects, sends batches in order, and starts again where the last
-//! acknowledgement left off. A collector that is away costs memory up to a bound, then the oldest.
+//! The stream to the collector: connects, sends batches in order, and starts again with the first that was not
+//! acknowledged. A collector that is away costs disk or memory up to a bound, then the oldest.
 
-use super::outbox::{Batch, Item, Outbox};
-use crate::{capture::chain, metrics::Metrics};
+mod codec;
+mod live;
+mod way;
+
+use super::{
+    batch::{Identity, Item},
+    outbox::{Bounds, Outbox},
+    spool::{Left, Spool},
+};
+use crate::metrics::Metrics;
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
-use portolan_proto::v1;
+use live::End;
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::mpsc::{self, Receiver, Sender},
-    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+    sync::mpsc::Receiver,
+    time::{Instant, Interval, MissedTickBehavior, interval, timeout},
 };
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Streaming, transport::Endpoint};
+use tonic::transport::Endpoint;
 use tracing::{info, warn};
+use way::{Event, OPEN_TIMEOUT, Way};
 
-/// Records kept while the collector is away.
-const BOUND: usize = 65_536;
+/// Bytes of batches in memory, where there is no spool or it takes nothing.
+const MEMORY: u64 = 32 << 20;
 /// A batch is sent at this age, however small.
 const BATCH_AGE: Duration = Duration::from_millis(200);
-/// Batches on the wire without acknowledgement.
-const IN_FLIGHT: usize = 16;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// While nobody takes them, batches may wait for more records: a file each is dear.
+const BATCH_AGE_ALONE: Duration = Duration::from_secs(1);
+/// How often a disk that failed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// A collector that vanished without a word is noticed within about this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-const BACKOFF_FIRST: Duration = Duration::from_millis(200);
-const BACKOFF_MOST: Duration = Duration::from_secs(10);
+/// With jitter, so that a whole cluster does not come back at once.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(200))
+    .with_max_delay(Duration::from_secs(10))
+    .without_max_times()
+    .with_jitter();
 /// At the end, the collector has this long to acknowledge the rest.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// Who sends.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// The cluster's name.
-    pub cluster: String,
-    /// The node's name.
-    pub node: String,
-    /// A UUID of this run of the agent.
-    pub boot: String,
-}
-
-/// A stream that is open.
-struct Live {
-    batches: Sender<v1::Batch>,
-    acks: Streaming<v1::Ack>,
-    sent: u64,
-}
 
 /// The way to the collector.
 pub struct Uplink {
     endpoint: Endpoint,
-    identity: Identity,
-    outbox: Outbox,
+    outbox: Outbox<Spool>,
     metrics: Arc<Metrics>,
-    live: Option<Live>,
-    backoff: Duration,
-    retry_at: Instant,
+    way: Way,
+    backoff: ExponentialBackoff,
+    /// The last stream ended because a batch could not be taken.
+    was_refused: bool,
+    sealed_at: Instant,
 }
 
 impl Uplink {
-    /// A way to the collector at this endpoint; nothing is connected yet.
-    pub fn new(endpoint: Endpoint, identity: Identity, metrics: Arc<Metrics>) -> Self {
-        Self {
-            endpoint: endpoint
-                .connect_timeout(CONNECT_TIMEOUT)
-                .http2_keep_alive_interval(KEEP_ALIVE)
-                .keep_alive_timeout(CONNECT_TIMEOUT),
-            identity,
-            outbox: Outbox::new(BOUND),
-            metrics,
-            live: None,
-            backoff: BACKOFF_FIRST,
-            retry_at: Instant::now(),
-        }
+    /// A way to the collector at this endpoint; nothing is connected yet. Batches are kept in memory, or in a
+    /// spool of so many bytes, after what earlier runs left in it.
+    pub fn new(
+        endpoint: Endpoint,
+        identity: Identity,
+        spool: Option<(Spool, Left)>,
+        bytes: u64,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let endpoint = endpoint
+            .connect_timeout(OPEN_TIMEOUT)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(OPEN_TIMEOUT);
+        let (spool, left) = spool.unzip();
+        let bounds = Bounds { memory: MEMORY, disk: bytes };
+        let mut outbox = Outbox::new(identity, bounds, spool, Arc::clone(&metrics));
+        outbox.take_over(left.unwrap_or_default(), Timestamp::now());
+        let (backoff, now) = (BACKOFF.build(), Instant::now());
+        Self { endpoint, outbox, metrics, way: Way::Closed(now), backoff, was_refused: false, sealed_at: now }
     }
 
     /// Sends what comes until the sender is gone; then waits a little for the last acknowledgements.
+    ///
+    /// It reads and writes files, so it wants a thread that may wait for the disk.
     pub async fn run(mut self, mut items: Receiver<Item>) {
-        let mut age = interval(BATCH_AGE);
-        age.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut age, mut try_again) = (every(BATCH_AGE), every(TRY_AGAIN));
         loop {
             tokio::select! {
                 item = items.recv() => match item {
                     Some(item) => self.outbox.push(item, Timestamp::now()),
                     None => break,
                 },
-                _ = age.tick() => self.outbox.seal(),
-                () = sleep_until(self.retry_at), if self.live.is_none() => self.connect().await,
-                ack = next_ack(&mut self.live) => self.on_ack(ack),
+                _ = age.tick() => self.on_age(),
+                _ = try_again.tick() => self.outbox.try_again(),
+                event = self.way.next() => self.on_event(event),
             }
             self.send();
         }
-        self.outbox.seal();
-        if timeout(LAST_WORDS, self.finish()).await.is_err() {
-            warn!(batches = self.outbox.waiting(), "The collector did not acknowledge the last batches.");
+        self.outbox.seal(Timestamp::now());
+        let finished = timeout(LAST_WORDS, self.finish()).await;
+        if finished.is_err() || !self.outbox.is_empty() {
+            self.say_left();
         }
     }
 
+    /// Until all is acknowledged, or on disk and nobody there to take it.
     async fn finish(&mut self) {
-        while !self.outbox.is_empty() {
-            if self.live.is_none() {
-                sleep_until(self.retry_at).await;
-                self.connect().await;
-            }
+        while !self.outbox.is_empty() && (self.way.is_open() || !self.outbox.is_filed()) {
             self.send();
-            let ack = next_ack(&mut self.live).await;
-            self.on_ack(ack);
+            let event = self.way.next().await;
+            self.on_event(event);
         }
     }
 
-    async fn connect(&mut self) {
-        match timeout(CONNECT_TIMEOUT, self.open()).await {
-            Ok(Ok(live)) => {
+    fn say_left(&self) {
+        let batches = self.outbox.waiting();
+        if self.outbox.is_filed() {
+            info!(batches, "The last batches are in the spool, for the next run to send.");
+        } else {
+            warn!(batches, "The collector did not acknowledge the last batches.");
+        }
+    }
+
+    fn on_age(&mut self) {
+        if self.way.is_open() || self.sealed_at.elapsed() >= BATCH_AGE_ALONE {
+            self.outbox.seal(Timestamp::now());
+            self.sealed_at = Instant::now();
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Due => self.way = Way::open(&self.endpoint, self.was_refused),
+            Event::Opened(Ok(live)) => {
                 info!(collector = %self.endpoint.uri(), "Connected to the collector.");
-                self.live = Some(live);
+                self.way = Way::Open(live);
             }
-            Ok(Err(error)) => self.failed(&chain(error.as_ref())),
-            Err(_elapsed) => self.failed("no answer to the opening of the stream"),
+            Event::Ack(Ok(ack)) => {
+                self.backoff = BACKOFF.build();
+                self.outbox.acknowledge(&ack.boot, ack.sequence);
+            }
+            Event::Opened(Err(end)) | Event::Ack(Err(end)) => self.failed(&end),
         }
     }
 
-    async fn open(&self) -> Result<Live, Box<dyn std::error::Error + Send + Sync>> {
-        let channel = self.endpoint.connect().await?;
-        let (batches, receiver) = mpsc::channel(IN_FLIGHT);
-        let mut client = v1::ingest_client::IngestClient::new(channel);
-        let acks = client.stream(ReceiverStream::new(receiver)).await?.into_inner();
-        // What was sent on an earlier stream and not acknowledged is sent again; the collector knows
-        // a batch by its number.
-        Ok(Live { batches, acks, sent: 0 })
-    }
-
-    fn failed(&mut self, error: &str) {
-        self.live = None;
+    fn failed(&mut self, End { error, refuses, refused }: &End) {
         self.metrics.stream_failures.inc();
-        warn!(collector = %self.endpoint.uri(), error, retry_in = ?self.backoff,
-            "No stream to the collector; batches are kept.");
-        self.retry_at = Instant::now() + jittered(self.backoff);
-        self.backoff = (self.backoff * 2).min(BACKOFF_MOST);
-    }
-
-    fn on_ack(&mut self, ack: Result<v1::Ack, String>) {
-        match ack {
-            Ok(ack) if ack.boot == self.identity.boot => {
-                self.backoff = BACKOFF_FIRST;
-                self.metrics.batches_acked.inc_by(self.outbox.acknowledge(ack.sequence));
-            }
-            Ok(_) => {}
-            Err(error) => self.failed(&error),
+        self.was_refused = *refuses;
+        if let Some((boot, sequence)) = refused {
+            self.outbox.refuse(boot, *sequence, Timestamp::now());
         }
+        let wait = self.backoff.next().unwrap_or(OPEN_TIMEOUT);
+        warn!(collector = %self.endpoint.uri(), error, retry_in = ?wait,
+            "No stream to the collector; batches are kept.");
+        self.way = Way::Closed(Instant::now() + wait);
     }
 
     /// Sends sealed batches as far as the stream takes them.
     fn send(&mut self) {
-        if let Some(live) = &mut self.live {
-            while let Some(batch) = self.outbox.after(live.sent) {
-                let sequence = batch.sequence;
-                let Ok(slot) = live.batches.try_reserve() else { break };
-                slot.send(to_proto(&self.identity, batch));
-                live.sent = sequence;
-            }
+        let Way::Open(live) = &mut self.way else { return };
+        while live.has_room()
+            && let Some(batch) = self.outbox.after(live.last, Timestamp::now())
+        {
+            live.send(batch);
         }
-        self.metrics.batches_waiting.set(self.outbox.waiting() as i64);
     }
 }
 
-/// The next acknowledgement; waits for ever while there is no stream.
-async fn next_ack(live: &mut Option<Live>) -> Result<v1::Ack, String> {
-    match live {
-        None => std::future::pending().await,
-        Some(live) => match live.acks.message().await {
-            Ok(Some(ack)) => Ok(ack),
-            Ok(None) => Err("the collector ended the stream".to_owned()),
-            Err(status) => Err(chain(&status)),
-        },
-    }
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
-fn to_proto(identity: &Identity, batch: &Batch) -> v1::Batch {
-    v1::Batch {
-        cluster: identity.cluster.clone(),
-        node: identity.node.clone(),
-        boot: identity.boot.clone(),
-        sequence: batch.sequence,
-        observations: batch
-            .records
-            .iter()
-            .map(|record| v1::Observation::from(record.observation()))
-            .collect(),
-        losses: batch.losses.iter().cloned().map(v1::Loss::from).collect(),
-    }
-}
-
-/// Between half of it and all of it, so that a whole cluster does not come back at once.
-fn jittered(backoff: Duration) -> Duration {
-    let nanos = Timestamp::now().subsec_nanosecond().unsigned_abs();
-    backoff.mul_f64(0.5 + f64::from(nanos % 1000) / 2000.0)
-}
+#[cfg(test)]
+mod kills;
+#[cfg(test)]
+mod tests;

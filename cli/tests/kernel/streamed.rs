@@ -1,6 +1,7 @@
 //! Agents on two nodes, a Kubernetes API server and a collector: two views of a connection, one flow.
 
 use crate::support::{SECOND, eventually, flow_of, one_to_one, parse, pod, policies, portolan, told};
+use nix::sys::signal::Signal;
 use portolan_lab::{
     Lab, Output, Place, PodSpec, Process, ServiceSpec,
     apiserver::{Running, Store},
@@ -8,7 +9,8 @@ use portolan_lab::{
 };
 use portolan_policy::{Flow, Outcome, Reporter, SideVerdict, Verdict};
 use serde_json::json;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
+use tempfile::TempDir;
 
 const API_PORT: u16 = 6443;
 const COLLECTOR_PORT: u16 = 4245;
@@ -72,15 +74,28 @@ impl Observed {
     }
 
     fn start_agents(&mut self) {
+        self.start_agents_with(|_node| Vec::new());
+    }
+
+    fn start_agents_with(&mut self, more: impl Fn(&str) -> Vec<String>) {
         for node in ["n1", "n2"] {
             let mut command = portolan();
             command.args(["agent", "--node-name", node, "--idle-timeout", "1"]);
             command.args(["--api-server", &format!("http://{CORE_V4}:{API_PORT}")]);
             command.args(["--collector", &format!("http://{CORE_V4}:{COLLECTOR_PORT}")]);
+            command.args(more(node));
             self.agents.push(self.lab.spawn_in_node(node, command).unwrap());
         }
         for agent in &mut self.agents {
             agent.wait_for_stderr(START, |line| line == "ready").unwrap();
+        }
+    }
+
+    /// Ends the agents as nothing should be ended.
+    fn kill_agents(&mut self) {
+        for mut agent in self.agents.drain(..) {
+            agent.signal(Signal::SIGKILL).unwrap();
+            agent.wait(START).unwrap();
         }
     }
 
@@ -177,6 +192,44 @@ fn a_collector_that_comes_later_gets_all_that_was_seen_before() {
     let flows = observed.all_flows();
     one_to_one(&observed.lab, &flows);
     assert!(flows.iter().all(|flow| told(flow) == (Outcome::Established, Verdict::Allowed)), "{flows:#?}");
+}
+
+/// How many records wait in a spool, as the names of its batches say.
+fn spooled(folder: &Path) -> usize {
+    let names = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let records = |name: String| name.strip_suffix(".batch")?.split('_').nth(2)?.parse::<usize>().ok();
+    names.filter_map(records).sum()
+}
+
+#[test]
+fn what_killed_agents_had_not_told_the_next_ones_tell_once() {
+    let folders = TempDir::new().unwrap();
+    let folder = |node: &str| folders.path().join(node);
+    let with_spool = |node: &str| vec!["--spool".to_owned(), folder(node).display().to_string()];
+    let mut observed = Observed::new("spooled");
+    observed.start_agents_with(with_spool);
+    let db = observed.lab.pod_info("shop/db").unwrap();
+    let _server = observed.lab.serve_tcp("shop/db", 5432).unwrap();
+    let connect = |observed: &Observed| {
+        for _ in 0..20 {
+            observed.lab.connect_tcp("shop/api", db.v4(), 5432, SECOND).unwrap();
+        }
+    };
+    connect(&observed);
+    for node in ["n1", "n2"] {
+        eventually(|| spooled(&folder(node)) == 20, || format!("{node}: {}", spooled(&folder(node))));
+    }
+    observed.kill_agents();
+    observed.start_agents_with(with_spool);
+    connect(&observed);
+    observed.start_collector();
+    let flows = observed.all_flows();
+    one_to_one(&observed.lab, &flows);
+    assert!(flows.iter().all(|flow| told(flow) == (Outcome::Established, Verdict::Allowed)), "{flows:#?}");
+    assert!(flows.iter().all(|flow| flow.reporter == Reporter::Both && flow.lost == 0), "{flows:#?}");
+    for node in ["n1", "n2"] {
+        eventually(|| spooled(&folder(node)) == 0, || format!("{node}: {}", spooled(&folder(node))));
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! speak. Reads no clock: time is the collector's uptime, given by the caller.
 //!
 //! ```text
-//! view ──► heard before from this side? ──► nothing
+//! view ──► stands for many attempts?    ──► flow at once
+//!     └──► heard before from this side? ──► nothing
 //!     └──► other side waits?            ──► merge ──► flow
 //!     └──► other side's flow was made?  ──► nothing, counted late
 //!     └──► other side can speak?        ──► wait for a while, then alone
@@ -100,6 +101,10 @@ impl Join {
         speaks: impl FnOnce(&str) -> bool,
     ) -> Vec<Flow> {
         let side = Side::of(&observation, node);
+        if observation.flow.attempts > 1 && observation.flow.source.port().is_none() {
+            // Agents fold only what no other one tells of. Folds have no port by which they could be told apart.
+            return vec![merge::alone(observation, side)];
+        }
         match self.memory.find(side, &observation.connection) {
             Finding::Repeat => {
                 self.counters.repeated.inc();

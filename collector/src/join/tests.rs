@@ -398,3 +398,18 @@ fn an_undecidable_side_stays_undecidable_alone() {
     assert_eq!(flows[0].ingress.verdict, SideVerdict::Undecidable);
     assert_eq!(flows[0].verdict, Verdict::Undecided);
 }
+
+#[test]
+fn views_of_several_attempts_are_told_at_once_and_never_taken_for_each_other() {
+    let folded = web_to_db().change(|flow| {
+        flow.source = flow.source.clone().with_port(None);
+        flow.attempts = 40;
+    });
+    let witness = Witness { source_local: true, destination_local: true, ..Witness::default() };
+    let mut join = join();
+    for _ in 0..2 {
+        let flows = take(&mut join, seconds(1), &view(folded.clone(), 0, witness));
+        assert_eq!(flows.iter().map(|flow| flow.attempts).collect::<Vec<_>>(), [40]);
+    }
+    assert_eq!((join.pending(), join.tick(seconds(1000))), (0, vec![]));
+}

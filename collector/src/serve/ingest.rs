@@ -4,7 +4,7 @@ use crate::{hub::Hub, intake::Batch, nodes};
 use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
 use portolan_policy::Loss;
-use portolan_proto::{Observation, timestamp, v1};
+use portolan_proto::{Decoded, Observation, decode, timestamp, v1};
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
@@ -109,11 +109,9 @@ impl Drop for Presence {
     }
 }
 
-/// Reads a batch. What makes it a batch must be right; an observation that is wrong costs only
-/// itself.
+/// Reads a batch. What makes it a batch must be right; a record that is wrong costs only itself.
 fn read(wire: v1::Batch) -> Result<Batch, Status> {
-    let v1::Batch { cluster, node, boot, sequence, observations, losses } = wire;
-    for (field, name) in [("node", &node), ("boot", &boot)] {
+    for (field, name) in [("node", &wire.node), ("boot", &wire.boot)] {
         if name.is_empty() || name.len() > MAX_NAME {
             let length = name.len();
             return Err(Status::invalid_argument(format!(
@@ -121,10 +119,11 @@ fn read(wire: v1::Batch) -> Result<Batch, Status> {
             )));
         }
     }
-    if sequence == 0 {
+    if wire.sequence == 0 {
         return Err(Status::invalid_argument("field `sequence` of the batch is 0; it counts from 1"));
     }
-    let (observations, malformed) = read_observations(&node, observations);
+    let (observations, malformed) = read_observations(&wire);
+    let v1::Batch { cluster, node, boot, sequence, losses, .. } = wire;
     let losses = losses.into_iter().map(|loss| read_loss(loss, Timestamp::now())).collect();
     Ok(Batch { cluster, node, boot, sequence, observations, malformed, losses })
 }
@@ -136,20 +135,21 @@ fn read_loss(v1::Loss { cause, count, from, to }: v1::Loss, now: Timestamp) -> L
     Loss { cause, count, from: time("from", from), to: time("to", to) }
 }
 
-fn read_observations(node: &str, wire: Vec<v1::Observation>) -> (Vec<Observation>, u64) {
-    let mut malformed = 0;
-    let mut observations = Vec::with_capacity(wire.len());
-    for (index, observation) in wire.into_iter().enumerate() {
-        match Observation::try_from(observation) {
-            Ok(observation) => observations.push(observation),
-            Err(error) => {
-                // One line a batch: an agent of another version may get every one wrong.
-                if malformed == 0 {
-                    warn!(node, index, %error, "Observation malformed.");
-                }
-                malformed += 1;
+/// Reads the records, and counts those that cannot be read. A batch whose records are broken altogether is taken all
+/// the same: its agent could only send it again.
+fn read_observations(wire: &v1::Batch) -> (Vec<Observation>, u64) {
+    let v1::Batch { node, boot, sequence, .. } = wire;
+    match decode(wire) {
+        Ok(Decoded { observations, malformed, flaw }) => {
+            // One line a batch: an agent of another version may get every one wrong.
+            if let Some(error) = flaw {
+                warn!(node, boot, sequence, malformed, %error, "Records malformed.");
             }
+            (observations, malformed)
+        }
+        Err(error) => {
+            warn!(node, boot, sequence, records = wire.records, %error, "Records of a batch are lost, it is broken.");
+            (Vec::new(), u64::from(wire.records).max(1))
         }
     }
-    (observations, malformed)
 }

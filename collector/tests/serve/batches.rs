@@ -11,6 +11,7 @@ use crate::{
 use portolan_collector::Config;
 use portolan_policy::{Loss, Outcome, Reporter, Verdict};
 use portolan_proto::v1;
+use prost::Message as _;
 use std::time::Duration;
 use tonic::Code;
 
@@ -80,9 +81,9 @@ async fn a_batch_counts_once_however_often_and_in_whatever_order_it_comes() {
 async fn a_malformed_observation_costs_only_itself() {
     let collector = Collector::start(Config::default()).await;
     let mut agent = collector.agent("n1").await;
-    let mut batch = agent.batch(vec![outward(1), outward(2), outward(3)]);
-    batch.observations[1].flow.as_mut().unwrap().verdict = 99;
-    batch.observations.push(v1::Observation::default());
+    let refused = by_source(outward(2).flow.ended(Outcome::Refused));
+    let mut batch = agent.batch(vec![outward(1), refused, outward(3)]);
+    spoil(&mut batch, |content| content.kinds.as_mut().unwrap().outcomes[1] = 99);
     batch.losses.push(v1::Loss { cause: "ring-full".to_owned(), count: 7, from: None, to: None });
     let ack = agent.send(batch).await.unwrap();
     assert_eq!(ack.sequence, 1);
@@ -90,9 +91,36 @@ async fn a_malformed_observation_costs_only_itself() {
     assert_eq!(ports(&flows), [1, 3]);
     let status = collector.status().await;
     let [node] = status.nodes.as_slice() else { panic!("{status:#?}") };
-    assert_eq!((node.malformed, node.observations), (2, 2));
+    assert_eq!((node.malformed, node.observations), (1, 2));
     assert_eq!(node.losses, [v1::LossCount { cause: "ring-full".to_owned(), count: 7 }]);
     collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_records_are_broken_is_counted_and_done_with() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    let mut batch = agent.batch(vec![outward(1), outward(2)]);
+    batch.content.truncate(batch.content.len() / 2);
+    batch.losses.push(v1::Loss { cause: "ring-full".to_owned(), count: 7, from: None, to: None });
+    assert_eq!(agent.send(batch).await.unwrap().sequence, 1);
+    agent.tell(vec![outward(3)]).await;
+    let flows = collector.observe(last(100)).await.unwrap().flows().await;
+    assert_eq!(ports(&flows), [3]);
+    assert_eq!(flows[0].lost, 7, "what the batch says beside its records is read");
+    let status = collector.status().await;
+    assert_eq!((status.nodes[0].malformed, status.nodes[0].sequence), (2, 2));
+    collector.stop().await;
+}
+
+/// Changes what a batch holds.
+fn spoil(batch: &mut v1::Batch, change: impl FnOnce(&mut v1::BatchContent)) {
+    let bytes = zstd::bulk::decompress(&batch.content, batch.content_length as usize).unwrap();
+    let mut content = v1::BatchContent::decode(bytes.as_slice()).unwrap();
+    change(&mut content);
+    let bytes = content.encode_to_vec();
+    batch.content_length = bytes.len() as u32;
+    batch.content = zstd::bulk::compress(&bytes, 1).unwrap();
 }
 
 #[tokio::test]

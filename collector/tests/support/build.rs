@@ -8,7 +8,7 @@ use portolan_policy::{
     SideVerdict, Verdict, Workload, judge,
 };
 use portolan_proto::{Connection, Observation, Witness};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 /// A moment so many milliseconds after a fixed one.
 pub(crate) fn at(millis: i64) -> Timestamp {
@@ -28,7 +28,7 @@ pub(crate) fn pod(name: &str, ip: &str, node: &str) -> End {
         ip: ip.parse().unwrap(),
         port: None,
         node: node.to_owned(),
-        labels: [("app".to_owned(), workload.to_owned())].into(),
+        labels: Arc::new([("app".to_owned(), workload.to_owned())].into()),
     })
 }
 

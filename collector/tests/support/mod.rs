@@ -7,7 +7,7 @@ pub(crate) mod build;
 use portolan_collector::{Config, Error, Listeners, run};
 use portolan_policy::Flow;
 use portolan_proto::{
-    Observation,
+    Header, Observation, View, encode,
     v1::{
         self, flows_client::FlowsClient, ingest_client::IngestClient, observe_response::Item,
         status_client::StatusClient,
@@ -113,16 +113,12 @@ impl Agent {
     }
 
     /// The next batch with these observations.
+    #[expect(clippy::needless_pass_by_value, reason = "so a test reads better")]
     pub(crate) fn batch(&mut self, observations: Vec<Observation>) -> v1::Batch {
         self.sequence += 1;
-        v1::Batch {
-            cluster: "test".to_owned(),
-            node: self.node.clone(),
-            boot: self.boot.clone(),
-            sequence: self.sequence,
-            observations: observations.into_iter().map(Into::into).collect(),
-            losses: Vec::new(),
-        }
+        let (node, boot) = (self.node.as_str(), self.boot.as_str());
+        let header = Header { cluster: "test", node, boot, sequence: self.sequence };
+        encode(header, observations.iter().map(View::from), &[])
     }
 
     /// Sends a batch and waits for its ack.

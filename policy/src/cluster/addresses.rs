@@ -392,7 +392,7 @@ impl Cluster {
             ip,
             port,
             node: pod.node.as_deref().unwrap_or_default().to_owned(),
-            labels: pod.labels().clone(),
+            labels: Arc::new(pod.labels().clone()),
         }
     }
 }

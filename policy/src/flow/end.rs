@@ -1,7 +1,7 @@
 //! The ends of a flow, and the service that stands between them.
 
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// The workload that a pod belongs to: its top owner, or the pod itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,9 +27,9 @@ pub struct PodEnd {
     pub port: Option<u16>,
     /// The node it runs on.
     pub node: String,
-    /// Its labels when the attempt was made: for filters, not printed.
+    /// Its labels when the attempt was made: for filters, not printed. Many flows name the same pod.
     #[serde(default, skip_serializing)]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
 }
 
 /// One end of a flow.

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::v1;
 use portolan_policy::{End, PodEnd, ServiceRef, Workload};
+use std::sync::Arc;
 use v1::end::End as Wire;
 
 impl From<End> for v1::End {
@@ -56,7 +57,7 @@ impl From<PodEnd> for v1::PodEnd {
             ip: address_to_proto(ip),
             port: port.map(u32::from),
             node,
-            labels,
+            labels: Arc::unwrap_or_clone(labels),
         }
     }
 }
@@ -74,7 +75,7 @@ impl TryFrom<v1::PodEnd> for PodEnd {
             ip: address(&ip, "ip")?,
             port: optional_port(port, "port")?,
             node,
-            labels,
+            labels: Arc::new(labels),
         })
     }
 }

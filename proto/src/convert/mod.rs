@@ -5,9 +5,9 @@
 mod end;
 mod error;
 mod flow;
-mod observation;
 mod scalar;
 mod words;
 
 pub use error::{ConvertError, Problem};
 pub use scalar::{duration, timestamp, timestamp_to_proto};
+pub(crate) use words::{Word, policy_kind_to_proto};

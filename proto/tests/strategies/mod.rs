@@ -1,6 +1,7 @@
 //! Arbitrary domain values.
 //!
 //! The large strategies are boxed: unboxed, their types are too large for the stack of a test.
+#![allow(dead_code, reason = "each test crate needs its own part")]
 
 use jiff::Timestamp;
 use portolan_policy::{
@@ -9,7 +10,10 @@ use portolan_policy::{
 };
 use portolan_proto::{Connection, Observation, Witness};
 use proptest::{collection, option, prelude::*, sample::select};
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 fn name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9.-]{0,12}"
@@ -36,7 +40,7 @@ fn pod() -> BoxedStrategy<PodEnd> {
             ip,
             port,
             node,
-            labels,
+            labels: Arc::new(labels),
         })
         .boxed()
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what the probes, the agent and the evaluator cost, from a release build.
+//! `cargo xtask bench`: what the probes, the agent, the wire and the evaluator cost, from a release build.
 
 use std::ffi::OsString;
 
@@ -19,6 +19,11 @@ pub(crate) fn capture(rest: &[OsString], toolchain: &Toolchain) -> Result<(), Fa
 /// Measures the agent's user space, which needs neither root nor a lab.
 pub(crate) fn pipeline(toolchain: &Toolchain) -> Result<(), Failure> {
     cargo_bench("portolan-agent", "pipeline", "events through the agent's user space", toolchain)
+}
+
+/// Measures what a record costs between agent and collector.
+pub(crate) fn wire(toolchain: &Toolchain) -> Result<(), Failure> {
+    cargo_bench("portolan-proto", "wire", "records on the wire", toolchain)
 }
 
 /// Builds the evaluator alone in the release profile, and measures it in a large cluster.

@@ -25,6 +25,7 @@ pub(crate) fn run(verb: Verb) -> Result<(), Failure> {
         Verb::BenchCapture(rest) => bench::capture(&rest, &toolchain),
         Verb::BenchPipeline => bench::pipeline(&toolchain),
         Verb::SoakCapture(rest) => soak::capture(&rest, &toolchain),
+        Verb::BenchWire => bench::wire(&toolchain),
         Verb::BenchPolicy => bench::policy(&toolchain),
         Verb::Kernels { kernels, rest } => kernels::run(&kernels, &rest, &toolchain),
         Verb::Ebpf => ebpf::run(&toolchain),

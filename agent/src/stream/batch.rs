@@ -1,0 +1,62 @@
+//! A batch under construction, and the one place where it becomes bytes.
+
+use super::fold::{Folded, fold};
+use crate::attribute::Record;
+use jiff::Timestamp;
+use portolan_policy::Loss;
+use portolan_proto::{Header, encode, v1};
+use prost::{Message as _, bytes::Bytes};
+
+/// What goes into a batch.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// Records, in their order.
+    Records(Vec<Record>),
+    /// A loss.
+    Loss(Loss),
+}
+
+/// Who sends.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The node's name.
+    pub node: String,
+    /// A UUID of this run of the agent.
+    pub boot: String,
+}
+
+/// What the next batch will hold.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    pub(super) records: Vec<Record>,
+    pub(super) losses: Vec<Loss>,
+}
+
+impl Open {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.losses.is_empty()
+    }
+
+    /// When the first of its attempts was made; now where there is none.
+    pub(super) fn since(&self, now: Timestamp) -> Timestamp {
+        self.records.iter().map(Record::time).min().unwrap_or(now)
+    }
+
+    /// From here on it is bytes: a batch that is sent twice is the same twice.
+    pub(super) fn seal(&self, identity: &Identity, sequence: u64) -> Bytes {
+        self.to_proto(identity, sequence).encode_to_vec().into()
+    }
+
+    fn to_proto(&self, Identity { cluster, node, boot }: &Identity, sequence: u64) -> v1::Batch {
+        let header = Header { cluster, node, boot, sequence };
+        encode(header, fold(&self.records).iter().map(Folded::view), &self.losses)
+    }
+}
+
+/// The losses that a batch tells of; those that cannot be read are none.
+pub(super) fn losses_in(body: Bytes) -> Vec<Loss> {
+    let losses = v1::Batch::decode(body).map(|batch| batch.losses).unwrap_or_default();
+    losses.into_iter().filter_map(|loss| Loss::try_from(loss).ok()).collect()
+}

@@ -208,10 +208,7 @@ impl Intake {
     }
 
     fn make(&mut self, flows: Vec<Flow>) {
-        for flow in flows {
-            self.metrics.flow(flow.verdict);
-            self.effects.flows.push(Arc::new(flow));
-        }
+        self.effects.flows.extend(flows.into_iter().map(Arc::new));
     }
 
     fn measure(&self) {

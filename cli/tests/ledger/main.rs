@@ -9,7 +9,7 @@ mod world;
 use portolan_proto::v1;
 use process::{Process, free_port, send_all};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use support::build::{FlowExt as _, at, by_destination, by_source, web_to_db};
@@ -142,6 +142,54 @@ async fn a_view_that_waits_when_the_collector_stops_meets_its_other_half_in_the_
     let flows = collector.flows().await;
     assert!(flows.len() == 1 && flows[0].contains("reporter: Both"), "{flows:#?}");
     collector.kill();
+}
+
+/// Every file below a folder that holds something.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(self::files(&entry.path()));
+        } else if entry.metadata().unwrap().len() > 0 {
+            files.push(entry.path());
+        }
+    }
+    files.sort_unstable();
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_file_is_damaged_a_collector_serves_after_some_starts() {
+    let seed = from_environment("PORTOLAN_SEED", 7);
+    let mut dice = Dice::new(seed);
+    let (data, port) = (tempfile::tempdir().unwrap(), free_port());
+    let mut restarts = 0;
+    for round in 0..from_environment("PORTOLAN_DAMAGES", 12) {
+        let collector = Process::start(data.path(), port, PATIENT).await;
+        let world = world(seed + round, 200);
+        agents(&world, port, seed, Duration::ZERO).join_all().await;
+        if dice.below(2) == 0 {
+            collector.kill()
+        } else {
+            collector.stop()
+        }
+        let files = files(&data.path().join("ledger"));
+        let file = &files[dice.below(files.len() as u64) as usize];
+        let mut bytes = std::fs::read(file).unwrap();
+        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1) as u64;
+        match dice.below(3) {
+            0 => bytes.truncate(dice.below(bytes.len() as u64) as usize),
+            _ => bytes[dice.below(written) as usize] ^= 1 << dice.below(8),
+        }
+        std::fs::write(file, bytes).unwrap();
+        let mut tries = 0;
+        while let Err(said) = Process::try_start(data.path(), port, PATIENT).await.map(Process::stop) {
+            tries += 1;
+            assert!(tries <= 3, "PORTOLAN_SEED={seed}, {}: {said:#?}", file.display());
+        }
+        restarts += tries;
+    }
+    println!("{restarts} restarts were needed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

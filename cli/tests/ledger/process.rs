@@ -30,6 +30,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts one on a folder and waits until it serves.
     pub(crate) async fn start(data: &Path, port: u16, flags: &str) -> Self {
+        let started = Self::try_start(data, port, flags).await;
+        started.unwrap_or_else(|said| panic!("it ended: {said:#?}"))
+    }
+
+    /// The same of one that may end instead; what it said is the error.
+    pub(crate) async fn try_start(data: &Path, port: u16, flags: &str) -> Result<Self, Vec<String>> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
         command.args(["collector", "--metrics-listen", "127.0.0.1:0"]);
         command.args(["--listen", &format!("127.0.0.1:{port}"), "--data"]).arg(data);
@@ -42,19 +48,21 @@ impl Process {
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         loop {
             let line = tokio::time::timeout(DEADLINE, receiver.recv()).await.expect("it says so in time");
-            let line = line.unwrap_or_else(|| panic!("it ended: {said:#?}"));
+            let Some(line) = line else {
+                child.wait().unwrap();
+                return Err(said);
+            };
             let ready = line.contains("Ledger opened");
             if ready {
-                return Self { child, port };
+                return Ok(Self { child, port });
             }
             said.push(line);
         }
     }
 
     /// SIGKILL, now.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 
     /// SIGTERM; it must end well.
@@ -95,6 +103,15 @@ impl Process {
         }
         flows.sort_unstable();
         flows
+    }
+}
+
+/// No test leaves a collector behind, however it ends.
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that was stopped is gone.
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

@@ -3,14 +3,21 @@
 //! State is one keyspace, each segment of flows another: a keyspace that is dropped gives its files
 //! back at once, which deleting its rows would not.
 
-use super::store::{Change, Row, Space, Store, StoreError};
+use super::{
+    keys,
+    store::{Change, Row, Space, Store, StoreError},
+};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+use nix::errno::Errno;
 use std::{
     error::Error as StdError,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
+
+/// The form of all rows; a store of another form is not ours to change.
+const FORM: &[u8] = &[1];
 
 /// What is replayed at start; the engine wants no less.
 const JOURNAL: u64 = 64 * 1024 * 1024;
@@ -51,6 +58,7 @@ impl fmt::Debug for DiskStore {
 impl DiskStore {
     /// Opens the store in `folder`, or makes one there.
     pub(crate) fn open(folder: &Path) -> Result<Self, OpenError> {
+        let new = !folder.exists();
         let open = || -> fjall::Result<Self> {
             let database = Database::builder(folder).max_journaling_size(JOURNAL).cache_size(CACHE).open()?;
             let state = database.keyspace(STATE, options)?;
@@ -58,12 +66,43 @@ impl DiskStore {
         };
         // The engine checks nearly everything; bytes that make it panic are damaged no less.
         match catch_unwind(AssertUnwindSafe(open)) {
-            Ok(Ok(store)) => Ok(store),
+            Ok(Ok(store)) => store.check_form(new),
             Ok(Err(fjall::Error::Locked)) => Err(OpenError::Locked),
             Ok(Err(error)) if is_damage(&error) => Err(OpenError::Damaged(error.into())),
             Ok(Err(error)) => Err(OpenError::Failed(error.into())),
             Err(_) => Err(OpenError::Damaged("the engine gave up on what it read".into())),
         }
+    }
+
+    /// The store, if it is new or has a form that this version knows.
+    fn check_form(self, new: bool) -> Result<Self, OpenError> {
+        match self.get(Space::State, keys::FORM) {
+            Ok(Some(form)) if form == FORM => Ok(self),
+            Ok(Some(form)) => Err(OpenError::Failed(
+                format!("it has form {form:?}, this version knows {FORM:?}: use the version that made it")
+                    .into(),
+            )),
+            Ok(None) if new => {
+                let form = Change::Put(Space::State, keys::FORM.to_vec(), FORM.to_vec());
+                self.commit(vec![form]).map_err(|error| OpenError::Failed(error.source))?;
+                Ok(self)
+            }
+            Ok(None) => Err(OpenError::Damaged("its state is gone".into())),
+            Err(error) if error.damaged => Err(OpenError::Damaged(error.source)),
+            Err(error) => Err(OpenError::Failed(error.source)),
+        }
+    }
+
+    /// Reads everything; the first row that cannot be read is the error.
+    pub(super) fn verify(&self) -> Result<(), StoreError> {
+        let segments = self.segments().into_iter().map(Space::Segment);
+        for space in segments.chain([Space::State]) {
+            let Some(keyspace) = self.find(space)? else { continue };
+            for guard in keyspace.iter() {
+                guard.into_inner().map_err(|error| self.failed("read", "rows", error))?;
+            }
+        }
+        Ok(())
     }
 
     /// The keyspace of a space, if it is there.
@@ -116,13 +155,25 @@ fn name(segment: u64) -> String {
 /// Whether an error tells of wrong bytes, and not of a disk that is full or a folder that is not ours.
 fn is_damage(error: &fjall::Error) -> bool {
     match error {
-        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => matches!(
-            error.kind(),
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::NotFound
-        ),
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => !is_outside(error),
         fjall::Error::Locked | fjall::Error::Poisoned | fjall::Error::KeyspaceDeleted => false,
         _ => true,
     }
+}
+
+/// Whether the reason lies outside of the files: other bytes in them would not help.
+fn is_outside(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(code, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
+        || matches!(
+            error.kind(),
+            io::ErrorKind::PermissionDenied
+                | io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::ReadOnlyFilesystem
+                | io::ErrorKind::ResourceBusy
+                | io::ErrorKind::Interrupted
+        )
 }
 
 impl Store for DiskStore {

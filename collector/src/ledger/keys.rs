@@ -1,7 +1,9 @@
 //! How the ledger names its rows.
 //!
 //! ```text
-//! state    r node cluster boot       what was applied of a run
+//! state    v                         the form of all this
+//!          s number                  how many blocks a segment must have
+//!          r node cluster boot       what was applied of a run
 //!          l node                    losses that no flow has told of
 //!          w number                  views that wait, by the first one's number
 //!          x number                  a view in such a row that waits no more
@@ -18,6 +20,8 @@ use portolan_policy::Protocol;
 use portolan_proto::Connection;
 use std::net::{IpAddr, SocketAddr};
 
+pub(super) const FORM: &[u8] = b"v";
+pub(super) const SEGMENT: &[u8] = b"s";
 pub(super) const RUN: &[u8] = b"r";
 pub(super) const UNTOLD: &[u8] = b"l";
 pub(super) const WAITING: &[u8] = b"w";

@@ -23,6 +23,13 @@ mod told;
 mod views;
 mod waiting;
 
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod disk_tests;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use catalog::{Catalog, Facts, Fresh};
 pub(crate) use folder::OpenFolderError;
 pub(crate) use memory::MemoryStore;
@@ -119,9 +126,15 @@ impl Ledger {
         if changes.is_empty() {
             return Ok(());
         }
-        self.store.commit(changes)?;
+        if let Err(error) = self.store.commit(changes) {
+            self.folder.iter().for_each(Folder::suspect);
+            return Err(error);
+        }
         self.catalog = catalog;
         self.shelf.show(self.catalog.clone(), &flows);
+        for flow in flows {
+            self.metrics.flow(flow.verdict);
+        }
         self.metrics.commits.inc();
         self.metrics.commit_seconds.observe(begin.elapsed().as_secs_f64());
         Ok(())
@@ -141,6 +154,8 @@ impl Ledger {
             self.metrics.evicted.inc_by(self.catalog.forget(segment));
             self.metrics.segments_dropped.inc();
             self.shelf.show(self.catalog.clone(), &[]);
+            let count = keys::number(keys::SEGMENT, segment);
+            self.store.commit(vec![Change::Delete(Space::State, count)])?;
             self.store.drop_segment(segment)?;
         }
         let changes = self.told.forget(&self.store, self.resend, now)?;

@@ -5,7 +5,7 @@ use super::{
     catalog::{Catalog, Facts, Fresh},
     keys,
     retention::Retention,
-    seal::{Full, Segments},
+    seal::{Full, MOST, Segments},
     shelf::Shelf,
     store::{SharedStore, Space},
     told::ToldHours,
@@ -20,7 +20,11 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use portolan_policy::Loss;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Retention drops whole segments, so one is a small part of everything.
 const SEGMENTS: u64 = 16;
@@ -40,6 +44,7 @@ pub(super) fn restore(
 ) -> (Ledger, Restored) {
     let reader = Reader { store: &store, metrics: &metrics };
     let catalog = reader.catalog();
+    reader.check(&catalog);
     let (waiting, waits) = reader.waiting();
     let told = ToldHours::restored(reader.hours());
     let restored = Restored {
@@ -69,15 +74,21 @@ pub(super) fn restore(
 fn segments(store: &SharedStore, config: &Config, catalog: &Catalog) -> Segments {
     let current = store.segments().last().copied().unwrap_or_default();
     let of_current = catalog.blocks.values().filter(|facts| facts.segment == current);
-    let bytes = of_current.map(|facts| u64::from(facts.bytes)).sum();
+    let (mut bytes, mut blocks) = (0, 0);
+    for facts in of_current {
+        bytes += u64::from(facts.bytes);
+        blocks += 1;
+    }
     let last = catalog.blocks.keys().chain(catalog.fresh.iter().map(|fresh| &fresh.number)).max();
     Segments {
         full: Full {
+            flows: MOST,
             bytes: (config.keep_bytes / SEGMENTS).clamp(SMALL, SEGMENT),
             age: signed(config.keep_flows / SEGMENTS as u32),
         },
         current,
         bytes,
+        blocks,
         since: None,
         next: last.map_or(0, |last| last + 1),
     }
@@ -131,6 +142,26 @@ impl Reader<'_> {
         });
         catalog.fresh = Arc::new(fresh);
         catalog
+    }
+
+    /// Says which segments have not the blocks that were written: the engine takes a keyspace whose list
+    /// of files is gone for a new one.
+    fn check(&self, catalog: &Catalog) {
+        let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
+        for facts in catalog.blocks.values() {
+            *blocks.entry(facts.segment).or_default() += 1;
+        }
+        let written = self.rows(Space::State, keys::SEGMENT, |key, value| {
+            let count = value.try_into().map_err(|_| "this is no count of blocks")?;
+            Ok((key.to_vec(), number_of(key)?, u64::from_be_bytes(count)))
+        });
+        for (key, segment, written) in written {
+            let found = blocks.get(&segment).copied().unwrap_or_default();
+            if found < written {
+                let problem = format!("of {written} blocks of segment {segment} only {found} are there");
+                self.metrics.report_row(&key, &problem);
+            }
+        }
     }
 
     fn runs(&self) -> Vec<(NodeRun, Progress)> {

@@ -14,18 +14,20 @@ use portolan_policy::Flow;
 use std::sync::Arc;
 
 /// The most flows in a block, and of late.
-const MOST: usize = 2048;
+pub(super) const MOST: usize = 2048;
 
 /// Flows of different spans are in different blocks, so that one late agent does not make all of them
 /// wide, and queries need few blocks at a time.
 const SPAN_SECONDS: i64 = 600;
 
-/// When a segment is full.
+/// When a block or a segment is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full {
-    /// When it takes so many bytes.
+    /// A block with so many flows.
+    pub(super) flows: usize,
+    /// A segment with so many bytes.
     pub(super) bytes: u64,
-    /// When it is so old.
+    /// A segment that is so old.
     pub(super) age: SignedDuration,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Segments {
     pub(super) current: u64,
     /// The bytes in it.
     pub(super) bytes: u64,
+    /// The blocks in it.
+    pub(super) blocks: u64,
     /// When its first block came, as far as this run knows.
     pub(super) since: Option<Timestamp>,
     /// The next block or row.
@@ -55,7 +59,7 @@ impl Segments {
         if flows.is_empty() {
             return;
         }
-        if catalog.fresh_len() + flows.len() >= MOST {
+        if catalog.fresh_len() + flows.len() >= self.full.flows {
             self.seal(flows, now, catalog, changes);
         } else {
             self.note(flows, catalog, changes);
@@ -86,7 +90,7 @@ impl Segments {
         }
         all.extend_from_slice(flows);
         for span in by_time(all).chunk_by(|one, next| span(one) == span(next)) {
-            for flows in span.chunks(MOST) {
+            for flows in span.chunks(self.full.flows) {
                 self.add(flows, now, catalog, changes);
             }
         }
@@ -98,6 +102,9 @@ impl Segments {
         let Some(facts) = Facts::of(self.current, flows, block.len()) else { return };
         let (number, space) = (self.number(), Space::Segment(self.current));
         self.bytes += block.len() as u64;
+        self.blocks += 1;
+        let blocks = self.blocks.to_be_bytes().to_vec();
+        changes.push(Change::Put(Space::State, keys::number(keys::SEGMENT, self.current), blocks));
         changes.push(Change::Put(space, keys::number(keys::FACTS, number), facts.encode()));
         changes.push(Change::Put(space, keys::number(keys::BLOCK, number), block));
         catalog.add(number, facts);
@@ -108,7 +115,7 @@ impl Segments {
         let since = *self.since.get_or_insert(now);
         if self.bytes >= self.full.bytes || now.duration_since(since) >= self.full.age {
             self.current += 1;
-            self.bytes = 0;
+            (self.bytes, self.blocks) = (0, 0);
             self.since = Some(now);
         }
     }

@@ -3,13 +3,15 @@
 use crate::failure::Failure;
 use anyhow::Context as _;
 use clap::Args;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use portolan_collector::{Config, Error, Listeners};
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// Collect what the agents observe, join the views of both nodes, keep the recent flows and serve
-/// them.
+/// What is kept in a folder where nobody says otherwise.
+const KEEP_IN_FOLDER: u64 = 10 << 30;
+
+/// Collect what the agents observe, join the views of both nodes, keep the flows and serve them.
 #[derive(Debug, Args)]
 pub(crate) struct CollectorArgs {
     /// Serve gRPC here: agents' batches, flows, status, health, reflection.
@@ -18,9 +20,19 @@ pub(crate) struct CollectorArgs {
     /// Serve Prometheus metrics and /healthz here.
     #[arg(long, env = "PORTOLAN_METRICS_LISTEN", default_value = "0.0.0.0:9464", value_name = "ADDRESS")]
     metrics_listen: SocketAddr,
-    /// Keep this many flows in memory.
-    #[arg(long, env = "PORTOLAN_KEEP", default_value_t = Config::default().keep, value_name = "N")]
-    keep: usize,
+    /// Keep everything in this folder, so that nothing is lost or told twice when the collector ends;
+    /// without, flows are kept in memory and gone with it.
+    #[arg(long, env = "PORTOLAN_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Keep flows for so long: 7d, 12h.
+    #[arg(long, env = "PORTOLAN_KEEP_FLOWS", default_value = "7d", value_name = "DURATION", value_parser = long)]
+    keep_flows: Duration,
+    /// Keep flows in so many bytes: 10GiB, 500MiB [default: 10GiB in a folder, 256MiB in memory].
+    #[arg(long, env = "PORTOLAN_KEEP_BYTES", value_name = "SIZE", value_parser = size)]
+    keep_bytes: Option<u64>,
+    /// Take no batch twice that an agent sends again within so long.
+    #[arg(long, env = "PORTOLAN_RESEND", default_value = "7d", value_name = "DURATION", value_parser = long)]
+    resend: Duration,
     /// One node's view of a connection waits this long for the other node's.
     #[arg(long, env = "PORTOLAN_JOIN_WINDOW", default_value = "5s", value_name = "DURATION")]
     #[arg(value_parser = duration)]
@@ -29,18 +41,20 @@ pub(crate) struct CollectorArgs {
 
 /// Runs the collector until SIGINT or SIGTERM.
 pub(crate) async fn run(args: CollectorArgs, stop: CancellationToken) -> Result<ExitCode, Failure> {
-    let CollectorArgs { listen, metrics_listen, keep, join_window } = args;
-    let config = config(keep, join_window);
+    let CollectorArgs { listen, metrics_listen, data, keep_flows, keep_bytes, resend, join_window } = args;
+    let in_folder = if data.is_some() { KEEP_IN_FOLDER } else { Config::default().keep_bytes };
+    let keep_bytes = keep_bytes.unwrap_or(in_folder);
+    let config = Config { data, keep_flows, keep_bytes, resend, ..waiting(join_window) };
     let listeners = Listeners::bind(listen, metrics_listen).await.map_err(failed)?;
     portolan_collector::run(config, listeners, stop.cancelled()).await.map_err(failed)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Whoever sets the window sets all waiting with it.
-fn config(keep: usize, join_window: Duration) -> Config {
+fn waiting(join_window: Duration) -> Config {
     let defaults = Config::default();
     let patience = join_window * (defaults.patience.as_secs() / defaults.join_window.as_secs()) as u32;
-    Config { keep, join_window, patience, ..defaults }
+    Config { join_window, patience, ..defaults }
 }
 
 fn failed(error: Error) -> Failure {
@@ -48,6 +62,33 @@ fn failed(error: Error) -> Failure {
         Error::Bind { .. } => Failure::unavailable(error),
         _ => Failure::from(anyhow::Error::new(error)),
     }
+}
+
+/// Reads how long to keep something.
+fn long(text: &str) -> anyhow::Result<Duration> {
+    let span: Span = text.parse().context("write a duration like 7d or 12h")?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours())?;
+    let duration = Duration::try_from(duration).context("a duration cannot be negative")?;
+    anyhow::ensure!(duration >= Duration::from_mins(1), "1m is the least");
+    Ok(duration)
+}
+
+/// Reads a number of bytes.
+fn size(text: &str) -> anyhow::Result<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => anyhow::bail!("write a size like 10GiB or 500MiB"),
+    };
+    let number: u64 = number.parse().context("write a size like 10GiB or 500MiB")?;
+    let bytes = number.checked_mul(factor).context("no disk is so large")?;
+    anyhow::ensure!(bytes >= 1 << 20, "1MiB is the least");
+    Ok(bytes)
 }
 
 fn duration(text: &str) -> anyhow::Result<Duration> {
@@ -65,7 +106,7 @@ mod tests {
     #[test]
     fn the_default_window_gives_the_default_configuration() {
         let defaults = Config::default();
-        assert_eq!(config(defaults.keep, defaults.join_window), defaults);
+        assert_eq!(waiting(defaults.join_window), defaults);
         assert_eq!(duration("5s").unwrap(), defaults.join_window);
     }
 
@@ -73,8 +114,23 @@ mod tests {
     fn durations_are_read_or_refused() {
         assert_eq!(duration("1m30s").unwrap(), Duration::from_secs(90));
         assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));
+        assert_eq!(long("7d").unwrap(), Config::default().keep_flows);
+        for wrong in ["", "5", "-7d", "10s", "soon"] {
+            assert!(long(wrong).is_err(), "`{wrong}`");
+        }
         for wrong in ["", "5", "-5s", "soon"] {
             assert!(duration(wrong).is_err(), "`{wrong}`");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_or_refused() {
+        let cases = [("10GiB", 10 << 30), ("500 MiB", 500 << 20), ("1048576", 1 << 20), ("1024KiB", 1 << 20)];
+        for (text, bytes) in cases {
+            assert_eq!(size(text).unwrap(), bytes, "{text}");
+        }
+        for wrong in ["", "GiB", "10GB", "-1GiB", "1KiB", "99999999999TiB", "1.5GiB"] {
+            assert!(size(wrong).is_err(), "`{wrong}`");
         }
     }
 }

@@ -49,6 +49,7 @@ struct Report {
     version: String,
     uptime_seconds: i64,
     flows: Flows,
+    ledger: Option<Ledger>,
     joins: Joins,
     subscribers: Subscribers,
     /// A list, to keep the order of the verdicts; a map in JSON.
@@ -60,9 +61,63 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct Flows {
     kept: u64,
-    capacity: u64,
     total: u64,
     evicted: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Ledger {
+    durable: bool,
+    bytes: u64,
+    flow_bytes: u64,
+    blocks: u64,
+    keep_seconds: i64,
+    keep_bytes: u64,
+    commits: u64,
+    damaged: u64,
+    segments_dropped: u64,
+}
+
+impl Ledger {
+    fn new(wire: v1::LedgerStatus) -> Self {
+        let v1::LedgerStatus {
+            durable,
+            bytes,
+            flow_bytes,
+            blocks,
+            keep_age,
+            keep_bytes,
+            commits,
+            damaged,
+            segments_dropped,
+        } = wire;
+        let keep_seconds = keep_age.map_or(0, |age| age.seconds);
+        Self {
+            durable,
+            bytes,
+            flow_bytes,
+            blocks,
+            keep_seconds,
+            keep_bytes,
+            commits,
+            damaged,
+            segments_dropped,
+        }
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "{}, {} in all, {} of flows in {} blocks; at most {} and {}; {} commits, {} damaged",
+            if self.durable { "on disk" } else { "in memory" },
+            size(self.bytes),
+            size(self.flow_bytes),
+            self.blocks,
+            size(self.keep_bytes),
+            span(self.keep_seconds),
+            self.commits,
+            self.damaged
+        )
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -98,7 +153,6 @@ impl Report {
             version,
             uptime,
             flows_kept,
-            flows_capacity,
             flows_total,
             flows_evicted,
             pending_joins,
@@ -107,16 +161,13 @@ impl Report {
             subscribers_missed,
             verdicts,
             nodes,
+            ledger,
         } = wire;
         Ok(Self {
             version,
             uptime_seconds: uptime.map_or(0, |uptime| uptime.seconds),
-            flows: Flows {
-                kept: flows_kept,
-                capacity: flows_capacity,
-                total: flows_total,
-                evicted: flows_evicted,
-            },
+            flows: Flows { kept: flows_kept, total: flows_total, evicted: flows_evicted },
+            ledger: ledger.map(Ledger::new),
             joins: Joins { pending: pending_joins, late: late_joins },
             subscribers: Subscribers { count: subscribers, missed: subscribers_missed },
             verdicts: verdicts.into_iter().map(verdict).collect(),
@@ -125,17 +176,13 @@ impl Report {
     }
 
     fn text(&self, now: Timestamp) -> String {
-        let Self { version, uptime_seconds, flows, joins, subscribers, verdicts, nodes } = self;
+        let Self { version, uptime_seconds, flows, ledger, joins, subscribers, verdicts, nodes } = self;
         let words = verdicts.iter().map(|(verdict, count)| format!("{verdict} {count}"));
+        let ledger = ledger.as_ref().map_or_else(|| "unknown".to_owned(), Ledger::text);
         let summary = [
             ("collector", format!("version {version}, up {}", span(*uptime_seconds))),
-            (
-                "flows",
-                format!(
-                    "{} made, {} kept of at most {}, {} given up",
-                    flows.total, flows.kept, flows.capacity, flows.evicted
-                ),
-            ),
+            ("flows", format!("{} made, {} kept, {} given up", flows.total, flows.kept, flows.evicted)),
+            ("ledger", ledger),
             ("verdicts", words.collect::<Vec<_>>().join(", ")),
             ("joins", format!("{} waiting, {} late", joins.pending, joins.late)),
             ("subscribers", format!("{}, {} flows missed", subscribers.count, subscribers.missed)),
@@ -206,6 +253,16 @@ fn verdict(wire: v1::VerdictCount) -> (String, u64) {
 
 fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
+}
+
+/// A number of bytes in its largest unit.
+fn size(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = units.into_iter().find(|(unit, _)| bytes >= *unit);
+    unit.map_or_else(
+        || format!("{bytes} B"),
+        |(unit, name)| format!("{:.1} {name}", bytes as f64 / unit as f64),
+    )
 }
 
 /// A span in its two largest units.

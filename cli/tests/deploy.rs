@@ -47,6 +47,7 @@ fn kept(document: &Value) -> Value {
         ("v1", "Service") => through::<core::Service>(document),
         ("v1", "ServiceAccount") => through::<core::ServiceAccount>(document),
         ("apps/v1", "DaemonSet") => through::<apps::DaemonSet>(document),
+        ("v1", "PersistentVolumeClaim") => through::<core::PersistentVolumeClaim>(document),
         ("apps/v1", "Deployment") => through::<apps::Deployment>(document),
         ("policy/v1", "PodDisruptionBudget") => through::<policy::PodDisruptionBudget>(document),
         ("rbac.authorization.k8s.io/v1", "ClusterRole") => through::<rbac::ClusterRole>(document),
@@ -142,7 +143,9 @@ fn the_collector_keeps_to_the_restricted_standard() {
     assert_eq!((capabilities.drop, capabilities.add), (Some(vec!["ALL".to_owned()]), None));
     assert_eq!(security.allow_privilege_escalation, Some(false));
     assert_eq!(security.read_only_root_filesystem, Some(true));
-    assert_eq!((pod.host_network, pod.volumes), (None, None));
+    let volumes = pod.volumes.unwrap();
+    assert!(volumes.iter().all(|volume| volume.host_path.is_none()), "{volumes:?}");
+    assert_eq!(pod.host_network, None);
 }
 
 #[test]
@@ -219,6 +222,22 @@ fn services_lead_to_ports_that_their_pods_declare() {
             assert_eq!(declared.map(|declared| declared.container_port), Some(port.port), "{name}");
         }
     }
+}
+
+#[test]
+fn the_collector_keeps_its_ledger_in_a_volume_with_room_for_it() {
+    let claim: core::PersistentVolumeClaim = object("PersistentVolumeClaim", "portolan-collector");
+    let (pod, container) = parts(collector());
+    let volume = pod.volumes.unwrap().pop().unwrap();
+    assert_eq!(volume.persistent_volume_claim.unwrap().claim_name, "portolan-collector");
+    let mount = container.volume_mounts.unwrap().pop().unwrap();
+    assert_eq!(mount.name, volume.name);
+    let arguments = container.args.unwrap();
+    assert!(arguments.contains(&format!("--data={}", mount.mount_path)), "{arguments:?}");
+    assert!(arguments.contains(&"--keep-bytes=10GiB".to_owned()), "{arguments:?}");
+    let room = claim.spec.unwrap().resources.unwrap().requests.unwrap()["storage"].0.clone();
+    assert_eq!(room, "20Gi", "twice as much as flows may take");
+    assert_eq!(pod.security_context.unwrap().fs_group, Some(65532), "it may write there");
 }
 
 #[test]

@@ -235,7 +235,7 @@ async fn status_for_people_and_for_machines() {
     let answer = ask(&collector, "status").await;
     assert_eq!(answer.status.code(), Some(0));
     let told = text(&answer.stdout);
-    for part in ["2 made, 2 kept of at most 100000", "allowed 1, denied 1", "0 waiting, 0 late"] {
+    for part in ["2 made, 2 kept, 0 given up", "in memory", "allowed 1, denied 1", "0 waiting, 0 late"] {
         assert!(told.contains(part), "{part} in:\n{told}");
     }
     let node = told.lines().find(|line| line.starts_with("n1 ")).unwrap();
@@ -260,13 +260,14 @@ fn address(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> String 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_collector_verb_serves_until_it_is_told_to_stop() {
     let any = "--listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0";
-    let mut child = portolan(&format!("collector {any} --keep 5")).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        portolan(&format!("collector {any} --keep-bytes 5MiB")).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     let address = address(&mut said);
 
     let answer = output(portolan(&format!("status -o json --collector {address}"))).await;
     let report: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
-    assert_eq!(report["flows"]["capacity"], 5);
+    assert_eq!(report["ledger"]["keep_bytes"], 5 << 20);
 
     let second =
         output(portolan(&format!("collector --listen {address} --metrics-listen 127.0.0.1:0"))).await;

@@ -1,12 +1,21 @@
 //! What an operator may set.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
+
+/// A gibibyte.
+const GIB: u64 = 1 << 30;
 
 /// The settings of a collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// How many flows are kept in memory.
-    pub keep: usize,
+    /// Where everything is kept; in memory without.
+    pub data: Option<PathBuf>,
+    /// For how long flows are kept.
+    pub keep_flows: Duration,
+    /// In how many bytes flows are kept.
+    pub keep_bytes: u64,
+    /// For how long an agent may send again what it sent.
+    pub resend: Duration,
     /// How long one node's view of a connection waits for the other node's, which may have seen
     /// nothing.
     pub join_window: Duration,
@@ -31,7 +40,10 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            keep: 100_000,
+            data: None,
+            keep_flows: Duration::from_hours(7 * 24),
+            keep_bytes: GIB / 4,
+            resend: Duration::from_hours(7 * 24),
             join_window: Duration::from_secs(5),
             patience: Duration::from_secs(20),
             clock_skew: Duration::from_secs(3),

@@ -1,38 +1,73 @@
-//! Which batches of a node have been applied: (node, boot, sequence) counts once.
+//! Which batches of a node have been applied: (cluster, node, boot, sequence) counts once.
 
 use std::collections::VecDeque;
 
 /// Runs of an agent that are remembered; an agent that starts more often replays nothing older.
-const BOOTS: usize = 8;
+const BOOTS: usize = 64;
 
 /// Gaps that are remembered within a run.
 const RANGES: usize = 1024;
+
+/// One run of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Run {
+    /// The cluster that the agent says it is in.
+    pub(crate) cluster: String,
+    /// The boot that it says this is.
+    pub(crate) boot: String,
+}
+
+/// What an insertion did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// The batch had been applied before.
+    Known,
+    /// It had not, and an old run may have been forgotten for it.
+    New {
+        /// The run that is forgotten.
+        forgotten: Option<Run>,
+    },
+}
 
 /// The batches applied from one node.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     /// The runs, the one heard of last at the back.
-    boots: VecDeque<(String, Sequences)>,
+    runs: VecDeque<(Run, Sequences)>,
 }
 
 impl Applied {
-    /// Marks a batch as applied. False when it had been before.
-    pub(crate) fn insert(&mut self, boot: &str, sequence: u64) -> bool {
-        let known = self.boots.iter().position(|(known, _)| known == boot);
-        let (boot, mut sequences) = known
-            .and_then(|index| self.boots.remove(index))
-            .unwrap_or_else(|| (boot.to_owned(), Sequences::default()));
+    /// Marks a batch as applied.
+    pub(crate) fn insert(&mut self, cluster: &str, boot: &str, sequence: u64) -> Inserted {
+        let known = self.runs.iter().position(|(run, _)| run.boot == boot && run.cluster == cluster);
+        let (run, mut sequences) = known.and_then(|index| self.runs.remove(index)).unwrap_or_else(|| {
+            (Run { cluster: cluster.to_owned(), boot: boot.to_owned() }, Sequences::default())
+        });
         let fresh = sequences.insert(sequence);
-        if self.boots.len() == BOOTS {
-            self.boots.pop_front();
-        }
-        self.boots.push_back((boot, sequences));
-        fresh
+        let forgotten = if self.runs.len() == BOOTS { self.runs.pop_front() } else { None };
+        self.runs.push_back((run, sequences));
+        let forgotten = forgotten.map(|(run, _)| run);
+        if fresh { Inserted::New { forgotten } } else { Inserted::Known }
+    }
+
+    /// Goes on where an earlier run of the collector stopped. Runs heard of last come last.
+    pub(crate) fn restore(&mut self, run: Run, ranges: Vec<(u64, u64)>) {
+        self.runs.push_back((run, Sequences::from_ranges(ranges)));
+    }
+
+    /// The runs that are remembered.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().map(|(run, _)| run)
+    }
+
+    /// The ranges of sequences applied of the run heard of last.
+    pub(crate) fn newest(&self) -> Option<(&Run, &[(u64, u64)])> {
+        self.runs.back().map(|(run, Sequences(ranges))| (run, ranges.as_slice()))
     }
 
     /// The run heard of last, and the highest sequence applied of it.
     pub(crate) fn latest(&self) -> Option<(&str, u64)> {
-        self.boots.back().map(|(boot, sequences)| (boot.as_str(), sequences.highest()))
+        self.runs.back().map(|(run, sequences)| (run.boot.as_str(), sequences.highest()))
     }
 }
 
@@ -43,6 +78,18 @@ impl Applied {
 struct Sequences(Vec<(u64, u64)>);
 
 impl Sequences {
+    /// Takes ranges as they were written; what is no range is left out.
+    fn from_ranges(ranges: Vec<(u64, u64)>) -> Self {
+        let mut known = Self::default();
+        for (first, last) in ranges {
+            let follows = known.0.last().is_none_or(|(_, before)| before.saturating_add(1) < first);
+            if first <= last && follows {
+                known.0.push((first, last));
+            }
+        }
+        known
+    }
+
     fn insert(&mut self, sequence: u64) -> bool {
         let Self(ranges) = self;
         let at = ranges.partition_point(|(_, last)| *last < sequence);
@@ -94,20 +141,40 @@ mod tests {
     #[test]
     fn the_same_sequence_of_another_run_is_another_batch() {
         let mut applied = Applied::default();
-        assert!(applied.insert("a", 1));
-        assert!(applied.insert("b", 1));
-        assert!(!applied.insert("a", 1), "an old run that replays is still known");
-        assert!(applied.insert("a", 2));
+        let new = Inserted::New { forgotten: None };
+        assert_eq!(applied.insert("c", "a", 1), new);
+        assert_eq!(applied.insert("c", "b", 1), new);
+        assert_eq!(applied.insert("other", "a", 1), new, "another cluster");
+        assert_eq!(applied.insert("c", "a", 1), Inserted::Known, "an old run that replays is still known");
+        assert_eq!(applied.insert("c", "a", 2), new);
         assert_eq!(applied.latest(), Some(("a", 2)));
+    }
+
+    #[test]
+    fn a_run_goes_on_where_it_was() {
+        let mut applied = Applied::default();
+        for sequence in [1, 2, 5] {
+            applied.insert("c", "a", sequence);
+        }
+        let (run, ranges) = applied.newest().unwrap();
+        let mut again = Applied::default();
+        again.restore(run.clone(), ranges.to_vec());
+        assert_eq!(again.insert("c", "a", 2), Inserted::Known);
+        assert_eq!(again.insert("c", "a", 3), Inserted::New { forgotten: None });
+        assert_eq!(again.newest().unwrap().1, [(1, 3), (5, 5)]);
+        let wrong = Sequences::from_ranges(vec![(5, 4), (6, 8), (7, 9), (9, 9), (10, 12)]);
+        assert_eq!(wrong.0, [(6, 8), (10, 12)]);
     }
 
     #[test]
     fn runs_and_gaps_are_bounded() {
         let mut applied = Applied::default();
-        for boot in 0..100 {
-            applied.insert(&boot.to_string(), 1);
+        for boot in 0..100_usize {
+            let forgotten = boot.checked_sub(BOOTS).map(|boot| boot.to_string());
+            let forgotten = forgotten.map(|boot| Run { cluster: "c".to_owned(), boot });
+            assert_eq!(applied.insert("c", &boot.to_string(), 1), Inserted::New { forgotten });
         }
-        assert_eq!(applied.boots.len(), BOOTS);
+        assert_eq!(applied.runs().count(), BOOTS);
         let mut sequences = Sequences::default();
         for gap in 0..5_000 {
             assert!(sequences.insert(gap * 2));

@@ -1,40 +1,73 @@
-//! The one state behind all connections, its clock and its end.
+//! What all connections share: the way to the writer, what it shows, and the clock.
 
 use crate::{
     clock::Now,
     config::Config,
-    intake::{Batch, Intake, Subscription},
+    intake::{Batch, Intake},
+    ledger::{Ledger, OpenFolderError, Shelf, StoreError},
     metrics::Metrics,
     status,
-    subscribe::Wanted,
+    writer::{Inbox, SharedIntake, Writer, lock},
 };
 use jiff::Timestamp;
 use portolan_proto::v1;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    io,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    sync::oneshot,
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 /// How often time passes for those who wait.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The state that all connections share. The lock is never held across an await.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    intake: Mutex<Intake>,
+    intake: SharedIntake,
+    inbox: Inbox,
+    shelf: Arc<Shelf>,
     metrics: Arc<Metrics>,
+    limits: status::Limits,
     started: Instant,
     stopping: CancellationToken,
 }
 
+/// How the writer ended; nothing where it could not even say.
+pub(crate) type End = oneshot::Receiver<Result<(), StoreError>>;
+
 impl Hub {
-    /// A collector that starts now and ends with the token.
-    pub(crate) fn new(config: &Config, stopping: CancellationToken) -> Self {
+    /// A collector that goes on where the last one on its folder stopped, and ends with the token.
+    pub(crate) fn open(
+        config: &Config,
+        stopping: CancellationToken,
+    ) -> Result<(Self, Writer), OpenFolderError> {
         let metrics = Arc::new(Metrics::new());
-        let intake = Mutex::new(Intake::new(config, Arc::clone(&metrics)));
-        Self { intake, metrics, started: Instant::now(), stopping }
+        let begin = Instant::now();
+        let (ledger, restored) = Ledger::open(config, Arc::clone(&metrics), Timestamp::now())?;
+        if let Some(path) = ledger.path() {
+            info!(
+                folder = %path.display(),
+                flows = ledger.shelf().catalog().len(),
+                waiting = restored.waits.len(),
+                took = ?begin.elapsed(),
+                "Ledger opened."
+            );
+        } else {
+            warn!("No folder given: flows are kept in memory, and gone when the collector ends.");
+        }
+        let started = Instant::now();
+        let intake = Arc::new(Mutex::new(Intake::new(config, Arc::clone(&metrics), restored)));
+        let shelf = ledger.shelf();
+        let (writer, inbox) = Writer::new(Arc::clone(&intake), ledger, started);
+        let limits = status::Limits::of(config);
+        Ok((Self { intake, inbox, shelf, metrics, limits, started, stopping }, writer))
     }
 
     /// What is counted.
@@ -42,19 +75,24 @@ impl Hub {
         &self.metrics
     }
 
+    /// What is kept.
+    pub(crate) fn shelf(&self) -> Arc<Shelf> {
+        Arc::clone(&self.shelf)
+    }
+
     /// Cancelled when the collector is to stop.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.stopping
     }
 
-    /// Applies a batch.
-    pub(crate) fn apply(&self, batch: Batch) {
-        self.lock().apply(self.now(), batch);
+    /// Applies a batch. True when its effects are durable; false when the collector is ending.
+    pub(crate) async fn apply(&self, batch: Batch) -> bool {
+        self.inbox.apply(batch).await
     }
 
     /// An agent's stream is open. False when there are too many agents to know one more.
     pub(crate) fn connected(&self, node: &str) -> bool {
-        let mut intake = self.lock();
+        let mut intake = lock(&self.intake);
         let room = intake.nodes.has_room(node);
         if room {
             intake.nodes.connected(node, self.now());
@@ -64,35 +102,38 @@ impl Hub {
 
     /// An agent's stream has ended.
     pub(crate) fn disconnected(&self, node: &str) {
-        self.lock().nodes.disconnected(node, self.now());
-    }
-
-    /// The kept flows and, when following, those to come. None when too many follow already.
-    pub(crate) fn subscribe(&self, wanted: Wanted, follow: bool) -> Option<Subscription> {
-        self.lock().subscribe(wanted, follow)
+        lock(&self.intake).nodes.disconnected(node, self.now());
     }
 
     /// How everything is doing.
     pub(crate) fn status(&self) -> v1::GetStatusResponse {
-        status::report(&self.lock(), &self.metrics, self.now())
+        let report = status::Report { shelf: &self.shelf, metrics: &self.metrics, limits: self.limits };
+        report.get(&lock(&self.intake), self.now())
     }
 
-    /// Lets time pass until the collector stops, then lets go of what waits.
+    /// Lets time pass until the collector stops, then lets the writer end.
     pub(crate) async fn keep_time(&self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while self.stopping.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.lock().tick(self.now());
+            self.inbox.tick();
+            self.shelf.tick();
         }
-        self.lock().close(self.now());
+        self.inbox.stop().await;
     }
 
     fn now(&self) -> Now {
         Now { uptime: self.started.elapsed(), wall: Timestamp::now() }
     }
+}
 
-    /// A panic elsewhere must not end the collector: the state is sound after every step.
-    fn lock(&self) -> MutexGuard<'_, Intake> {
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Starts the writer's thread.
+pub(crate) fn start(writer: Writer) -> io::Result<End> {
+    let (ended, end) = oneshot::channel();
+    let run = move || {
+        // Who would hear it may be gone.
+        ended.send(writer.run()).ok();
+    };
+    thread::Builder::new().name("ledger".to_owned()).spawn(run)?;
+    Ok(end)
 }

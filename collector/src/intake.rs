@@ -1,20 +1,20 @@
-//! Everything that happens to a batch, in order: once only, joined, kept, told.
+//! Everything that happens to a batch, in order: once only, joined, told.
 //!
-//! Owns the state of the collector. Reads no clock and does no I/O.
+//! Owns the state that the collector decides by, and says what has changed in it; the ledger makes
+//! that durable before anybody is told. Reads no clock and does no I/O.
 
 use crate::{
     clock::Now,
     config::Config,
-    join::{Join, Limits},
+    dedup::{Inserted, Run},
+    join::{self, Join, Limits, Told, Waits},
     metrics::Metrics,
     nodes::Nodes,
-    recent::Recent,
-    subscribe::{Item, Subscribers, Wanted},
 };
+use jiff::Timestamp;
 use portolan_policy::{Flow, Loss};
-use portolan_proto::Observation;
-use std::sync::Arc;
-use tokio::sync::mpsc;
+use portolan_proto::{Connection, Observation};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A batch whose parts have been read.
 #[derive(Debug)]
@@ -35,13 +35,52 @@ pub(crate) struct Batch {
     pub(crate) losses: Vec<Loss>,
 }
 
-/// The kept flows that are wanted and, for who follows, the queue of those to come.
-#[derive(Debug)]
-pub(crate) struct Subscription {
-    /// Every kept flow, oldest first.
-    pub(crate) kept: Vec<Arc<Flow>>,
-    /// What comes after the last of them, without a gap.
-    pub(crate) queue: Option<mpsc::Receiver<Item>>,
+/// One run of a node's agent.
+pub(crate) type NodeRun = (String, Run);
+
+/// What was applied of a run, and when last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The sequences, as ranges.
+    pub(crate) ranges: Vec<(u64, u64)>,
+    /// When the last of them came.
+    pub(crate) heard: Timestamp,
+}
+
+/// What an earlier run of the collector left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    /// What was applied, of each run of each agent.
+    pub(crate) runs: Vec<(NodeRun, Progress)>,
+    /// What agents lost and no flow has told of.
+    pub(crate) untold: Vec<(String, Vec<Loss>)>,
+    /// The views that wait.
+    pub(crate) waits: Vec<Waits>,
+    /// A number above those of all views that waited, until their rows are gone.
+    pub(crate) next_wait: u64,
+    /// Connections that began up to then may have been told.
+    pub(crate) horizon: Option<Timestamp>,
+}
+
+/// What has changed, to be made durable in one transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// The flows that were made, in order.
+    pub(crate) flows: Vec<Arc<Flow>>,
+    /// What waits and what was told alone.
+    pub(crate) join: join::Changes,
+    /// What was applied; None of a run that is forgotten.
+    pub(crate) runs: BTreeMap<NodeRun, Option<Progress>>,
+    /// What agents lost and no flow has told of.
+    pub(crate) untold: BTreeMap<String, Vec<Loss>>,
+}
+
+impl Effects {
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { flows, join, runs, untold } = self;
+        flows.is_empty() && join.is_empty() && runs.is_empty() && untold.is_empty()
+    }
 }
 
 /// The state of a collector.
@@ -51,16 +90,13 @@ pub(crate) struct Intake {
     pub(crate) nodes: Nodes,
     /// Views that wait for the other node's.
     pub(crate) join: Join,
-    /// The flows in memory.
-    pub(crate) recent: Recent,
-    /// Who follows.
-    pub(crate) subscribers: Subscribers,
+    effects: Effects,
     metrics: Arc<Metrics>,
 }
 
 impl Intake {
-    /// An empty state.
-    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
+    /// A state that goes on where an earlier run stopped.
+    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>, restored: Restored) -> Self {
         let limits = Limits {
             window: config.join_window,
             patience: config.patience,
@@ -69,27 +105,50 @@ impl Intake {
             max_pending: config.max_pending,
             max_remembered: config.max_remembered,
         };
-        Self {
-            nodes: Nodes::new(config.silence, config.join_window),
+        let mut intake = Self {
+            nodes: Nodes::new(config.silence, config.join_window, config.resend),
             join: Join::new(limits, metrics.join.clone()),
-            recent: Recent::new(config.keep),
-            subscribers: Subscribers::new(config.subscriber_queue, metrics.missed.clone()),
+            effects: Effects::default(),
             metrics,
+        };
+        intake.restore(restored);
+        intake
+    }
+
+    fn restore(&mut self, restored: Restored) {
+        let Restored { mut runs, untold, waits, next_wait, horizon } = restored;
+        runs.sort_by_key(|(_, progress)| progress.heard);
+        for ((node, run), Progress { ranges, heard }) in runs {
+            self.nodes.restore(&node, run, ranges, heard);
         }
+        for (node, losses) in untold {
+            self.nodes.restore_untold(&node, losses);
+        }
+        for waits in waits {
+            self.join.restore(std::time::Duration::ZERO, waits);
+        }
+        self.join.begin_at(next_wait);
+        if let Some(horizon) = horizon {
+            self.join.begin_after(horizon);
+        }
+        self.measure();
     }
 
     /// Applies a batch unless it had been applied before.
-    pub(crate) fn apply(&mut self, now: Now, batch: Batch) {
+    ///
+    /// `told` knows of connections told alone that the join has forgotten.
+    pub(crate) fn apply(&mut self, now: Now, batch: Batch, told: &dyn Fn(&Connection) -> Vec<Told>) {
         let Batch { cluster, node: name, boot, sequence, mut observations, malformed, losses } = batch;
         let node = self.nodes.hear(&name, now);
-        node.cluster = cluster;
-        if !node.applied.insert(&boot, sequence) {
+        let Inserted::New { forgotten } = node.applied.insert(&cluster, &boot, sequence) else {
             node.duplicates += 1;
             self.metrics.duplicates.inc();
             return;
-        }
+        };
+        node.cluster.clone_from(&cluster);
         node.observations += observations.len() as u64;
         node.malformed += malformed;
+        let untold_before = !node.untold.is_empty();
         for loss in losses {
             let count = loss.count;
             let cause = node.lose(loss);
@@ -100,14 +159,24 @@ impl Intake {
                 first.flow.lose(loss);
             }
         }
+        if untold_before || !node.untold.is_empty() {
+            self.effects.untold.insert(name.clone(), node.untold.clone());
+        }
+        if let Some((run, ranges)) = node.applied.newest() {
+            let progress = Progress { ranges: ranges.to_vec(), heard: now.wall };
+            self.effects.runs.insert((name.clone(), run.clone()), Some(progress));
+        }
+        if let Some(run) = forgotten {
+            self.effects.runs.insert((name.clone(), run), None);
+        }
         self.metrics.batches.inc();
         self.metrics.observations.inc_by(observations.len() as u64);
         self.metrics.malformed.inc_by(malformed);
         for observation in observations {
             let nodes = &mut self.nodes;
             let speaks = |other: &str| nodes.speaks(other, now.uptime);
-            let flows = self.join.on_observation(now.uptime, &name, observation, speaks);
-            self.publish(flows);
+            let flows = self.join.on_observation(now.uptime, &name, observation, speaks, told);
+            self.make(flows);
         }
         self.measure();
     }
@@ -115,42 +184,34 @@ impl Intake {
     /// Lets time pass.
     pub(crate) fn tick(&mut self, now: Now) {
         let flows = self.join.tick(now.uptime);
-        self.publish(flows);
-        self.nodes.tick(now.uptime);
-        self.subscribers.tick();
-        self.measure();
-    }
-
-    /// Lets go of everything: no view waits any longer and every subscription ends.
-    pub(crate) fn close(&mut self, now: Now) {
-        let flows = self.join.flush(now.uptime);
-        self.publish(flows);
-        self.subscribers.close();
-        self.measure();
-    }
-
-    /// The kept flows and, when following, the queue of those to come; none falls between. None
-    /// when too many follow already.
-    pub(crate) fn subscribe(&mut self, wanted: Wanted, follow: bool) -> Option<Subscription> {
-        let queue = if follow { Some(self.subscribers.add(wanted)?) } else { None };
-        self.measure();
-        Some(Subscription { kept: self.recent.snapshot(), queue })
-    }
-
-    fn publish(&mut self, flows: Vec<Flow>) {
-        for flow in flows {
-            self.metrics.flow(flow.verdict);
-            let flow = Arc::new(flow);
-            self.subscribers.publish(&flow);
-            if self.recent.push(flow) {
-                self.metrics.evicted.inc();
-            }
+        self.make(flows);
+        for (name, node) in self.nodes.tick(now.uptime) {
+            let runs = node.applied.runs().map(|run| ((name.clone(), run.clone()), None));
+            self.effects.runs.extend(runs);
+            self.effects.untold.insert(name, Vec::new());
         }
+        self.measure();
+    }
+
+    /// Lets every view that waits go alone: there will be no later run that remembers it.
+    pub(crate) fn flush(&mut self, now: Now) {
+        let flows = self.join.flush(now.uptime);
+        self.make(flows);
+        self.measure();
+    }
+
+    /// What has changed since this was asked last.
+    pub(crate) fn take_effects(&mut self) -> Effects {
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.join = self.join.take_changes();
+        effects
+    }
+
+    fn make(&mut self, flows: Vec<Flow>) {
+        self.effects.flows.extend(flows.into_iter().map(Arc::new));
     }
 
     fn measure(&self) {
-        self.metrics.kept.set(self.recent.len() as i64);
         self.metrics.pending.set(self.join.pending() as i64);
-        self.metrics.subscribers.set(self.subscribers.len() as i64);
     }
 }

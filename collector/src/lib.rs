@@ -5,9 +5,9 @@
 //! connection have been heard.
 //!
 //! ```text
-//! agents ── gRPC ──► ingest ──► intake: dedup ──► join ──► recent ──► flows ── gRPC ──► observers
-//!                                         │                  └──────► subscribe ──┘
-//!                                       nodes ──► status, metrics
+//! agents ── gRPC ──► ingest ──► writer: intake (dedup ──► join) ──► ledger ──► shelf ──► query ── gRPC ──► observers
+//!               ◄── acks ───────────┘              │          durable │          └──► subscribe ──┘
+//!                                                nodes ──► status, metrics
 //! ```
 //!
 //! The modules named after a domain word are pure: time is a parameter and nothing does I/O.
@@ -20,12 +20,14 @@ mod filter;
 mod hub;
 mod intake;
 mod join;
+mod ledger;
 mod metrics;
 mod nodes;
-mod recent;
+mod query;
 mod serve;
 mod status;
 mod subscribe;
+mod writer;
 
 #[cfg(test)]
 #[path = "../tests/support/build.rs"]

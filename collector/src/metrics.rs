@@ -1,13 +1,19 @@
 //! What the collector counts, for `/metrics` and for the status service alike.
 
-use crate::join;
+use crate::{join, ledger::StoreError};
 use portolan_policy::Verdict;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::Registry,
 };
 use std::fmt;
+use tracing::warn;
 
 /// The content type of [`Metrics::encode`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -35,13 +41,25 @@ pub(crate) struct Metrics {
     pub(crate) observations: Counter,
     /// Observations that could not be read.
     pub(crate) malformed: Counter,
+    /// Transactions of the ledger.
+    pub(crate) commits: Counter,
+    /// How long they took.
+    pub(crate) commit_seconds: Histogram,
+    /// Rows, blocks and stores that are not what was written.
+    pub(crate) damaged: Counter,
+    /// Segments of flows that were dropped, too old or too many.
+    pub(crate) segments_dropped: Counter,
+    /// Bytes of the ledger.
+    pub(crate) store_bytes: Gauge,
+    /// Blocks of flows.
+    pub(crate) blocks: Gauge,
     /// Flows given up for newer ones.
     pub(crate) evicted: Counter,
     /// Flows that subscribers did not take in time.
     pub(crate) missed: Counter,
     /// What the join counts.
     pub(crate) join: join::Counters,
-    /// Flows in memory.
+    /// Flows kept.
     pub(crate) kept: Gauge,
     /// Views that wait for the other node's.
     pub(crate) pending: Gauge,
@@ -60,6 +78,12 @@ impl Metrics {
             duplicates: Counter::default(),
             observations: Counter::default(),
             malformed: Counter::default(),
+            commits: Counter::default(),
+            commit_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
+            damaged: Counter::default(),
+            segments_dropped: Counter::default(),
+            store_bytes: Gauge::default(),
+            blocks: Gauge::default(),
             evicted: Counter::default(),
             missed: Counter::default(),
             join: join::Counters::default(),
@@ -80,6 +104,12 @@ impl Metrics {
             duplicates,
             observations,
             malformed,
+            commits,
+            commit_seconds,
+            damaged,
+            segments_dropped,
+            store_bytes,
+            blocks,
             evicted,
             missed,
             join: join::Counters { late, repeated, cut_short, forgotten },
@@ -94,6 +124,13 @@ impl Metrics {
         counter("batches_duplicate", "Batches that had been applied before", duplicates);
         counter("observations", "Observations taken", observations);
         counter("observations_malformed", "Observations that could not be read", malformed);
+        counter("ledger_commits", "Transactions of the ledger", commits);
+        counter("ledger_damaged", "Rows, blocks and stores that are not what was written", damaged);
+        counter(
+            "ledger_segments_dropped",
+            "Segments of flows dropped, too old or too many",
+            segments_dropped,
+        );
         counter("flows_evicted", "Flows given up for newer ones", evicted);
         counter("subscribers_missed", "Flows that subscribers did not take in time", missed);
         counter("joins_late", "Second views that came after the flow was made", late);
@@ -101,9 +138,12 @@ impl Metrics {
         counter("joins_cut_short", "Views that could not wait because too many did", cut_short);
         counter("joins_forgotten", "Connections forgotten early because too many were remembered", forgotten);
         let mut gauge = |name, help, gauge: &Gauge| registry.register(name, help, gauge.clone());
-        gauge("flows_kept", "Flows in memory", kept);
+        gauge("ledger_bytes", "Bytes of the ledger", store_bytes);
+        gauge("ledger_blocks", "Blocks of flows", blocks);
+        gauge("flows_kept", "Flows kept", kept);
         gauge("joins_pending", "Views that wait for the other node's", pending);
         gauge("subscribers", "Subscribers", subscribers);
+        registry.register("ledger_commit_seconds", "Time of a transaction", commit_seconds.clone());
         registry.register("flows", "Flows made, by verdict", flows.clone());
         registry.register("agent_records_lost", "Records that agents could not keep", losses.clone());
         for verdict in Verdict::ALL {
@@ -125,6 +165,19 @@ impl Metrics {
     pub(crate) fn lost(&self, node: &str, cause: &str, count: u64) {
         let labels = LossLabels { node: node.to_owned(), cause: cause.to_owned() };
         self.losses.get_or_create(&labels).inc_by(count);
+    }
+
+    /// Counts and tells what the store cannot read.
+    pub(crate) fn report(&self, error: &StoreError) {
+        self.damaged.inc();
+        warn!(%error, cause = %error.source, "Ledger damaged, goes on without.");
+    }
+
+    /// The same of a row that is not understood.
+    pub(crate) fn report_row(&self, key: &[u8], problem: &str) {
+        self.damaged.inc();
+        let key: String = key.escape_ascii().take(200).map(char::from).collect();
+        warn!(key, problem, "Row of the ledger damaged, goes on without.");
     }
 
     /// Everything in the OpenMetrics text format.

@@ -1,6 +1,9 @@
 //! What is known of each agent: whether it can still tell its side, and what it told so far.
 
-use crate::{clock::Now, dedup::Applied};
+use crate::{
+    clock::Now,
+    dedup::{Applied, Run},
+};
 use jiff::Timestamp;
 use portolan_policy::Loss;
 use std::{
@@ -16,9 +19,6 @@ const OTHER: &str = "other";
 
 /// Agents that may be known at a time; Kubernetes ends at 5000 nodes.
 pub(crate) const MOST: usize = 8_192;
-
-/// An agent that is silent for so long is no longer reported.
-const FORGET: Duration = Duration::from_hours(24);
 
 /// One agent.
 #[derive(Debug)]
@@ -83,19 +83,37 @@ pub(crate) struct Nodes {
     mentioned: HashMap<String, Duration>,
     silence: Duration,
     doubt: Duration,
+    resend: Duration,
 }
 
 impl Nodes {
     /// No agents yet. One without a stream is live for `silence`; one that was never heard of gets
-    /// the benefit of the `doubt`, because it may just have had nothing to tell.
-    pub(crate) fn new(silence: Duration, doubt: Duration) -> Self {
-        Self { known: HashMap::new(), mentioned: HashMap::new(), silence, doubt }
+    /// the benefit of the `doubt`, because it may just have had nothing to tell; one that is silent
+    /// for `resend` will not send again what it sent.
+    pub(crate) fn new(silence: Duration, doubt: Duration, resend: Duration) -> Self {
+        Self { known: HashMap::new(), mentioned: HashMap::new(), silence, doubt, resend }
     }
 
     /// Whether there is room for the agent of this node. Names come from whoever connects, so they
     /// must not fill the memory.
     pub(crate) fn has_room(&self, name: &str) -> bool {
         self.known.len() < MOST || self.known.contains_key(name)
+    }
+
+    /// Goes on where an earlier run of the collector stopped: with a run of an agent, those heard of
+    /// last coming last. The agent itself is heard of when it speaks.
+    pub(crate) fn restore(&mut self, name: &str, run: Run, ranges: Vec<(u64, u64)>, heard: Timestamp) {
+        let now = Now { uptime: Duration::ZERO, wall: heard };
+        let node = self.known.entry(name.to_owned()).or_insert_with(|| Node::new(now));
+        node.last_batch = node.last_batch.max(heard);
+        node.cluster.clone_from(&run.cluster);
+        node.applied.restore(run, ranges);
+    }
+
+    /// The same with what an agent lost and no flow has told of.
+    pub(crate) fn restore_untold(&mut self, name: &str, untold: Vec<Loss>) {
+        let now = Now { uptime: Duration::ZERO, wall: Timestamp::UNIX_EPOCH };
+        self.known.entry(name.to_owned()).or_insert_with(|| Node::new(now)).untold = untold;
     }
 
     /// The agent of a node, heard of now.
@@ -140,9 +158,10 @@ impl Nodes {
         node.streams > 0 || now.saturating_sub(node.heard) < self.silence
     }
 
-    /// Forgets who has been silent for long.
-    pub(crate) fn tick(&mut self, now: Duration) {
-        self.known.retain(|_, node| node.streams > 0 || now.saturating_sub(node.heard) < FORGET);
+    /// Forgets who has been silent for long, and says whom.
+    pub(crate) fn tick(&mut self, now: Duration) -> Vec<(String, Node)> {
+        let silent = |node: &Node| node.streams == 0 && now.saturating_sub(node.heard) >= self.resend;
+        self.known.extract_if(|_, node| silent(node)).collect()
     }
 
     /// Every agent, by name.
@@ -161,8 +180,10 @@ mod tests {
         Now { uptime: Duration::from_secs(seconds), wall: Timestamp::UNIX_EPOCH }
     }
 
+    const RESEND: Duration = Duration::from_hours(24);
+
     fn nodes() -> Nodes {
-        Nodes::new(Duration::from_secs(30), Duration::from_secs(5))
+        Nodes::new(Duration::from_secs(30), Duration::from_secs(5), RESEND)
     }
 
     #[test]
@@ -213,7 +234,8 @@ mod tests {
         let mut nodes = nodes();
         nodes.hear("n1", at(0));
         nodes.connected("n2", at(0));
-        nodes.tick(FORGET);
+        let forgotten: Vec<_> = nodes.tick(RESEND).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(forgotten, ["n1"]);
         let names: Vec<_> = nodes.sorted().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["n2"]);
     }

@@ -1,29 +1,76 @@
 //! The report that the status service gives.
 
-use crate::{clock::Now, intake::Intake, metrics::Metrics, nodes::Node};
+use crate::{clock::Now, config::Config, intake::Intake, ledger::Shelf, metrics::Metrics, nodes::Node};
 use portolan_policy::Verdict;
 use portolan_proto::{duration, timestamp_to_proto, v1};
+use std::time::Duration;
 
-/// How everything is doing.
-pub(crate) fn report(intake: &Intake, metrics: &Metrics, now: Now) -> v1::GetStatusResponse {
-    let verdicts = Verdict::ALL.map(|verdict| v1::VerdictCount {
-        verdict: v1::Verdict::from(verdict).into(),
-        count: metrics.flows_of(verdict),
-    });
-    let node = |(name, node): (&str, &Node)| node_status(name, node, intake.nodes.is_live(node, now.uptime));
-    v1::GetStatusResponse {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        uptime: Some(duration(now.uptime)),
-        flows_kept: intake.recent.len() as u64,
-        flows_capacity: intake.recent.capacity() as u64,
-        flows_total: verdicts.iter().map(|verdict| verdict.count).sum(),
-        flows_evicted: metrics.evicted.get(),
-        pending_joins: intake.join.pending() as u64,
-        late_joins: metrics.join.late.get(),
-        subscribers: intake.subscribers.len() as u64,
-        subscribers_missed: metrics.missed.get(),
-        verdicts: verdicts.into(),
-        nodes: intake.nodes.sorted().into_iter().map(node).collect(),
+/// How much is kept at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    age: Duration,
+    bytes: u64,
+    durable: bool,
+}
+
+impl Limits {
+    /// As configured.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self { age: config.keep_flows, bytes: config.keep_bytes, durable: config.data.is_some() }
+    }
+}
+
+/// Where the report comes from.
+#[derive(Debug)]
+pub(crate) struct Report<'hub> {
+    /// What is kept.
+    pub(crate) shelf: &'hub Shelf,
+    /// What is counted.
+    pub(crate) metrics: &'hub Metrics,
+    /// How much is kept at most.
+    pub(crate) limits: Limits,
+}
+
+impl Report<'_> {
+    /// How everything is doing.
+    pub(crate) fn get(&self, intake: &Intake, now: Now) -> v1::GetStatusResponse {
+        let Self { shelf, metrics, limits: _ } = self;
+        let verdicts = Verdict::ALL.map(|verdict| v1::VerdictCount {
+            verdict: v1::Verdict::from(verdict).into(),
+            count: metrics.flows_of(verdict),
+        });
+        let node =
+            |(name, node): (&str, &Node)| node_status(name, node, intake.nodes.is_live(node, now.uptime));
+        let kept = shelf.catalog();
+        v1::GetStatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: Some(duration(now.uptime)),
+            flows_kept: kept.len(),
+            flows_total: verdicts.iter().map(|verdict| verdict.count).sum(),
+            flows_evicted: metrics.evicted.get(),
+            pending_joins: intake.join.pending() as u64,
+            late_joins: metrics.join.late.get(),
+            subscribers: shelf.subscribers() as u64,
+            subscribers_missed: metrics.missed.get(),
+            verdicts: verdicts.into(),
+            nodes: intake.nodes.sorted().into_iter().map(node).collect(),
+            ledger: Some(self.ledger(kept.bytes, kept.blocks.len() as u64)),
+        }
+    }
+
+    fn ledger(&self, flow_bytes: u64, blocks: u64) -> v1::LedgerStatus {
+        let Self { shelf: _, metrics, limits: Limits { age, bytes, durable } } = *self;
+        v1::LedgerStatus {
+            durable,
+            bytes: metrics.store_bytes.get().unsigned_abs(),
+            flow_bytes,
+            blocks,
+            keep_age: Some(duration(age)),
+            keep_bytes: bytes,
+            commits: metrics.commits.get(),
+            damaged: metrics.damaged.get(),
+            segments_dropped: metrics.segments_dropped.get(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::side::Side;
 use jiff::Timestamp;
 use portolan_policy::Protocol;
 use portolan_proto::{Connection, Observation};
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 /// The part of the key that both nodes tell exactly alike. Many attempts may share it.
 ///
@@ -37,7 +37,7 @@ pub(crate) struct Id {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     /// The view.
-    pub(crate) view: Box<Observation>,
+    pub(crate) view: Arc<Observation>,
     /// When it goes alone.
     pub(crate) deadline: Duration,
 }
@@ -79,11 +79,16 @@ impl Entry {
         }
     }
 
+    /// The later of the times at which the sides say that it began.
+    pub(crate) fn start(&self) -> Option<Timestamp> {
+        self.source_start.max(self.destination_start)
+    }
+
     /// Whether this very view was heard before.
     ///
     /// An initial sequence number says so for sure. Without one only the same start does: a second
     /// conversation between the same ports may follow at once.
-    fn repeats(&self, side: Side, connection: &Connection) -> bool {
+    pub(crate) fn repeats(&self, side: Side, connection: &Connection) -> bool {
         let same = |heard: Option<Timestamp>| {
             heard.is_some_and(|start| connection.tcp_isn != 0 || start == connection.start)
         };
@@ -94,13 +99,24 @@ impl Entry {
         }
     }
 
+    /// When the other side says that it began, where only that side has spoken.
+    pub(crate) fn other_start(&self, side: Side) -> Option<Timestamp> {
+        match (side, self.source_start, self.destination_start) {
+            (Side::Source, None, start) | (Side::Destination, start, None) => start,
+            _ => None,
+        }
+    }
+
     /// How far apart the starts are, when this is the other side's view.
-    fn distance(&self, side: Side, connection: &Connection) -> Option<Duration> {
-        let other = match (side, self.source_start, self.destination_start) {
-            (Side::Source, None, start) | (Side::Destination, start, None) => start?,
-            _ => return None,
-        };
-        Some(other.duration_since(connection.start).unsigned_abs())
+    pub(crate) fn distance(&self, side: Side, connection: &Connection) -> Option<Duration> {
+        Some(self.other_start(side)?.duration_since(connection.start).unsigned_abs())
+    }
+
+    /// Whether a view that is so far away may be the other side's.
+    ///
+    /// An initial sequence number is no coincidence, however many tries were lost on the way.
+    pub(crate) fn is_near(distance: Duration, connection: &Connection, skew: Duration) -> bool {
+        connection.tcp_isn != 0 || distance <= skew
     }
 }
 
@@ -129,6 +145,11 @@ impl Memory {
         Self { skew, next: 0, entries: HashMap::new() }
     }
 
+    /// Gives new connections numbers from here on.
+    pub(crate) fn begin_at(&mut self, number: u64) {
+        self.next = self.next.max(number);
+    }
+
     /// What is known of a view from this side.
     pub(crate) fn find(&self, side: Side, connection: &Connection) -> Finding {
         let tuple = Tuple::of(connection);
@@ -139,16 +160,20 @@ impl Memory {
         entries
             .iter()
             .filter_map(|entry| Some((entry.distance(side, connection)?, entry.number)))
-            // An initial sequence number is no coincidence, however many tries were lost on the way.
-            .filter(|(distance, _)| connection.tcp_isn != 0 || *distance <= self.skew)
+            .filter(|(distance, _)| Entry::is_near(*distance, connection, self.skew))
             .min()
             .map_or(Finding::New, |(_, number)| Finding::Partner(Id { tuple, number }))
     }
 
     /// Adds a connection.
     pub(crate) fn insert(&mut self, entry: Entry, connection: &Connection) -> Id {
-        let id = Id { tuple: Tuple::of(connection), number: self.next };
-        self.next += 1;
+        self.insert_as(self.next, entry, connection)
+    }
+
+    /// Adds a connection that has a number already.
+    pub(crate) fn insert_as(&mut self, number: u64, entry: Entry, connection: &Connection) -> Id {
+        let id = Id { tuple: Tuple::of(connection), number };
+        self.next = self.next.max(number + 1);
         self.entries.entry(id.tuple).or_default().push(Entry { number: id.number, ..entry });
         id
     }
@@ -159,13 +184,14 @@ impl Memory {
     }
 
     /// Forgets a connection.
-    pub(crate) fn remove(&mut self, id: Id) {
-        if let Some(entries) = self.entries.get_mut(&id.tuple) {
-            entries.retain(|entry| entry.number != id.number);
-            if entries.is_empty() {
-                self.entries.remove(&id.tuple);
-            }
+    pub(crate) fn remove(&mut self, id: Id) -> Option<Entry> {
+        let entries = self.entries.get_mut(&id.tuple)?;
+        let place = entries.iter().position(|entry| entry.number == id.number)?;
+        let entry = entries.swap_remove(place);
+        if entries.is_empty() {
+            self.entries.remove(&id.tuple);
         }
+        Some(entry)
     }
 
     #[cfg(test)]

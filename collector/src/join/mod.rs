@@ -7,11 +7,12 @@
 //! view ──► stands for many attempts?    ──► flow at once
 //!     └──► heard before from this side? ──► nothing
 //!     └──► other side waits?            ──► merge ──► flow
-//!     └──► other side's flow was made?  ──► nothing, counted late
+//!     └──► other side's flow was made?  ──► nothing, counted late (long ago: the ledger knows)
 //!     └──► other side can speak?        ──► wait for a while, then alone
 //!     └──► else                         ──► flow at once
 //! ```
 
+mod changes;
 mod memory;
 mod merge;
 mod side;
@@ -19,17 +20,27 @@ mod side;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod restart_tests;
+#[cfg(test)]
 mod tests;
 
+pub(crate) use changes::{Changes, Told, Waits};
+pub(crate) use side::Side;
+
+use jiff::{SignedDuration, Timestamp};
 use memory::{Entry, Finding, Id, Memory, Waiting};
 use portolan_policy::Flow;
-use portolan_proto::Observation;
+use portolan_proto::{Connection, Observation};
 use prometheus_client::metrics::counter::Counter;
-use side::{Certainty, Side};
+use side::Certainty;
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
+
+/// How much later than a view its other half may say that the connection began.
+const SLACK: Duration = Duration::from_mins(5);
 
 /// How the join waits and remembers.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +82,10 @@ pub(crate) struct Join {
     deadlines: BTreeMap<(Duration, u64), Id>,
     /// Connections whose flow was made, by the time they may be forgotten.
     expiries: VecDeque<(Duration, Id)>,
+    /// Connections that began up to then may have been forgotten here.
+    horizon: Option<Timestamp>,
+    /// What the ledger has not been told yet.
+    changes: Changes,
 }
 
 impl Join {
@@ -82,7 +97,35 @@ impl Join {
             counters,
             deadlines: BTreeMap::new(),
             expiries: VecDeque::new(),
+            horizon: None,
+            changes: Changes::default(),
         }
+    }
+
+    /// Goes on where an earlier run stopped: with a view that waits. It waits anew, since the agents
+    /// need time to find the way back.
+    pub(crate) fn restore(&mut self, now: Duration, Waits { number, side, view }: Waits) {
+        let connection = view.connection;
+        let deadline = now + self.limits.patience;
+        let mut entry = Entry::heard(side, &connection);
+        entry.waiting = Some(Waiting { view, deadline });
+        let id = self.memory.insert_as(number, entry, &connection);
+        self.deadlines.insert((deadline, number), id);
+    }
+
+    /// Gives new views numbers from here on.
+    pub(crate) fn begin_at(&mut self, number: u64) {
+        self.memory.begin_at(number);
+    }
+
+    /// An earlier run may have told of connections that began up to then.
+    pub(crate) fn begin_after(&mut self, horizon: Timestamp) {
+        self.horizon = self.horizon.max(Some(horizon));
+    }
+
+    /// What has changed since this was asked last.
+    pub(crate) fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
     }
 
     /// How many views wait.
@@ -92,13 +135,15 @@ impl Join {
 
     /// Takes one view from `node` and returns the flows that it completes.
     ///
-    /// `speaks` says whether the agent of a node is there to tell its side.
+    /// `speaks` says whether the agent of a node is there to tell its side. `told` knows of connections
+    /// told alone that are forgotten here.
     pub(crate) fn on_observation(
         &mut self,
         now: Duration,
         node: &str,
         observation: Observation,
         speaks: impl FnOnce(&str) -> bool,
+        told: impl FnOnce(&Connection) -> Vec<Told>,
     ) -> Vec<Flow> {
         let side = Side::of(&observation, node);
         if observation.flow.attempts > 1 && observation.flow.source.port().is_none() {
@@ -111,13 +156,18 @@ impl Join {
                 Vec::new()
             }
             Finding::Partner(id) => self.on_second_view(now, id, side, observation),
+            Finding::New if self.was_told(now, side, &observation.connection, told) => Vec::new(),
             Finding::New => {
-                let peer = side::peer(side, &observation.flow, node).filter(|peer| speaks(peer.node));
-                let wait = peer.map(|peer| match peer.certainty {
+                let peer = side::peer(side, &observation.flow, node);
+                let may_come = peer.is_some();
+                let wait = peer.filter(|peer| speaks(peer.node)).map(|peer| match peer.certainty {
                     Certainty::MayHaveSeen => self.limits.window,
                     Certainty::HasSeen => self.limits.patience,
                 });
-                self.on_first_view(now, side, observation, wait)
+                match wait {
+                    Some(wait) => self.wait(now, side, observation, wait),
+                    None => vec![self.tell_alone(now, side, observation, may_come)],
+                }
             }
         }
     }
@@ -143,24 +193,52 @@ impl Join {
         flows
     }
 
-    fn on_first_view(
+    /// Whether the flow of a connection that is forgotten here was made long ago.
+    fn was_told(
         &mut self,
         now: Duration,
         side: Side,
-        view: Observation,
-        wait: Option<Duration>,
-    ) -> Vec<Flow> {
-        let Some(wait) = wait else {
-            let id = self.memory.insert(Entry::heard(side, &view.connection), &view.connection);
-            self.remember(now, id);
-            return vec![merge::alone(view, side)];
-        };
+        connection: &Connection,
+        told: impl FnOnce(&Connection) -> Vec<Told>,
+    ) -> bool {
+        if self.horizon.is_none_or(|horizon| connection.start.duration_since(horizon) > slack()) {
+            return false;
+        }
+        let known = told(connection);
+        let entry = |told: &Told| Entry::heard(told.side, &told.connection);
+        if known.iter().any(|told| entry(told).repeats(side, connection)) {
+            self.counters.repeated.inc();
+            return true;
+        }
+        let near = known.iter().filter_map(|told| Some((entry(told).distance(side, connection)?, told)));
+        let near = near.filter(|(distance, _)| Entry::is_near(*distance, connection, self.limits.skew));
+        let Some((_, partner)) = near.min_by_key(|(distance, _)| *distance) else { return false };
+        self.counters.late.inc();
+        self.changes.untell(partner.connection);
+        let mut entry = entry(partner);
+        entry.hear(side, connection.start);
+        let id = self.memory.insert(entry, connection);
+        self.remember(now, id);
+        true
+    }
+
+    fn tell_alone(&mut self, now: Duration, side: Side, view: Observation, may_come: bool) -> Flow {
+        let id = self.memory.insert(Entry::heard(side, &view.connection), &view.connection);
+        self.remember(now, id);
+        if may_come {
+            self.changes.tell(Told { connection: view.connection, side });
+        }
+        merge::alone(view, side)
+    }
+
+    fn wait(&mut self, now: Duration, side: Side, view: Observation, wait: Duration) -> Vec<Flow> {
         let connection = view.connection;
+        let (view, deadline) = (Arc::new(view), now + wait);
         let mut entry = Entry::heard(side, &connection);
-        let deadline = now + wait;
-        entry.waiting = Some(Waiting { view: Box::new(view), deadline });
+        entry.waiting = Some(Waiting { view: Arc::clone(&view), deadline });
         let id = self.memory.insert(entry, &connection);
         self.deadlines.insert((deadline, id.number), id);
+        self.changes.wait(Waits { number: id.number, side, view });
         let mut flows = Vec::new();
         while self.deadlines.len() > self.limits.max_pending {
             flows.extend(self.give_up_first(now));
@@ -171,16 +249,22 @@ impl Join {
 
     fn on_second_view(&mut self, now: Duration, id: Id, side: Side, view: Observation) -> Vec<Flow> {
         let entry = self.memory.get(id).expect("the memory has just found it");
+        let told = entry.other_start(side).map(|start| Connection { start, ..view.connection });
         entry.hear(side, view.connection.start);
         let Some(Waiting { view: first, deadline }) = entry.waiting.take() else {
             self.counters.late.inc();
+            if let Some(connection) = told {
+                self.changes.untell(connection);
+            }
             return Vec::new();
         };
         self.deadlines.remove(&(deadline, id.number));
+        self.changes.resolve(id.number);
         self.remember(now, id);
+        let first = Arc::unwrap_or_clone(first);
         let flow = match side {
-            Side::Source => merge::both(view, *first),
-            Side::Destination | Side::Both => merge::both(*first, view),
+            Side::Source => merge::both(view, first),
+            Side::Destination | Side::Both => merge::both(first, view),
         };
         vec![flow]
     }
@@ -191,8 +275,10 @@ impl Join {
         let entry = self.memory.get(id)?;
         let Waiting { view, deadline: _ } = entry.waiting.take()?;
         let side = entry.side();
+        self.changes.resolve(id.number);
+        self.changes.tell(Told { connection: view.connection, side });
         self.remember(now, id);
-        Some(merge::alone(*view, side))
+        Some(merge::alone(Arc::unwrap_or_clone(view), side))
     }
 
     fn remember(&mut self, now: Duration, id: Id) {
@@ -204,8 +290,13 @@ impl Join {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, id)) = self.expiries.pop_front() {
-            self.memory.remove(id);
+        let Some((_, id)) = self.expiries.pop_front() else { return };
+        if let Some(start) = self.memory.remove(id).and_then(|entry| entry.start()) {
+            self.begin_after(start);
         }
     }
+}
+
+fn slack() -> SignedDuration {
+    SignedDuration::try_from(SLACK).expect("minutes are few")
 }

@@ -81,7 +81,7 @@ proptest! {
             flows.extend(join.tick(now));
             let view = views[index].clone();
             let node = if view.witness.source_local { "n1" } else { "n2" };
-            flows.extend(join.on_observation(now, node, view, |_| speaks));
+            flows.extend(join.on_observation(now, node, view, |_| speaks, |_| Vec::new()));
         }
         flows.extend(join.tick(now + Duration::from_secs(20)));
 

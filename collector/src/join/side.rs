@@ -2,9 +2,10 @@
 
 use portolan_policy::{End, Flow, PodEnd};
 use portolan_proto::Observation;
+use serde::{Deserialize, Serialize};
 
 /// The side of a connection that a view tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Side {
     /// The source's node.
     Source,

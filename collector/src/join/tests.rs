@@ -1,6 +1,6 @@
 //! Pairs of views, and what becomes of them.
 
-use super::{Counters, Join, Limits};
+use super::{Counters, Join, Limits, Told};
 use crate::build::{
     FlowExt as _, admitted, at, by_destination, by_source, denied, external, flow, node, pod, view, web_to_db,
 };
@@ -11,9 +11,9 @@ use portolan_proto::{Connection, Observation, Witness};
 use std::time::Duration;
 
 const WINDOW: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-fn join() -> Join {
+pub(super) fn join() -> Join {
     let limits = Limits {
         window: WINDOW,
         patience: PATIENCE,
@@ -25,7 +25,7 @@ fn join() -> Join {
     Join::new(limits, Counters::default())
 }
 
-fn seconds(seconds: u64) -> Duration {
+pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
@@ -33,8 +33,13 @@ fn node_of(observation: &Observation) -> &'static str {
     if observation.witness.source_local { "n1" } else { "n2" }
 }
 
-fn take(join: &mut Join, now: Duration, observation: &Observation) -> Vec<Flow> {
-    join.on_observation(now, node_of(observation), observation.clone(), |_| true)
+/// The ledger knows of nothing told alone.
+pub(super) fn nothing(_: &Connection) -> Vec<Told> {
+    Vec::new()
+}
+
+pub(super) fn take(join: &mut Join, now: Duration, observation: &Observation) -> Vec<Flow> {
+    join.on_observation(now, node_of(observation), observation.clone(), |_| true, nothing)
 }
 
 /// The flow of two views, which must be the same in either order.
@@ -268,15 +273,12 @@ fn nobody_waits_where_nobody_else_can_speak() {
     ];
     for (name, flow, witness, reporter) in cases {
         let mut join = join();
-        let flows = join.on_observation(seconds(0), "n1", view(flow, 7, witness), |_| true);
+        let flows = join.on_observation(seconds(0), "n1", view(flow, 7, witness), |_| true, nothing);
         assert_eq!(flows.iter().map(|flow| flow.reporter).collect::<Vec<_>>(), [reporter], "{name}");
         assert_eq!(join.pending(), 0, "{name}");
     }
     let mut join = join();
-    let flows = join.on_observation(seconds(0), "n1", by_source(web_to_db()), |node| {
-        assert_eq!(node, "n2");
-        false
-    });
+    let flows = join.on_observation(seconds(0), "n1", by_source(web_to_db()), |node| node != "n2", nothing);
     assert_eq!(flows.len(), 1, "the other node has no agent");
 }
 
@@ -357,7 +359,7 @@ fn too_many_remembered_are_forgotten_and_counted() {
     for isn in 1..=150 {
         let mut observation = by_source(web_to_db());
         observation.connection.tcp_isn = isn;
-        assert_eq!(join.on_observation(seconds(0), "n1", observation, |_| false).len(), 1);
+        assert_eq!(join.on_observation(seconds(0), "n1", observation, |_| false, nothing).len(), 1);
     }
     assert_eq!((join.expiries.len(), join.counters.forgotten.get()), (100, 50));
 }
@@ -374,7 +376,7 @@ fn at_the_end_nothing_is_kept_back() {
 fn a_node_that_saw_it_in_passing_speaks_for_the_nearer_end() {
     let mut join = join();
     let passing = |outcome| view(web_to_db().ended(outcome), 7, Witness::default());
-    assert_eq!(join.on_observation(seconds(0), "n2", passing(Outcome::Dropped), |_| true), []);
+    assert_eq!(join.on_observation(seconds(0), "n2", passing(Outcome::Dropped), |_| true, nothing), []);
     let flows = take(&mut join, seconds(0), &by_source(web_to_db().ended(Outcome::NoReply)));
     assert_eq!(flows.iter().map(|flow| flow.outcome).collect::<Vec<_>>(), [Outcome::Dropped]);
 }
@@ -394,7 +396,7 @@ fn a_router_without_a_way_is_no_firewall_unless_it_said_that_it_is_forbidden() {
 fn an_undecidable_side_stays_undecidable_alone() {
     let flow = web_to_db().ingress(SideDecision::undecidable("no such pod"));
     let mut join = join();
-    let flows = join.on_observation(seconds(0), "n1", by_source(flow), |_| false);
+    let flows = join.on_observation(seconds(0), "n1", by_source(flow), |_| false, nothing);
     assert_eq!(flows[0].ingress.verdict, SideVerdict::Undecidable);
     assert_eq!(flows[0].verdict, Verdict::Undecided);
 }

@@ -3,22 +3,33 @@
 use crate::{
     filter::Filters,
     hub::Hub,
+    ledger::Catalog,
+    query::Query,
     subscribe::{self, Item, Wanted},
 };
 use futures::{
     Stream, StreamExt as _,
     future::{Either, pending},
-    stream,
+    stream::{self, BoxStream},
 };
 use jiff::Timestamp;
-use portolan_policy::Flow;
 use portolan_proto::{timestamp, v1};
-use std::{pin::Pin, sync::Arc};
-use tokio::{sync::mpsc, time::sleep};
+use std::{ops::ControlFlow, pin::Pin, sync::Arc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::spawn_blocking,
+    time::sleep,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use v1::observe_response::Item as WireItem;
+
+/// How many may read kept flows at a time.
+const QUERIES: usize = 32;
+
+/// How many flows are read before they are taken.
+const AHEAD: usize = 256;
 
 type Responses = Pin<Box<dyn Stream<Item = Result<v1::ObserveResponse, Status>> + Send>>;
 
@@ -26,11 +37,12 @@ type Responses = Pin<Box<dyn Stream<Item = Result<v1::ObserveResponse, Status>> 
 #[derive(Debug)]
 pub(super) struct FlowsService {
     hub: Arc<Hub>,
+    queries: Arc<Semaphore>,
 }
 
 impl FlowsService {
     pub(super) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub }
+        Self { hub, queries: Arc::new(Semaphore::new(QUERIES)) }
     }
 }
 
@@ -50,10 +62,10 @@ impl v1::flows_server::Flows for FlowsService {
         // Who follows without asking for the past wants what comes.
         let last = last.or((follow && since.is_none()).then_some(0));
 
-        let subscription = self.hub.subscribe(wanted.clone(), follow).ok_or_else(|| {
+        let subscription = self.hub.shelf().subscribe(wanted.clone(), follow).ok_or_else(|| {
             Status::resource_exhausted(format!("{} subscribers follow already", subscribe::MOST))
         })?;
-        let past = stream::iter(select(subscription.kept, &wanted, last)).map(Item::Flow);
+        let past = self.past(subscription.kept, wanted, last)?;
         let responses = match subscription.queue {
             Some(queue) => past.chain(until_end(queue, until)).map(response).boxed(),
             None => past.map(response).boxed(),
@@ -63,13 +75,31 @@ impl v1::flows_server::Flows for FlowsService {
     }
 }
 
-/// The kept flows that are wanted in the order they began, the `last` of them.
-fn select(kept: Vec<Arc<Flow>>, wanted: &Wanted, last: Option<u64>) -> Vec<Arc<Flow>> {
-    let mut flows: Vec<_> = kept.into_iter().filter(|flow| wanted.matches(flow)).collect();
-    flows.sort_by_key(|flow| flow.time);
-    let most = last.map_or(usize::MAX, |last| usize::try_from(last).unwrap_or(usize::MAX));
-    let surplus = flows.len().saturating_sub(most);
-    flows.split_off(surplus)
+impl FlowsService {
+    /// The kept flows that are wanted. A thread reads them as they are taken.
+    fn past(
+        &self,
+        kept: Catalog,
+        wanted: Wanted,
+        last: Option<u64>,
+    ) -> Result<BoxStream<'static, Item>, Status> {
+        if last == Some(0) {
+            return Ok(stream::empty().boxed());
+        }
+        let permit = Arc::clone(&self.queries).try_acquire_owned();
+        let permit = permit
+            .map_err(|_| Status::resource_exhausted(format!("{QUERIES} queries run already, ask again")))?;
+        let query = Query { shelf: self.hub.shelf(), kept, wanted, last };
+        let (sender, flows) = mpsc::channel(AHEAD);
+        drop(spawn_blocking(move || {
+            query.run(|flow| match sender.blocking_send(Item::Flow(flow)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            });
+            drop(permit);
+        }));
+        Ok(ReceiverStream::new(flows).boxed())
+    }
 }
 
 /// The queue, until the time given has passed.

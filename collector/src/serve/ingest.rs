@@ -74,8 +74,11 @@ impl AgentStream {
         };
         self.presence.note(&batch.node)?;
         let ack = v1::Ack { boot: batch.boot.clone(), sequence: batch.sequence };
-        self.presence.hub.apply(batch);
-        Ok(Some(ack))
+        if self.presence.hub.apply(batch).await {
+            Ok(Some(ack))
+        } else {
+            Err(Status::unavailable("the collector is stopping"))
+        }
     }
 }
 

@@ -5,7 +5,11 @@ mod http;
 mod ingest;
 mod status;
 
-use crate::{config::Config, hub::Hub};
+use crate::{
+    config::Config,
+    hub::{self, End, Hub},
+    writer::Writer,
+};
 use flows::FlowsService;
 use ingest::IngestService;
 use portolan_proto::v1::{
@@ -13,7 +17,7 @@ use portolan_proto::v1::{
 };
 use status::StatusService;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, task::spawn_blocking, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     codec::CompressionEncoding,
@@ -51,6 +55,12 @@ pub enum Error {
     /// The gRPC server failed.
     #[error("the gRPC server failed")]
     Grpc(#[source] tonic::transport::Error),
+    /// The ledger cannot be used.
+    #[error("the ledger failed")]
+    Ledger(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The ledger's thread cannot run.
+    #[error("the ledger's thread ended before its time")]
+    Thread(#[source] io::Error),
     /// The HTTP server failed.
     #[error("the HTTP server failed")]
     Http(#[source] io::Error),
@@ -76,10 +86,11 @@ impl Listeners {
     }
 }
 
-/// Runs a collector until `shutdown` is done or a server fails.
+/// Runs a collector until `shutdown` is done, a server fails or nothing can be made durable any more.
 ///
-/// At the end every view that waits for its other side becomes a flow of its own, subscribers get
-/// what is queued for them, and streams are given a few seconds to end.
+/// At the end subscribers get what is queued for them, and streams are given a few seconds to end.
+/// Views that wait for their other side wait on disk for the next run; without a folder each becomes
+/// a flow of its own.
 pub async fn run(
     config: Config,
     listeners: Listeners,
@@ -89,12 +100,14 @@ pub async fn run(
     let stopping = CancellationToken::new();
     // Ends the state's own time, also when a server fails.
     let _guard = stopping.clone().drop_guard();
-    let hub = Arc::new(Hub::new(&config, stopping.clone()));
     if let (Ok(grpc), Ok(http)) = (grpc.local_addr(), http.local_addr()) {
         info!(version = env!("CARGO_PKG_VERSION"), ?config, "Collector starts.");
         info!(address = %grpc, "listening for gRPC");
         info!(address = %http, "listening for metrics");
     }
+    let (hub, writer) = open(config, stopping.clone()).await?;
+    let hub = Arc::new(hub);
+    let end = hub::start(writer).map_err(Error::Thread)?;
     let servers = async {
         tokio::try_join!(
             serve_grpc(Arc::clone(&hub), grpc, stopping.clone()),
@@ -102,7 +115,8 @@ pub async fn run(
             async {
                 hub.keep_time().await;
                 Ok(())
-            }
+            },
+            ended(end)
         )
     };
     tokio::pin!(servers);
@@ -117,6 +131,22 @@ pub async fn run(
         warn!("Collector stopped with streams still open.");
     }
     Ok(())
+}
+
+/// Opening reads from disk.
+async fn open(config: Config, stopping: CancellationToken) -> Result<(Hub, Writer), Error> {
+    let open = move || Hub::open(&config, stopping);
+    let opened = spawn_blocking(open).await.map_err(|error| Error::Thread(io::Error::other(error)))?;
+    opened.map_err(|error| Error::Ledger(Box::new(error)))
+}
+
+/// The end of the writer, which is one of everything when it fails: its agents would never get an ack.
+async fn ended(end: End) -> Result<(), Error> {
+    match end.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Error::Ledger(Box::new(error))),
+        Err(error) => Err(Error::Thread(io::Error::other(error))),
+    }
 }
 
 async fn serve_grpc(hub: Arc<Hub>, listener: TcpListener, stopping: CancellationToken) -> Result<(), Error> {

@@ -205,13 +205,22 @@ async fn a_slow_subscriber_slows_nobody_and_is_told_what_it_missed() {
 
 #[tokio::test]
 async fn memory_is_bounded_and_what_was_given_up_is_counted() {
-    let collector = Collector::start(Config { keep: 3, ..Config::default() }).await;
-    collector.agent("n1").await.tell((1..=10).map(outward).collect()).await;
+    let collector = Collector::start(Config { keep_bytes: 100_000, ..Config::default() }).await;
+    let mut agent = collector.agent("n1").await;
+    let total = 60_000;
+    for batch in 0..60_i64 {
+        let flow = |port| outward_at(port, batch * 1000 + i64::from(port));
+        agent.tell((1..=1000).map(flow).collect()).await;
+    }
+    let fits = |status: &v1::GetStatusResponse| {
+        status.ledger.is_some_and(|ledger| ledger.flow_bytes <= 100_000 && ledger.segments_dropped > 0)
+    };
+    let status = collector.until(fits).await;
+    assert_eq!((status.flows_total, status.flows_kept + status.flows_evicted), (total, total));
     let flows = collector.observe(v1::ObserveRequest::default()).await.unwrap().flows().await;
-    assert_eq!(ports(&flows), [8, 9, 10]);
-    let status = collector.status().await;
-    assert_eq!((status.flows_kept, status.flows_capacity), (3, 3));
-    assert_eq!((status.flows_total, status.flows_evicted), (10, 7));
+    assert_eq!(flows.len() as u64, status.flows_kept);
+    assert_eq!(flows.last().unwrap().time, at(60_000 - 1000 + 1000), "the oldest went first");
+    assert!(flows.windows(2).all(|pair| pair[0].time <= pair[1].time));
     collector.stop().await;
 }
 

@@ -1,0 +1,220 @@
+//! From a block to flows. Nothing in a block is believed.
+
+use super::{
+    Columns, Content, Rare,
+    names::{EndRow, Index, KindRow, PolicyRow, RelationRow, ServiceRow, SideRow},
+    unpack,
+};
+use jiff::Timestamp;
+use portolan_policy::{End, Flow, Latency, PodEnd, PolicyRef, ServiceRef, SideDecision, Workload};
+use std::io;
+
+/// Why bytes are no block.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BlockError {
+    /// It ends before it should.
+    #[error("it is too short")]
+    Short,
+    /// Another version wrote it, or nobody.
+    #[error("it has form {0}, which this version does not know")]
+    Version(u8),
+    /// It would not fit in memory.
+    #[error("it says that it holds {0} bytes")]
+    Large(usize),
+    /// What is compressed is broken.
+    #[error("its zstd frame is broken")]
+    Frame(#[source] io::Error),
+    /// What was compressed is not what was written.
+    #[error("its content is broken")]
+    Content(#[source] postcard::Error),
+    /// A table or a column has no such place.
+    #[error("its {0} do not fit together")]
+    Shape(&'static str),
+}
+
+/// The flows of a block, in their order.
+pub(crate) fn decode(block: &[u8]) -> Result<Vec<Flow>, BlockError> {
+    let Content { names, ends, services, sides, relations, kinds, columns, rare } = unpack(block)?;
+    let names = Names(&names);
+    let ends = ends.iter().map(|row| names.end(row)).collect::<Result<Vec<_>, _>>()?;
+    let services = services.iter().map(|row| names.service(row)).collect::<Result<Vec<_>, _>>()?;
+    let sides = sides.iter().map(|row| names.side(row)).collect::<Result<Vec<_>, _>>()?;
+    let tables = Tables { names, ends, services, sides, relations, kinds };
+    columns.check()?;
+    let mut last = 0_i128;
+    let mut flows = Vec::with_capacity(columns.relation.len());
+    for place in 0..columns.relation.len() {
+        flows.push(tables.flow(&columns, place, &mut last)?);
+    }
+    rare.apply(&mut flows)?;
+    Ok(flows)
+}
+
+impl Columns {
+    fn check(&self) -> Result<(), BlockError> {
+        let Self { relation, kind, unit: _, time, duration, port, attempts, tries, packets, bytes, latency } =
+            self;
+        let lengths = [kind.len(), time.len(), duration.len(), port.len(), attempts.len(), tries.len()];
+        let more = [packets.len(), bytes.len(), latency.len()];
+        let same = lengths.iter().chain(&more).all(|length| *length == relation.len());
+        if same { Ok(()) } else { Err(BlockError::Shape("columns")) }
+    }
+
+    fn timestamp(&self, time: Option<i128>) -> Result<Timestamp, BlockError> {
+        let nanos = time.and_then(|time| time.checked_mul(i128::from(self.unit)));
+        let nanos = nanos.ok_or(BlockError::Shape("times"))?;
+        Timestamp::from_nanosecond(nanos).map_err(|_| BlockError::Shape("times"))
+    }
+}
+
+struct Tables<'block> {
+    names: Names<'block>,
+    ends: Vec<End>,
+    services: Vec<ServiceRef>,
+    sides: Vec<SideDecision>,
+    relations: Vec<RelationRow>,
+    kinds: Vec<KindRow>,
+}
+
+impl Tables<'_> {
+    fn flow(&self, columns: &Columns, place: usize, last: &mut i128) -> Result<Flow, BlockError> {
+        let RelationRow { source, destination, port, service, protocol, egress, ingress } =
+            find(&self.relations, columns.relation[place], "relations")?;
+        let KindRow {
+            outcome,
+            verdict,
+            inferred,
+            reporter,
+            drop_reason,
+            drop_location,
+            enforced_by,
+            passed_netfilter,
+        } = find(&self.kinds, columns.kind[place], "kinds")?;
+        let time = last.checked_add(columns.time[place]);
+        let end_time = time.and_then(|time| time.checked_add(columns.duration[place]));
+        *last = time.ok_or(BlockError::Shape("times"))?;
+        let source_port = match columns.port[place].checked_sub(1) {
+            Some(port) => Some(u16::try_from(port).map_err(|_| BlockError::Shape("ports"))?),
+            None => None,
+        };
+        let service = service.map(|service| find(&self.services, service, "services")).transpose()?;
+        Ok(Flow {
+            time: columns.timestamp(time)?,
+            end_time: columns.timestamp(end_time)?,
+            source: find(&self.ends, *source, "ends")?.clone().with_port(source_port),
+            destination: find(&self.ends, *destination, "ends")?.clone().with_port(*port),
+            service: service.cloned(),
+            protocol: *protocol,
+            outcome: *outcome,
+            drop_reason: self.names.perhaps(*drop_reason)?,
+            drop_location: self.names.perhaps(*drop_location)?,
+            enforced_by: enforced_by.clone(),
+            passed_netfilter: *passed_netfilter,
+            verdict: *verdict,
+            inferred: *inferred,
+            egress: find(&self.sides, *egress, "decisions")?.clone(),
+            ingress: find(&self.sides, *ingress, "decisions")?.clone(),
+            reporter: *reporter,
+            attempts: columns.attempts[place],
+            tries: columns.tries[place],
+            packets: columns.packets[place],
+            bytes: columns.bytes[place],
+            latency_us: columns.latency[place].map(Latency::single),
+            retransmits: None,
+            srtt_us: None,
+            lost: 0,
+            losses: Vec::new(),
+        })
+    }
+}
+
+impl Rare {
+    fn apply(self, flows: &mut [Flow]) -> Result<(), BlockError> {
+        let Self { latency, retransmits, srtt, lost } = self;
+        for (place, p50, p99, max) in latency {
+            let flow = flow_at(flows, place)?;
+            let min = flow.latency_us.ok_or(BlockError::Shape("latencies"))?.min;
+            flow.latency_us = Some(Latency { min, p50, p99, max });
+        }
+        for (place, count) in retransmits {
+            flow_at(flows, place)?.retransmits = Some(count);
+        }
+        for (place, micros) in srtt {
+            flow_at(flows, place)?.srtt_us = Some(micros);
+        }
+        for (place, count, losses) in lost {
+            let flow = flow_at(flows, place)?;
+            (flow.lost, flow.losses) = (count, losses);
+        }
+        Ok(())
+    }
+}
+
+fn flow_at(flows: &mut [Flow], place: Index) -> Result<&mut Flow, BlockError> {
+    flows.get_mut(place as usize).ok_or(BlockError::Shape("rare columns"))
+}
+
+fn find<'table, T>(table: &'table [T], place: Index, what: &'static str) -> Result<&'table T, BlockError> {
+    table.get(place as usize).ok_or(BlockError::Shape(what))
+}
+
+#[derive(Clone, Copy)]
+struct Names<'block>(&'block [String]);
+
+impl Names<'_> {
+    fn name(self, place: Index) -> Result<String, BlockError> {
+        find(self.0, place, "names").cloned()
+    }
+
+    fn perhaps(self, place: Option<Index>) -> Result<Option<String>, BlockError> {
+        place.map(|place| self.name(place)).transpose()
+    }
+
+    fn end(self, row: &EndRow) -> Result<End, BlockError> {
+        Ok(match row {
+            EndRow::Pod { namespace, pod, kind, workload, ip, node, labels } => {
+                let labels = labels.iter().map(|(key, value)| Ok((self.name(*key)?, self.name(*value)?)));
+                End::Pod(PodEnd {
+                    namespace: self.name(*namespace)?,
+                    pod: self.name(*pod)?,
+                    workload: Workload { kind: self.name(*kind)?, name: self.name(*workload)? },
+                    ip: *ip,
+                    port: None,
+                    node: self.name(*node)?,
+                    labels: labels.collect::<Result<_, BlockError>>()?,
+                })
+            }
+            EndRow::Node { node, namespace, pod, ip } => End::Node {
+                node: self.name(*node)?,
+                namespace: self.perhaps(*namespace)?,
+                pod: self.perhaps(*pod)?,
+                ip: *ip,
+                port: None,
+            },
+            EndRow::Service { namespace, name, ip } => End::Service {
+                namespace: self.name(*namespace)?,
+                name: self.name(*name)?,
+                ip: *ip,
+                port: None,
+            },
+            EndRow::External { ip } => End::External { ip: *ip, port: None },
+        })
+    }
+
+    fn service(self, row: &ServiceRow) -> Result<ServiceRef, BlockError> {
+        let ServiceRow { namespace, name, ip, port } = row;
+        Ok(ServiceRef { namespace: self.name(*namespace)?, name: self.name(*name)?, ip: *ip, port: *port })
+    }
+
+    fn side(self, row: &SideRow) -> Result<SideDecision, BlockError> {
+        let policies = row.policies.iter().map(|PolicyRow { kind, namespace, name, rule }| {
+            let (namespace, name) = (self.perhaps(*namespace)?, self.name(*name)?);
+            Ok(PolicyRef { kind: *kind, namespace, name, rule: *rule })
+        });
+        Ok(SideDecision {
+            verdict: row.verdict,
+            policies: policies.collect::<Result<_, BlockError>>()?,
+            reason: self.perhaps(row.reason)?,
+        })
+    }
+}

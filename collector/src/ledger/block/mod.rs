@@ -1,0 +1,102 @@
+//! Blocks: many flows in few bytes, each block complete in itself.
+//!
+//! ```text
+//! version │ length │ zstd( tables: names, ends, decisions … │ columns: a number for each flow )
+//! ```
+
+mod decode;
+mod encode;
+mod names;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use decode::{BlockError, decode};
+pub(crate) use encode::encode;
+
+use names::{EndRow, Index, KindRow, RelationRow, ServiceRow, SideRow};
+use portolan_policy::Loss;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The form of a block; a block of another form is refused.
+const VERSION: u8 = 1;
+
+/// The most that a block may be before compression.
+const MOST: usize = 64 * 1024 * 1024;
+
+/// How hard to compress.
+const LEVEL: i32 = 3;
+
+/// Version and length.
+const HEAD: usize = 5;
+
+/// A block before compression.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Content {
+    names: Vec<String>,
+    ends: Vec<EndRow>,
+    services: Vec<ServiceRow>,
+    sides: Vec<SideRow>,
+    relations: Vec<RelationRow>,
+    kinds: Vec<KindRow>,
+    columns: Columns,
+    rare: Rare,
+}
+
+/// A number for each flow.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Columns {
+    relation: Vec<Index>,
+    kind: Vec<Index>,
+    /// How many nanoseconds the numbers of the next two columns stand for.
+    unit: u32,
+    /// Since the flow before.
+    time: Vec<i128>,
+    duration: Vec<i128>,
+    /// The source port and one, or 0 where it has none.
+    port: Vec<u32>,
+    attempts: Vec<u64>,
+    tries: Vec<u64>,
+    packets: Vec<u64>,
+    bytes: Vec<u64>,
+    /// The shortest handshake, where one is known.
+    latency: Vec<Option<u64>>,
+}
+
+/// What few flows have, with the flow's place.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Rare {
+    /// Median, 99th percentile and longest handshake, where they are not all the shortest.
+    latency: Vec<(Index, u64, u64, u64)>,
+    retransmits: Vec<(Index, u64)>,
+    srtt: Vec<(Index, u64)>,
+    lost: Vec<(Index, u64, Vec<Loss>)>,
+}
+
+/// Packs anything in the form of a block.
+pub(crate) fn pack(content: &impl Serialize) -> Vec<u8> {
+    let plain = postcard::to_stdvec(content).expect("plain data always has a form");
+    let packed = zstd::bulk::compress(&plain, LEVEL).expect("zstd compresses any bytes in memory");
+    let mut block = Vec::with_capacity(HEAD + packed.len());
+    block.push(VERSION);
+    block.extend((plain.len() as u32).to_le_bytes());
+    block.extend(packed);
+    block
+}
+
+/// Unpacks what [`pack`] packed. Bytes that are not that cost an error, and no more memory than a block may.
+pub(crate) fn unpack<T: DeserializeOwned>(block: &[u8]) -> Result<T, BlockError> {
+    let Some((head, packed)) = block.split_first_chunk::<HEAD>() else { return Err(BlockError::Short) };
+    let [version, length @ ..] = *head;
+    if version != VERSION {
+        return Err(BlockError::Version(version));
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MOST {
+        return Err(BlockError::Large(length));
+    }
+    let plain = zstd::bulk::decompress(packed, length).map_err(BlockError::Frame)?;
+    if plain.len() != length {
+        return Err(BlockError::Short);
+    }
+    postcard::from_bytes(&plain).map_err(BlockError::Content)
+}

@@ -1,0 +1,100 @@
+//! What a query must know of each block to leave it out, and which segments there are.
+
+use imbl::OrdMap;
+use jiff::Timestamp;
+use portolan_policy::Flow;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What is known of a block without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The segment that it is in.
+    pub(crate) segment: u64,
+    /// When its first flow began.
+    pub(crate) first: Timestamp,
+    /// When its last flow began.
+    pub(crate) last: Timestamp,
+    /// How many flows it holds.
+    pub(crate) flows: u32,
+    /// How many bytes it takes.
+    pub(crate) bytes: u32,
+}
+
+/// The form of facts on disk.
+#[derive(Serialize, Deserialize)]
+struct FactsRow(i128, i128, u32, u32);
+
+impl Facts {
+    /// Of a block with these flows, which are ordered by time; None of no flows.
+    pub(super) fn of(segment: u64, flows: &[Arc<Flow>], bytes: usize) -> Option<Self> {
+        let (first, last) = (flows.first()?.time, flows.last()?.time);
+        Some(Self { segment, first, last, flows: flows.len() as u32, bytes: bytes as u32 })
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let Self { segment: _, first, last, flows, bytes } = *self;
+        let row = FactsRow(first.as_nanosecond(), last.as_nanosecond(), flows, bytes);
+        postcard::to_stdvec(&row).expect("numbers always have a form")
+    }
+
+    pub(super) fn decode(segment: u64, bytes: &[u8]) -> Option<Self> {
+        let FactsRow(first, last, flows, bytes) = postcard::from_bytes(bytes).ok()?;
+        let (first, last) = (Timestamp::from_nanosecond(first).ok()?, Timestamp::from_nanosecond(last).ok()?);
+        Some(Self { segment, first, last, flows, bytes })
+    }
+}
+
+/// Flows that no block holds yet, in the order of their time.
+#[derive(Clone, Debug)]
+pub(crate) struct Fresh {
+    /// Sorts with the numbers of blocks.
+    pub(crate) number: u64,
+    /// The flows.
+    pub(crate) flows: Arc<[Arc<Flow>]>,
+}
+
+/// Everything that is kept. A copy is cheap and stays as it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Catalog {
+    /// The blocks by number.
+    pub(crate) blocks: OrdMap<u64, Facts>,
+    /// What no block holds yet, oldest first.
+    pub(crate) fresh: Arc<Vec<Fresh>>,
+    /// How many flows the blocks hold.
+    pub(crate) flows: u64,
+    /// How many bytes the blocks take.
+    pub(crate) bytes: u64,
+}
+
+impl Catalog {
+    /// Adds a block.
+    pub(super) fn add(&mut self, number: u64, facts: Facts) {
+        self.flows += u64::from(facts.flows);
+        self.bytes += u64::from(facts.bytes);
+        self.blocks.insert(number, facts);
+    }
+
+    /// Forgets the blocks of a segment, and says how many flows they held.
+    pub(super) fn forget(&mut self, segment: u64) -> u64 {
+        let of_segment = self.blocks.iter().filter(|(_, facts)| facts.segment == segment);
+        let numbers: Vec<u64> = of_segment.map(|(number, _)| *number).collect();
+        let mut flows = 0;
+        for facts in numbers.iter().filter_map(|number| self.blocks.remove(number)) {
+            flows += u64::from(facts.flows);
+            self.bytes -= u64::from(facts.bytes);
+        }
+        self.flows -= flows;
+        flows
+    }
+
+    /// How many flows there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.flows + self.fresh_len() as u64
+    }
+
+    /// How many flows no block holds yet.
+    pub(super) fn fresh_len(&self) -> usize {
+        self.fresh.iter().map(|fresh| fresh.flows.len()).sum()
+    }
+}

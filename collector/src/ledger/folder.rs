@@ -1,0 +1,191 @@
+//! The folder of a collector: one process at a time, and damage set aside.
+//!
+//! ```text
+//! ledger/         the store
+//! lock            held while a collector runs
+//! opening         how often in a row the store was being opened when the collector ended
+//! suspect         there if the last run could not write
+//! damaged-<time>  a store that was set aside
+//! ```
+
+use super::disk::{DiskStore, OpenError};
+use crate::metrics::Metrics;
+use jiff::Timestamp;
+use std::{
+    error::Error as StdError,
+    fmt,
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+use tracing::{error, info, warn};
+
+const STORE: &str = "ledger";
+const LOCK: &str = "lock";
+const OPENING: &str = "opening";
+const SUSPECT: &str = "suspect";
+const DAMAGED: &str = "damaged-";
+
+/// How many stores that were set aside are left for whoever wants to look into them.
+const LEFT: usize = 2;
+
+/// How often the process may end while it opens the store before the store is to blame. The engine
+/// aborts on some wrong bytes; but somebody may also have killed it.
+const TRIES: usize = 3;
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenFolderError {
+    /// Another collector has it.
+    #[error("another collector uses {}: end it, or give this one a folder of its own", .0.display())]
+    Locked(PathBuf),
+    /// The file system says no.
+    #[error("cannot {operation} {}: is it there, writable for this user, and has it room?", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The store cannot be opened, though nothing says that it is damaged.
+    #[error("cannot open the store in {}: is it writable for this user, and has it room?", path.display())]
+    Store {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+/// A folder that is ours while this lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes a folder and opens its store. One that is damaged is set aside, and a new one begun.
+    pub(super) fn open(
+        path: &Path,
+        metrics: &Metrics,
+        now: Timestamp,
+    ) -> Result<(Self, DiskStore), OpenFolderError> {
+        fs::create_dir_all(path).map_err(|source| failed("make", path, source))?;
+        let folder = Self { path: path.to_owned(), _lock: lock(path)? };
+        let tries = folder.note_try()?;
+        let opened = if tries > TRIES {
+            Err(OpenError::Damaged(format!("{TRIES} runs ended while they opened it").into()))
+        } else {
+            folder.open_store()
+        };
+        let opened = match opened {
+            Err(OpenError::Damaged(cause)) => {
+                metrics.damaged.inc();
+                folder.set_aside(&cause, now)?;
+                folder.open_store()
+            }
+            other => other,
+        };
+        folder.forget(OPENING)?;
+        let store = opened.map_err(|error| match error {
+            OpenError::Locked => OpenFolderError::Locked(path.to_owned()),
+            OpenError::Damaged(source) | OpenError::Failed(source) => {
+                OpenFolderError::Store { path: path.join(STORE), source }
+            }
+        })?;
+        Ok((folder, store))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Notes that the store could not be written.
+    pub(super) fn suspect(&self) {
+        if let Err(error) = File::create(self.path.join(SUSPECT)) {
+            warn!(%error, "Cannot note that the store could not be written.");
+        }
+    }
+
+    /// Opens the store. After a run that could not write, all of it is read first: damage that only the
+    /// engine's own upkeep comes upon would else end every run.
+    fn open_store(&self) -> Result<DiskStore, OpenError> {
+        let store = DiskStore::open(&self.path.join(STORE))?;
+        if !self.path.join(SUSPECT).exists() {
+            return Ok(store);
+        }
+        info!("The last run could not write: everything is read first.");
+        match store.verify() {
+            Err(error) if error.damaged => Err(OpenError::Damaged(error.source)),
+            _ => {
+                self.forget(SUSPECT).map_err(|error| OpenError::Failed(error.into()))?;
+                Ok(store)
+            }
+        }
+    }
+
+    /// Notes that the store is being opened, a letter for each time.
+    fn note_try(&self) -> Result<usize, OpenFolderError> {
+        let path = self.path.join(OPENING);
+        let tries = fs::metadata(&path).map_or(0, |known| known.len() as usize) + 1;
+        fs::write(&path, "o".repeat(tries)).map_err(|source| failed("write", &path, source))?;
+        Ok(tries)
+    }
+
+    /// Removes a note.
+    fn forget(&self, note: &str) -> Result<(), OpenFolderError> {
+        let path = self.path.join(note);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Renames the store, so that a new one can be made, and says so; forgets those that were set aside
+    /// long ago.
+    fn set_aside(&self, cause: &dyn fmt::Display, now: Timestamp) -> Result<(), OpenFolderError> {
+        let store = self.path.join(STORE);
+        let aside = self.path.join(format!("{DAMAGED}{}", now.strftime("%Y%m%dT%H%M%S%3fZ")));
+        fs::rename(&store, &aside).map_err(|source| failed("rename", &store, source))?;
+        error!(%cause, store = %store.display(), aside = %aside.display(),
+            "Store damaged: set aside, with its flows. A new one begins.");
+        self.forget(SUSPECT)?;
+        let mut damaged = self.damaged().map_err(|source| failed("list", &self.path, source))?;
+        damaged.sort_unstable();
+        let surplus = damaged.len().saturating_sub(LEFT);
+        for old in &damaged[..surplus] {
+            fs::remove_dir_all(old).map_err(|source| failed("remove", old, source))?;
+        }
+        Ok(())
+    }
+
+    /// The stores that were set aside.
+    fn damaged(&self) -> io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(DAMAGED) {
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, OpenFolderError> {
+    let name = path.join(LOCK);
+    let file = File::options().create(true).truncate(false).write(true).open(&name);
+    let file = file.map_err(|source| failed("open", &name, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenFolderError::Locked(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed("lock", &name, source)),
+    }
+}
+
+fn failed(operation: &'static str, path: &Path, source: io::Error) -> OpenFolderError {
+    OpenFolderError::Io { operation, path: path.to_owned(), source }
+}

@@ -1,0 +1,174 @@
+//! How the ledger names its rows.
+//!
+//! ```text
+//! state    v                         the form of all this
+//!          s number                  how many blocks a segment must have
+//!          r node cluster boot       what was applied of a run
+//!          l node                    losses that no flow has told of
+//!          w number                  views that wait, by the first one's number
+//!          x number                  a view in such a row that waits no more
+//!          t hour connection start   a connection of which one side was told
+//!          h hour                    an hour that has such connections
+//!          f number                  flows of late
+//! segment  b number                  a block of flows
+//!          i number                  what a query must know of it
+//! ```
+
+use crate::{dedup::Run, intake::NodeRun};
+use jiff::Timestamp;
+use portolan_policy::Protocol;
+use portolan_proto::Connection;
+use std::net::{IpAddr, SocketAddr};
+
+pub(super) const FORM: &[u8] = b"v";
+pub(super) const SEGMENT: &[u8] = b"s";
+pub(super) const RUN: &[u8] = b"r";
+pub(super) const UNTOLD: &[u8] = b"l";
+pub(super) const WAITING: &[u8] = b"w";
+pub(super) const RESOLVED: &[u8] = b"x";
+const TOLD: &[u8] = b"t";
+pub(super) const HOURS: &[u8] = b"h";
+pub(super) const FRESH: &[u8] = b"f";
+pub(super) const BLOCK: &[u8] = b"b";
+pub(super) const FACTS: &[u8] = b"i";
+
+const SECONDS_PER_HOUR: i64 = 3600;
+
+/// The key of a number in a table.
+pub(super) fn number(table: &[u8], number: u64) -> Vec<u8> {
+    [table, &number.to_be_bytes()].concat()
+}
+
+/// The number in such a key.
+pub(super) fn number_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
+}
+
+/// The key of a run. Names may hold any bytes, so each has its length before it.
+pub(super) fn run((node, Run { cluster, boot }): &NodeRun) -> Vec<u8> {
+    let names = postcard::to_stdvec(&(node, cluster, boot)).expect("names always have a form");
+    [RUN, &names].concat()
+}
+
+/// The run of such a key.
+pub(super) fn run_of(key: &[u8]) -> Option<NodeRun> {
+    let (node, cluster, boot) = postcard::from_bytes(key.get(1..)?).ok()?;
+    Some((node, Run { cluster, boot }))
+}
+
+/// The key of a node's losses.
+pub(super) fn untold(node: &str) -> Vec<u8> {
+    [UNTOLD, node.as_bytes()].concat()
+}
+
+/// The node of such a key.
+pub(super) fn untold_of(key: &[u8]) -> Option<String> {
+    String::from_utf8(key.get(1..)?.to_vec()).ok()
+}
+
+/// The hour in which something happened.
+pub(super) fn hour(time: Timestamp) -> i64 {
+    time.as_second().div_euclid(SECONDS_PER_HOUR)
+}
+
+/// When an hour begins; beyond all time, the end of it.
+pub(super) fn hour_begin(hour: i64) -> Timestamp {
+    Timestamp::from_second(hour.saturating_mul(SECONDS_PER_HOUR)).unwrap_or(Timestamp::MAX)
+}
+
+/// The beginning of the keys of an hour.
+pub(super) fn told_in(hour: i64) -> Vec<u8> {
+    // Flipping the sign bit sorts what was before 1970 first.
+    [TOLD, &(hour ^ i64::MIN).to_be_bytes()].concat()
+}
+
+/// The key that notes an hour.
+pub(super) fn told_hour(hour: i64) -> Vec<u8> {
+    [HOURS, &hour.to_be_bytes()].concat()
+}
+
+/// The hour that such a key notes.
+pub(super) fn told_hour_of(key: &[u8]) -> Option<i64> {
+    Some(i64::from_be_bytes(key.get(1..)?.try_into().ok()?))
+}
+
+/// The beginning of the keys of connections with this tuple, told in an hour.
+pub(super) fn told_like(hour: i64, connection: &Connection) -> Vec<u8> {
+    let Connection { protocol, source, destination, tcp_isn, start: _ } = connection;
+    let mut key = told_in(hour);
+    key.push(protocol_number(*protocol));
+    for address in [source, destination] {
+        push_address(&mut key, address);
+    }
+    key.extend(tcp_isn.to_be_bytes());
+    key
+}
+
+/// The key of a connection told alone.
+pub(super) fn told(connection: &Connection) -> Vec<u8> {
+    let mut key = told_like(hour(connection.start), connection);
+    key.extend(connection.start.as_nanosecond().to_be_bytes());
+    key
+}
+
+/// When the connection of such a key began.
+pub(super) fn told_start(key: &[u8]) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(i128::from_be_bytes(*key.last_chunk()?)).ok()
+}
+
+fn push_address(key: &mut Vec<u8>, address: &SocketAddr) {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            key.push(4);
+            key.extend(ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            key.push(6);
+            key.extend(ip.octets());
+        }
+    }
+    key.extend(address.port().to_be_bytes());
+}
+
+fn protocol_number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Icmp => 1,
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Icmpv6 => 58,
+        Protocol::Sctp => 132,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::{at, connection, web_to_db};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn keys_are_read_as_they_were_written(node in ".{0,9}", cluster in ".{0,5}", boot in ".{1,9}") {
+            let wanted = (node.clone(), Run { cluster, boot });
+            prop_assert_eq!(run_of(&run(&wanted)), Some(wanted));
+            prop_assert_eq!(untold_of(&untold(&node)), Some(node));
+        }
+
+        #[test]
+        fn hours_sort_as_they_pass(first in any::<i64>(), second in any::<i64>()) {
+            prop_assert_eq!(told_in(first) < told_in(second), first < second);
+            prop_assert_eq!(told_hour_of(&told_hour(first)), Some(first));
+        }
+    }
+
+    #[test]
+    fn a_connection_is_found_by_what_both_nodes_know_of_it() {
+        let mut connection = connection(&web_to_db(), 7);
+        connection.start = at(123);
+        let key = told(&connection);
+        assert!(key.starts_with(&told_like(hour(at(0)), &connection)));
+        assert_eq!(told_start(&key), Some(at(123)));
+        connection.tcp_isn = 8;
+        assert!(!key.starts_with(&told_like(hour(at(0)), &connection)));
+    }
+}

@@ -1,0 +1,128 @@
+//! What readers see: what is durable, and nothing else. They never wait for a commit.
+
+use super::{
+    block,
+    catalog::Catalog,
+    keys,
+    store::{SharedStore, Space},
+};
+use crate::{
+    metrics::Metrics,
+    subscribe::{Item, Subscribers, Wanted},
+};
+use portolan_policy::Flow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+/// The kept flows as they were at one moment and, for who follows, the queue of those to come.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    /// Every kept flow.
+    pub(crate) kept: Catalog,
+    /// What comes after the last of them, without a gap.
+    pub(crate) queue: Option<mpsc::Receiver<Item>>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    catalog: Catalog,
+    subscribers: Subscribers,
+}
+
+/// The kept flows and who follows.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    store: SharedStore,
+    metrics: Arc<Metrics>,
+    shown: Mutex<Shown>,
+}
+
+impl Shelf {
+    pub(super) fn new(
+        store: SharedStore,
+        metrics: Arc<Metrics>,
+        subscriber_queue: usize,
+        catalog: Catalog,
+    ) -> Self {
+        let subscribers = Subscribers::new(subscriber_queue, metrics.missed.clone());
+        let shelf = Self { store, metrics, shown: Mutex::new(Shown { catalog, subscribers }) };
+        shelf.measure(&shelf.shown());
+        shelf
+    }
+
+    /// The kept flows and, when following, the queue of those to come; none falls between. None when
+    /// too many follow already.
+    pub(crate) fn subscribe(&self, wanted: Wanted, follow: bool) -> Option<Subscription> {
+        let mut shown = self.shown();
+        let queue = if follow { Some(shown.subscribers.add(wanted)?) } else { None };
+        self.measure(&shown);
+        Some(Subscription { kept: shown.catalog.clone(), queue })
+    }
+
+    /// The flows of a block. A block that retention took meanwhile has none; one that is damaged has
+    /// none either, is said and counted.
+    pub(crate) fn block(&self, segment: u64, number: u64) -> Vec<Flow> {
+        let bytes = match self.store.get(Space::Segment(segment), &keys::number(keys::BLOCK, number)) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Vec::new(),
+            Err(error) => {
+                self.damaged(segment, number, &error);
+                return Vec::new();
+            }
+        };
+        block::decode(&bytes).unwrap_or_else(|error| {
+            self.damaged(segment, number, &error);
+            Vec::new()
+        })
+    }
+
+    fn damaged(&self, segment: u64, number: u64, error: &dyn std::error::Error) {
+        self.metrics.damaged.inc();
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        warn!(segment, block = number, %error, cause, "Block damaged, its flows are left out.");
+    }
+
+    /// What is kept, now.
+    pub(crate) fn catalog(&self) -> Catalog {
+        self.shown().catalog.clone()
+    }
+
+    /// How many follow.
+    pub(crate) fn subscribers(&self) -> usize {
+        self.shown().subscribers.len()
+    }
+
+    /// Shows what has become durable: the flows to who follows, the catalog to who comes.
+    pub(super) fn show(&self, catalog: Catalog, flows: &[Arc<Flow>]) {
+        let mut shown = self.shown();
+        shown.catalog = catalog;
+        for flow in flows {
+            shown.subscribers.publish(flow);
+        }
+        self.measure(&shown);
+    }
+
+    /// Lets time pass for who follows.
+    pub(crate) fn tick(&self) {
+        let mut shown = self.shown();
+        shown.subscribers.tick();
+        self.measure(&shown);
+    }
+
+    /// Ends every subscription after what is queued.
+    pub(crate) fn close(&self) {
+        self.shown().subscribers.close();
+    }
+
+    fn measure(&self, shown: &Shown) {
+        self.metrics.kept.set(shown.catalog.len() as i64);
+        self.metrics.blocks.set(shown.catalog.blocks.len() as i64);
+        self.metrics.subscribers.set(shown.subscribers.len() as i64);
+    }
+
+    /// A panic elsewhere must not end the collector: the state is sound after every step.
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

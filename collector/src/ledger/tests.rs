@@ -1,0 +1,142 @@
+//! A ledger and the queries on it, against a plain list of flows.
+
+use super::{
+    Ledger, keys,
+    memory::MemoryStore,
+    restore::restore,
+    store::{Change, SharedStore, Space},
+};
+use crate::{
+    build::{FlowExt as _, at, web_to_db},
+    config::Config,
+    intake::Effects,
+    metrics::Metrics,
+    query::Query,
+    subscribe::Wanted,
+};
+use portolan_policy::Flow;
+use proptest::prelude::*;
+use std::{ops::ControlFlow, sync::Arc};
+
+/// Goes on with what is in a store, with blocks of so many flows.
+fn open(store: &SharedStore, flows: usize) -> Ledger {
+    let metrics = Arc::new(Metrics::new());
+    let (mut ledger, _) = restore(Arc::clone(store), &Config::default(), metrics, at(0));
+    ledger.segments.full.flows = flows;
+    ledger
+}
+
+/// Flows as they were made; no two have the same time.
+fn made(times: &[i64], number: &mut i64) -> Vec<Arc<Flow>> {
+    let flow = |millis: &i64| {
+        *number += 1;
+        let time = at(*millis) + jiff::SignedDuration::from_micros(*number);
+        Arc::new(web_to_db().started(time).source_port(1000 + (*number % 7) as u16))
+    };
+    times.iter().map(flow).collect()
+}
+
+fn commit(ledger: &mut Ledger, flows: Vec<Arc<Flow>>) {
+    ledger.commit(Effects { flows, ..Effects::default() }, at(0)).unwrap();
+}
+
+fn ask(ledger: &Ledger, wanted: Wanted, last: Option<u64>) -> Vec<Arc<Flow>> {
+    let kept = ledger.shelf().subscribe(wanted.clone(), false).unwrap().kept;
+    let mut flows = Vec::new();
+    Query { shelf: ledger.shelf(), kept, wanted, last }.run(|flow| {
+        flows.push(flow);
+        ControlFlow::Continue(())
+    });
+    flows
+}
+
+fn port(port: u16) -> crate::filter::Filters {
+    let filter =
+        portolan_proto::v1::Filter { ports: vec![u32::from(port)], ..portolan_proto::v1::Filter::default() };
+    crate::filter::Filters::new(vec![filter]).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn a_query_gives_what_a_plain_list_gives(
+        commits in prop::collection::vec(prop::collection::vec(0_i64..2_000_000, 0..12), 0..40),
+        block in 1_usize..8,
+        restart in any::<prop::sample::Index>(),
+        since in prop::option::of(0_i64..2_000_000),
+        until in prop::option::of(0_i64..2_000_000),
+        last in prop::option::of(0_u64..60),
+        filtered in any::<bool>(),
+    ) {
+        let store: SharedStore = Arc::new(MemoryStore::default());
+        let (mut ledger, mut number, mut all) = (open(&store, block), 0, Vec::new());
+        for (index, times) in commits.iter().enumerate() {
+            let flows = made(times, &mut number);
+            all.extend(flows.clone());
+            commit(&mut ledger, flows);
+            if index == restart.index(commits.len()) {
+                ledger = open(&store, block);
+            }
+        }
+        let filters = if filtered { port(1003) } else { crate::filter::Filters::default() };
+        let wanted = Wanted { filters, since: since.map(at), until: until.map(at) };
+        let mut expected: Vec<_> = all.into_iter().filter(|flow| wanted.matches(flow)).collect();
+        expected.sort_by_key(|flow| flow.time);
+        let surplus = expected.len().saturating_sub(last.map_or(usize::MAX, |last| last as usize));
+        prop_assert_eq!(ask(&ledger, wanted, last), expected.split_off(surplus));
+    }
+}
+
+#[test]
+fn flows_of_late_become_blocks_and_leave_nothing_behind() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let (mut ledger, mut number) = (open(&store, 10), 0);
+    for _ in 0..3 {
+        commit(&mut ledger, made(&[1, 2, 3], &mut number));
+    }
+    let catalog = ledger.shelf().catalog();
+    assert_eq!((catalog.fresh.len(), catalog.blocks.len(), catalog.len()), (3, 0, 9));
+    commit(&mut ledger, made(&[1, 2, 700_000], &mut number));
+    let catalog = ledger.shelf().catalog();
+    assert_eq!((catalog.fresh.len(), catalog.len()), (0, 12));
+    assert_eq!(catalog.blocks.values().map(|facts| facts.flows).collect::<Vec<_>>(), [10, 1, 1]);
+    assert_eq!(store.scan(Space::State, keys::FRESH, 9).len(), 0);
+}
+
+#[test]
+fn a_damaged_block_costs_its_flows_and_is_counted() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let (mut ledger, mut number) = (open(&store, 5), 0);
+    commit(&mut ledger, made(&(0..15).collect::<Vec<_>>(), &mut number));
+    let (spoilt, facts) = ledger.shelf().catalog().blocks.iter().nth(1).map(|(n, f)| (*n, *f)).unwrap();
+    let block = keys::number(keys::BLOCK, spoilt);
+    store.commit(vec![Change::Put(Space::Segment(facts.segment), block, vec![1; 40])]).unwrap();
+    let flows = ask(&ledger, Wanted::default(), None);
+    assert_eq!((flows.len(), ledger.metrics.damaged.get()), (10, 1));
+    assert_eq!(ask(&ledger, Wanted::default(), Some(7)).len(), 7);
+}
+
+#[test]
+fn what_is_dropped_is_gone_from_queries_and_from_the_store() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let (mut ledger, mut number) = (open(&store, 5), 0);
+    ledger.segments.full.bytes = 1;
+    commit(&mut ledger, made(&(0..50).map(|second| second * 1000).collect::<Vec<_>>(), &mut number));
+    let reader = ledger.shelf().subscribe(Wanted::default(), false).unwrap().kept;
+    ledger.retention.bytes = ledger.catalog.bytes / 2;
+    ledger.clean(at(0)).unwrap();
+    let flows = ask(&ledger, Wanted::default(), None);
+    assert!((1..=25).contains(&flows.len()) && flows[0].time > at(20_000), "{} are left", flows.len());
+    assert_eq!(ledger.metrics.evicted.get(), 50 - flows.len() as u64);
+    assert_eq!(store.segments().len() as u64, 10 - ledger.metrics.segments_dropped.get());
+    let mut late = 0;
+    let query = Query { shelf: ledger.shelf(), kept: reader, wanted: Wanted::default(), last: None };
+    query.run(|_| {
+        late += 1;
+        ControlFlow::Continue(())
+    });
+    assert_eq!(late, flows.len(), "who asked before finds what is left");
+    assert_eq!(ledger.metrics.damaged.get(), 0);
+    assert_eq!(open(&store, 5).shelf().catalog().len(), flows.len() as u64);
+}

@@ -1,0 +1,119 @@
+//! The form of views that wait: the flows as a block, beside them what only the join needs.
+
+use super::block::{self, BlockError};
+use crate::join::{Side, Waits};
+use jiff::Timestamp;
+use portolan_policy::{Flow, Protocol};
+use portolan_proto::{Connection, Observation, Witness};
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, sync::Arc};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Views {
+    flows: Vec<u8>,
+    rest: Vec<Rest>,
+}
+
+/// What a view has beside its flow.
+#[derive(Debug, Serialize, Deserialize)]
+struct Rest {
+    number: u64,
+    side: Side,
+    protocol: Protocol,
+    source: SocketAddr,
+    destination: SocketAddr,
+    tcp_isn: u32,
+    start: i128,
+    witness: [bool; 8],
+}
+
+/// Writes views that wait.
+pub(crate) fn encode(waits: &[Waits]) -> Vec<u8> {
+    let flows: Vec<&Flow> = waits.iter().map(|waits| &waits.view.flow).collect();
+    let flows = block::encode(&flows);
+    block::pack(&Views { flows, rest: waits.iter().map(rest).collect() })
+}
+
+/// Reads views that wait.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Waits>, BlockError> {
+    let Views { flows, rest } = block::unpack(bytes)?;
+    let flows = block::decode(&flows)?;
+    if flows.len() != rest.len() {
+        return Err(BlockError::Shape("views"));
+    }
+    flows.into_iter().zip(rest).map(|(flow, rest)| waits(flow, &rest)).collect()
+}
+
+fn rest(Waits { number, side, view }: &Waits) -> Rest {
+    let Connection { protocol, source, destination, tcp_isn, start } = view.connection;
+    let Witness {
+        source_local,
+        destination_local,
+        reached_pod,
+        dropped_in_pod,
+        recently_changed,
+        filtered,
+        no_way,
+        forbidden,
+    } = view.witness;
+    Rest {
+        number: *number,
+        side: *side,
+        protocol,
+        source,
+        destination,
+        tcp_isn,
+        start: start.as_nanosecond(),
+        witness: [
+            source_local,
+            destination_local,
+            reached_pod,
+            dropped_in_pod,
+            recently_changed,
+            filtered,
+            no_way,
+            forbidden,
+        ],
+    }
+}
+
+fn waits(flow: Flow, rest: &Rest) -> Result<Waits, BlockError> {
+    let Rest { number, side, protocol, source, destination, tcp_isn, start, witness } = *rest;
+    let start = Timestamp::from_nanosecond(start).map_err(|_| BlockError::Shape("times"))?;
+    let connection = Connection { protocol, source, destination, tcp_isn, start };
+    let [
+        source_local,
+        destination_local,
+        reached_pod,
+        dropped_in_pod,
+        recently_changed,
+        filtered,
+        no_way,
+        forbidden,
+    ] = witness;
+    let witness = Witness {
+        source_local,
+        destination_local,
+        reached_pod,
+        dropped_in_pod,
+        recently_changed,
+        filtered,
+        no_way,
+        forbidden,
+    };
+    Ok(Waits { number, side, view: Arc::new(Observation { flow, connection, witness }) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::{by_destination, by_source, web_to_db};
+
+    #[test]
+    fn views_come_back_as_they_were() {
+        let near = Waits { number: 3, side: Side::Source, view: Arc::new(by_source(web_to_db())) };
+        let far = Waits { number: 9, side: Side::Destination, view: Arc::new(by_destination(web_to_db())) };
+        let waits = [near, far];
+        assert_eq!(decode(&encode(&waits)).unwrap(), waits);
+    }
+}

@@ -17,6 +17,17 @@ use portolan_proto::{
 use std::time::Duration;
 use tonic::Code;
 
+/// To the outside from this port, at this time.
+fn outward_at(port: u16, millis: i64) -> Observation {
+    let flow = flow(pod("shop/web-1", "10.0.1.1", "n1"), external("1.1.1.1"));
+    // Numbers that no compression makes small.
+    let noise = (millis as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+    let flow = flow.source_port(port).started(at(millis)).change(|flow| flow.bytes = noise);
+    let mut view = by_source(flow);
+    view.connection.tcp_isn = millis as u32;
+    view
+}
+
 /// Flows that differ in everything that a filter can ask for.
 fn assorted() -> Vec<Observation> {
     let web = || pod("shop/web-1", "10.0.1.1", "n1");

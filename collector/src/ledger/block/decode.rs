@@ -7,7 +7,7 @@ use super::{
 };
 use jiff::Timestamp;
 use portolan_policy::{End, Flow, Latency, PodEnd, PolicyRef, ServiceRef, SideDecision, Workload};
-use std::io;
+use std::{io, sync::Arc};
 
 /// Why bytes are no block.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +181,7 @@ impl Names<'_> {
                     ip: *ip,
                     port: None,
                     node: self.name(*node)?,
-                    labels: labels.collect::<Result<_, BlockError>>()?,
+                    labels: Arc::new(labels.collect::<Result<_, BlockError>>()?),
                 })
             }
             EndRow::Node { node, namespace, pod, ip } => End::Node {

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-/// Runs of an agent that are remembered; an agent that starts more often replays nothing older.
-const BOOTS: usize = 64;
+/// Runs of an agent that are remembered, those heard of last: one that starts every quarter of an hour
+/// makes so many in five days. Only what was not acknowledged is sent again, so never all of them.
+const BOOTS: usize = 512;
 
 /// Gaps that are remembered within a run.
 const RANGES: usize = 1024;
@@ -39,7 +40,7 @@ pub(crate) struct Applied {
 impl Applied {
     /// Marks a batch as applied.
     pub(crate) fn insert(&mut self, cluster: &str, boot: &str, sequence: u64) -> Inserted {
-        let known = self.runs.iter().position(|(run, _)| run.boot == boot && run.cluster == cluster);
+        let known = self.runs.iter().rposition(|(run, _)| run.boot == boot && run.cluster == cluster);
         let (run, mut sequences) = known.and_then(|index| self.runs.remove(index)).unwrap_or_else(|| {
             (Run { cluster: cluster.to_owned(), boot: boot.to_owned() }, Sequences::default())
         });
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn runs_and_gaps_are_bounded() {
         let mut applied = Applied::default();
-        for boot in 0..100_usize {
+        for boot in 0..BOOTS + 36 {
             let forgotten = boot.checked_sub(BOOTS).map(|boot| boot.to_string());
             let forgotten = forgotten.map(|boot| Run { cluster: "c".to_owned(), boot });
             assert_eq!(applied.insert("c", &boot.to_string(), 1), Inserted::New { forgotten });

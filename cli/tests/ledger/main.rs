@@ -169,9 +169,9 @@ async fn whatever_file_is_damaged_a_collector_serves_after_some_starts() {
         let world = world(seed + round, 200);
         agents(&world, port, seed, Duration::ZERO).join_all().await;
         if dice.below(2) == 0 {
-            collector.kill()
+            collector.kill();
         } else {
-            collector.stop()
+            collector.stop();
         }
         let files = files(&data.path().join("ledger"));
         let file = &files[dice.below(files.len() as u64) as usize];

@@ -6,7 +6,7 @@ mod process;
 mod support;
 mod world;
 
-use portolan_proto::v1;
+use portolan_proto::{Header, Observation, View, encode, v1};
 use process::{Process, free_port, send_all};
 use std::{
     path::{Path, PathBuf},
@@ -93,10 +93,10 @@ fn same(flows: &[String], expected: &[String]) {
 }
 
 /// A batch of its own run.
-fn batch(node: &str, boot: &str, observation: portolan_proto::Observation) -> Vec<v1::Batch> {
-    let (cluster, node, boot) = ("test".to_owned(), node.to_owned(), boot.to_owned());
-    let observations = vec![observation.into()];
-    vec![v1::Batch { cluster, node, boot, sequence: 1, observations, losses: Vec::new() }]
+#[expect(clippy::needless_pass_by_value, reason = "so a test reads better")]
+fn batch(node: &str, boot: &str, observation: Observation) -> Vec<v1::Batch> {
+    let header = Header { cluster: "test", node, boot, sequence: 1 };
+    vec![encode(header, [View::from(&observation)], &[])]
 }
 
 async fn send(port: u16, batches: Vec<v1::Batch>) {

@@ -2,7 +2,7 @@
 
 use crate::support::build::{FlowExt as _, at, by_destination, by_source, external, flow, pod, view};
 use portolan_policy::{Flow, Loss, Outcome};
-use portolan_proto::{Observation, Witness, v1};
+use portolan_proto::{Header, Observation, View, Witness, encode, v1};
 use std::collections::BTreeMap;
 
 /// Nodes of the world.
@@ -82,17 +82,12 @@ fn batches(dice: &mut Dice, node: &'static str, views: Vec<Observation>) -> Vec<
         let sequence = sequences.entry(told_by).or_default();
         *sequence += 1;
         let count = dice.below(12) as usize;
-        let observations = views.by_ref().take(count).map(Into::into).collect();
+        let observations: Vec<_> = views.by_ref().take(count).collect();
         let lost = Loss { cause: "ring-full".to_owned(), count: 1 + dice.below(9), from: at(0), to: at(1) };
-        let losses = if dice.below(5) == 0 { vec![lost.into()] } else { Vec::new() };
-        batches.push(v1::Batch {
-            cluster: "test".to_owned(),
-            node: node.to_owned(),
-            boot: format!("{node}-{told_by}"),
-            sequence: *sequence,
-            observations,
-            losses,
-        });
+        let losses = if dice.below(5) == 0 { vec![lost] } else { Vec::new() };
+        let boot = format!("{node}-{told_by}");
+        let header = Header { cluster: "test", node, boot: &boot, sequence: *sequence };
+        batches.push(encode(header, observations.iter().map(View::from), &losses));
     }
     batches
 }

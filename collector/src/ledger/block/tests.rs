@@ -5,7 +5,6 @@ use crate::build::{FlowExt as _, at, web_to_db};
 use proptest::{prelude::*, sample::Index};
 
 #[path = "../../../../proto/tests/strategies/mod.rs"]
-#[allow(dead_code, reason = "made for another crate too")]
 mod strategies;
 
 proptest! {

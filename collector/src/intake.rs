@@ -147,7 +147,7 @@ impl Intake {
         };
         node.cluster.clone_from(&cluster);
         node.observations += observations.len() as u64;
-        node.malformed += malformed;
+        node.malformed = node.malformed.saturating_add(malformed);
         let untold_before = !node.untold.is_empty();
         for loss in losses {
             let count = loss.count;

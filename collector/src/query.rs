@@ -158,12 +158,18 @@ impl<'query> Merge<'query> {
 
     /// The next flow and its place.
     fn next(&mut self) -> Option<(Place, Arc<Flow>)> {
-        while self.reaches_next() {
-            self.reach();
-        }
-        let place = self.next.pop()?.place();
-        let flows = self.flows(place.number);
-        let flow = Arc::clone(flows.get(place.index)?);
+        let (place, flows, flow) = loop {
+            while self.reaches_next() {
+                self.reach();
+            }
+            let place = self.next.pop()?.place();
+            let flows = self.flows(place.number);
+            match flows.get(place.index).map(Arc::clone) {
+                Some(flow) => break (place, flows, flow),
+                // Its segment was dropped meanwhile: the others go on.
+                None => self.close(place.number),
+            }
+        };
         let index = match self.direction {
             Direction::Forward => Some(place.index + 1),
             Direction::Backward => place.index.checked_sub(1),

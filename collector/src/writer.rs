@@ -128,6 +128,10 @@ impl Writer {
             let full = group.observations >= GROUP || group.stops;
             next = if full { None } else { self.jobs.try_recv().ok() };
         }
+        if !group.stops {
+            // Where the queue is always full, no tick gets in.
+            intake.tick(self.now());
+        }
         group
     }
 

@@ -7,6 +7,9 @@ use portolan_policy::Loss;
 use portolan_proto::{Header, encode, v1};
 use prost::{Message as _, bytes::Bytes};
 
+/// Batches on the wire without acknowledgement.
+pub(super) const IN_FLIGHT: usize = 16;
+
 /// What goes into a batch.
 #[derive(Clone, Debug)]
 pub enum Item {

@@ -3,7 +3,7 @@
 //! Decides, and does no I/O but through its [`Store`].
 
 use super::{
-    batch::{Identity, Item, Open, losses_in},
+    batch::{IN_FLIGHT, Identity, Item, Open, losses_in},
     spool::{Id, Left, Name, Spooled, Store, Unreadable},
 };
 use crate::{
@@ -137,9 +137,10 @@ impl<S: Store> Outbox<S> {
     /// What earlier runs left in the store is sent before all else.
     pub fn take_over(&mut self, left: Left, now: Timestamp) {
         self.last.run = left.next_run();
-        for Spooled { name, length } in left.batches {
+        for (place, Spooled { name, length }) in left.batches.into_iter().enumerate() {
             self.filed += S::room(length);
-            self.entries.push_back(Entry { name, length, body: None, is_filed: true, is_sent: false });
+            let is_sent = place < IN_FLIGHT; // Perhaps, and only the answers are missing.
+            self.entries.push_back(Entry { name, length, body: None, is_filed: true, is_sent });
         }
         if left.nameless > 0 {
             self.count_loss(SPOOL_DAMAGED, left.nameless, now, now);

@@ -114,6 +114,8 @@ impl Folder {
     /// engine's own upkeep comes upon would else end every run.
     fn open_store(&self) -> Result<DiskStore, OpenError> {
         let store = DiskStore::open(&self.path.join(STORE))?;
+        // What ends the process from here on is not the engine's way of opening.
+        self.forget(OPENING).map_err(|error| OpenError::Failed(error.into()))?;
         if !self.path.join(SUSPECT).exists() {
             return Ok(store);
         }

@@ -114,11 +114,14 @@ impl Drop for Presence {
 
 /// Reads a batch. What makes it a batch must be right; a record that is wrong costs only itself.
 fn read(wire: v1::Batch) -> Result<Batch, Status> {
-    for (field, name) in [("node", &wire.node), ("boot", &wire.boot)] {
-        if name.is_empty() || name.len() > MAX_NAME {
+    // A cluster may have no name.
+    for (field, name, least) in
+        [("cluster", &wire.cluster, 0), ("node", &wire.node, 1), ("boot", &wire.boot, 1)]
+    {
+        if !(least..=MAX_NAME).contains(&name.len()) {
             let length = name.len();
             return Err(Status::invalid_argument(format!(
-                "field `{field}` of the batch has {length} bytes; it needs 1 to {MAX_NAME}"
+                "field `{field}` of the batch has {length} bytes; it needs {least} to {MAX_NAME}"
             )));
         }
     }
@@ -131,10 +134,14 @@ fn read(wire: v1::Batch) -> Result<Batch, Status> {
     Ok(Batch { cluster, node, boot, sequence, observations, malformed, losses })
 }
 
+/// The cause of a loss whose own is longer than a name.
+const UNNAMED: &str = "unnamed";
+
 /// Reads a loss. Whatever else is wrong with it, what was lost must be counted: a time that cannot be
 /// read is that of its arrival.
 fn read_loss(v1::Loss { cause, count, from, to }: v1::Loss, now: Timestamp) -> Loss {
     let time = |field, value: Option<_>| value.and_then(|value| timestamp(value, field).ok()).unwrap_or(now);
+    let cause = if cause.len() > MAX_NAME { UNNAMED.to_owned() } else { cause };
     Loss { cause, count, from: time("from", from), to: time("to", to) }
 }
 
@@ -152,7 +159,7 @@ fn read_observations(wire: &v1::Batch) -> (Vec<Observation>, u64) {
         }
         Err(error) => {
             warn!(node, boot, sequence, records = wire.records, %error, "Records of a batch are lost, it is broken.");
-            (Vec::new(), u64::from(wire.records).max(1))
+            (Vec::new(), wire.attempts.max(wire.records.into()).max(1))
         }
     }
 }

@@ -142,10 +142,24 @@ async fn losses_stand_on_the_next_flow_of_the_node_that_lost() {
 }
 
 #[tokio::test]
+async fn a_loss_whose_cause_is_no_name_counts_all_the_same() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    let mut batch = agent.batch(vec![outward(1)]);
+    let cause = "long".repeat(100);
+    batch.losses.push(v1::Loss { cause, count: 7, from: None, to: None });
+    agent.send(batch).await.unwrap();
+    let flows = collector.observe(last(100)).await.unwrap().flows().await;
+    assert_eq!((flows[0].lost, flows[0].losses[0].cause.as_str()), (7, "unnamed"));
+    collector.stop().await;
+}
+
+#[tokio::test]
 async fn a_batch_that_is_none_is_refused_with_the_field_that_is_wrong() {
     type Spoil = fn(&mut v1::Batch);
     let collector = Collector::start(Config::default()).await;
-    let cases: [(&str, Spoil); 4] = [
+    let cases: [(&str, Spoil); 5] = [
+        ("`cluster`", |batch| batch.cluster = "c".repeat(70_000)),
         ("`node`", |batch| batch.node.clear()),
         ("`node`", |batch| batch.node = "n".repeat(300)),
         ("`boot`", |batch| batch.boot.clear()),

@@ -1,6 +1,7 @@
 //! A stream to the collector that is open: what is on it, and what came back.
 
 use super::codec::{BatchCodec, METHOD};
+pub(super) use crate::stream::batch::IN_FLIGHT;
 use crate::{capture::chain, stream::outbox::Outgoing, stream::spool::Id};
 use portolan_proto::v1;
 use prost::bytes::Bytes;
@@ -12,8 +13,6 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, client::Grpc, transport::Endpoint};
 
-/// Batches on the wire without acknowledgement.
-pub(super) const IN_FLIGHT: usize = 16;
 /// A collector that takes batches and acknowledges none for so long is left, and asked anew.
 const STALLED: Duration = Duration::from_mins(1);
 

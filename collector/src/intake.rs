@@ -178,6 +178,14 @@ impl Intake {
             let flows = self.join.on_observation(now.uptime, &name, observation, speaks, told);
             self.make(flows);
         }
+        let unplaced = self.join.take_unplaced();
+        if !unplaced.is_empty() {
+            let node = self.nodes.hear(&name, now);
+            for loss in unplaced {
+                loss.add_to(&mut node.untold);
+            }
+            self.effects.untold.insert(name, node.untold.clone());
+        }
         self.measure();
     }
 

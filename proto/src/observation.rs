@@ -41,6 +41,39 @@ pub struct Witness {
     pub forbidden: bool,
 }
 
+impl Witness {
+    /// Its facts, a bit for each, from the lowest in their order.
+    pub fn to_bits(self) -> u8 {
+        let Self {
+            source_local,
+            destination_local,
+            reached_pod,
+            dropped_in_pod,
+            recently_changed,
+            filtered,
+            no_way,
+            forbidden,
+        } = self;
+        let low = [source_local, destination_local, reached_pod, dropped_in_pod];
+        let high = [recently_changed, filtered, no_way, forbidden];
+        low.iter().chain(&high).rev().fold(0, |bits, fact| bits << 1 | u8::from(*fact))
+    }
+
+    /// The facts of these bits.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self {
+            source_local: bits & 1 != 0,
+            destination_local: bits & 1 << 1 != 0,
+            reached_pod: bits & 1 << 2 != 0,
+            dropped_in_pod: bits & 1 << 3 != 0,
+            recently_changed: bits & 1 << 4 != 0,
+            filtered: bits & 1 << 5 != 0,
+            no_way: bits & 1 << 6 != 0,
+            forbidden: bits & 1 << 7 != 0,
+        }
+    }
+}
+
 /// One agent's view of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {

@@ -29,7 +29,7 @@ pub(crate) use side::Side;
 
 use jiff::{SignedDuration, Timestamp};
 use memory::{Entry, Finding, Id, Memory, Waiting};
-use portolan_policy::Flow;
+use portolan_policy::{Flow, Loss};
 use portolan_proto::{Connection, Observation};
 use prometheus_client::metrics::counter::Counter;
 use side::Certainty;
@@ -86,6 +86,8 @@ pub(crate) struct Join {
     horizon: Option<Timestamp>,
     /// What the ledger has not been told yet.
     changes: Changes,
+    /// Losses on views that made no flow.
+    unplaced: Vec<Loss>,
 }
 
 impl Join {
@@ -99,6 +101,7 @@ impl Join {
             expiries: VecDeque::new(),
             horizon: None,
             changes: Changes::default(),
+            unplaced: Vec::new(),
         }
     }
 
@@ -153,10 +156,12 @@ impl Join {
         match self.memory.find(side, &observation.connection) {
             Finding::Repeat => {
                 self.counters.repeated.inc();
-                Vec::new()
+                self.without_flow(observation)
             }
             Finding::Partner(id) => self.on_second_view(now, id, side, observation),
-            Finding::New if self.was_told(now, side, &observation.connection, told) => Vec::new(),
+            Finding::New if self.was_told(now, side, &observation.connection, told) => {
+                self.without_flow(observation)
+            }
             Finding::New => {
                 let peer = side::peer(side, &observation.flow, node);
                 let may_come = peer.is_some();
@@ -247,6 +252,17 @@ impl Join {
         flows
     }
 
+    /// A view that tells nothing new; what was lost beside it is told elsewhere.
+    fn without_flow(&mut self, view: Observation) -> Vec<Flow> {
+        self.unplaced.extend(view.flow.losses);
+        Vec::new()
+    }
+
+    /// Losses on views that made no flow, since this was last asked.
+    pub(crate) fn take_unplaced(&mut self) -> Vec<Loss> {
+        std::mem::take(&mut self.unplaced)
+    }
+
     fn on_second_view(&mut self, now: Duration, id: Id, side: Side, view: Observation) -> Vec<Flow> {
         let entry = self.memory.get(id).expect("the memory has just found it");
         let told = entry.other_start(side).map(|start| Connection { start, ..view.connection });
@@ -256,7 +272,7 @@ impl Join {
             if let Some(connection) = told {
                 self.changes.untell(connection);
             }
-            return Vec::new();
+            return self.without_flow(view);
         };
         self.deadlines.remove(&(deadline, id.number));
         self.changes.resolve(id.number);

@@ -48,7 +48,12 @@ use portolan_policy::{Flow, Loss};
 use portolan_proto::Connection;
 use retention::Retention;
 use seal::Segments;
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
 use store::{Change, SharedStore, Space};
 use told::ToldHours;
 use waiting::WaitingRows;
@@ -64,6 +69,8 @@ pub(crate) struct Ledger {
     waiting: WaitingRows,
     told: ToldHours,
     retention: Retention,
+    /// Segments that nobody sees any more and that the store still has.
+    leaving: BTreeSet<u64>,
     resend: SignedDuration,
     /// Keeps the folder ours.
     folder: Option<Folder>,
@@ -154,9 +161,14 @@ impl Ledger {
             self.metrics.evicted.inc_by(self.catalog.forget(segment));
             self.metrics.segments_dropped.inc();
             self.shelf.show(self.catalog.clone(), &[]);
+            self.leaving.insert(segment);
+        }
+        // One that the store does not let go of now is tried again the next time.
+        while let Some(&segment) = self.leaving.first() {
             let count = keys::number(keys::SEGMENT, segment);
             self.store.commit(vec![Change::Delete(Space::State, count)])?;
             self.store.drop_segment(segment)?;
+            self.leaving.remove(&segment);
         }
         let changes = self.told.forget(&self.store, self.resend, now)?;
         self.store.commit(changes)?;

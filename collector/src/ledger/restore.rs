@@ -59,6 +59,7 @@ pub(super) fn restore(
     let ledger = Ledger {
         segments: segments(&store, config, &catalog),
         retention: Retention { age: signed(config.keep_flows), bytes: config.keep_bytes },
+        leaving: BTreeSet::new(),
         shelf: Arc::new(shelf),
         store,
         metrics,

@@ -24,7 +24,7 @@ struct Rest {
     destination: SocketAddr,
     tcp_isn: u32,
     start: i128,
-    witness: [bool; 8],
+    witness: u8,
 }
 
 /// Writes views that wait.
@@ -46,16 +46,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Waits>, BlockError> {
 
 fn rest(Waits { number, side, view }: &Waits) -> Rest {
     let Connection { protocol, source, destination, tcp_isn, start } = view.connection;
-    let Witness {
-        source_local,
-        destination_local,
-        reached_pod,
-        dropped_in_pod,
-        recently_changed,
-        filtered,
-        no_way,
-        forbidden,
-    } = view.witness;
     Rest {
         number: *number,
         side: *side,
@@ -64,16 +54,7 @@ fn rest(Waits { number, side, view }: &Waits) -> Rest {
         destination,
         tcp_isn,
         start: start.as_nanosecond(),
-        witness: [
-            source_local,
-            destination_local,
-            reached_pod,
-            dropped_in_pod,
-            recently_changed,
-            filtered,
-            no_way,
-            forbidden,
-        ],
+        witness: view.witness.to_bits(),
     }
 }
 
@@ -81,26 +62,7 @@ fn waits(flow: Flow, rest: &Rest) -> Result<Waits, BlockError> {
     let Rest { number, side, protocol, source, destination, tcp_isn, start, witness } = *rest;
     let start = Timestamp::from_nanosecond(start).map_err(|_| BlockError::Shape("times"))?;
     let connection = Connection { protocol, source, destination, tcp_isn, start };
-    let [
-        source_local,
-        destination_local,
-        reached_pod,
-        dropped_in_pod,
-        recently_changed,
-        filtered,
-        no_way,
-        forbidden,
-    ] = witness;
-    let witness = Witness {
-        source_local,
-        destination_local,
-        reached_pod,
-        dropped_in_pod,
-        recently_changed,
-        filtered,
-        no_way,
-        forbidden,
-    };
+    let witness = Witness::from_bits(witness);
     Ok(Waits { number, side, view: Arc::new(Observation { flow, connection, witness }) })
 }
 

@@ -155,6 +155,21 @@ async fn a_loss_whose_cause_is_no_name_counts_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_loss_beside_a_view_that_was_told_before_waits_for_the_next_flow() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    agent.tell(vec![outward(1)]).await;
+    let mut again = agent.batch(vec![outward(1)]);
+    again.losses.push(v1::Loss { cause: "ring-full".to_owned(), count: 7, from: None, to: None });
+    agent.send(again).await.unwrap();
+    agent.tell(vec![outward(2)]).await;
+    let flows = collector.observe(last(100)).await.unwrap().flows().await;
+    let told: Vec<_> = flows.iter().map(|flow| flow.lost).collect();
+    assert_eq!(told, [0, 7]);
+    collector.stop().await;
+}
+
+#[tokio::test]
 async fn a_batch_that_is_none_is_refused_with_the_field_that_is_wrong() {
     type Spoil = fn(&mut v1::Batch);
     let collector = Collector::start(Config::default()).await;

@@ -5,7 +5,7 @@ use super::{
     names::{Ends, Enforcers, Services, Sides, Texts, push_address},
     table::Table,
 };
-use crate::{Witness, v1};
+use crate::v1;
 use portolan_policy::{Loss, Protocol};
 use std::ptr;
 
@@ -135,7 +135,7 @@ impl<'a> Writer<'a> {
             verdict: v1::Verdict::from(record.verdict).into(),
             reporter: v1::Reporter::from(record.reporter).into(),
             inferred: record.inferred,
-            witness: bits(record.witness),
+            witness: record.witness.to_bits().into(),
             passed_netfilter: record.passed_netfilter.map_or(0, |passed| 1 + u32::from(passed)),
             drop_reason: self.texts.of_some(record.drop_reason),
             drop_location: self.texts.of_some(record.drop_location),
@@ -254,31 +254,6 @@ fn place(record: &View<'_>) -> Place {
 /// One more than the figure; 0 where there is none.
 fn known(figure: Option<u64>) -> u64 {
     figure.map_or(0, |figure| figure.saturating_add(1))
-}
-
-/// The facts of a witness, from the lowest bit.
-fn bits(witness: Witness) -> u32 {
-    let Witness {
-        source_local,
-        destination_local,
-        reached_pod,
-        dropped_in_pod,
-        recently_changed,
-        filtered,
-        no_way,
-        forbidden,
-    } = witness;
-    let facts = [
-        source_local,
-        destination_local,
-        reached_pod,
-        dropped_in_pod,
-        recently_changed,
-        filtered,
-        no_way,
-        forbidden,
-    ];
-    facts.iter().rev().fold(0, |bits, fact| bits << 1 | u32::from(*fact))
 }
 
 /// A column without any value stands for zeros.

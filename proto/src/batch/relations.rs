@@ -133,20 +133,8 @@ pub(super) fn kinds<'a>(
 }
 
 fn witness(entry: Entry, bits: u32) -> Result<Witness, Flaw> {
-    if bits > 0xff {
-        return Err(entry.flaw("its witness has bits that mean nothing"));
-    }
-    let bit = |number: u32| bits >> number & 1 != 0;
-    Ok(Witness {
-        source_local: bit(0),
-        destination_local: bit(1),
-        reached_pod: bit(2),
-        dropped_in_pod: bit(3),
-        recently_changed: bit(4),
-        filtered: bit(5),
-        no_way: bit(6),
-        forbidden: bit(7),
-    })
+    let bits = u8::try_from(bits).map_err(|_| entry.flaw("its witness has bits that mean nothing"))?;
+    Ok(Witness::from_bits(bits))
 }
 
 fn known(entry: Entry, number: u32) -> Result<Option<bool>, Flaw> {

@@ -11,7 +11,8 @@ use std::{
 };
 use tempfile::TempDir;
 
-const CHILD: &str = "stream::uplink::kills::an_agent_that_is_killed";
+const TEST: &str =
+    "stream::uplink::kills::kills_at_any_instant_lose_nothing_that_was_on_disk_and_tell_nothing_twice";
 const FOLDER: &str = "PORTOLAN_TEST_FOLDER";
 const ADDRESS: &str = "PORTOLAN_TEST_ADDRESS";
 const RUN: &str = "PORTOLAN_TEST_RUN";
@@ -30,17 +31,13 @@ fn boot(run: u32) -> String {
 
 fn start(run: u32, folder: &Path, address: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", CHILD]).env(RUN, run.to_string());
+    command.args(["--exact", TEST]).env(RUN, run.to_string());
     command.env(FOLDER, folder).env(ADDRESS, address);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Tells records in items of many sizes until it dies.
-#[tokio::test]
-#[ignore = "it is started, and killed, by the test below"]
-async fn an_agent_that_is_killed() {
-    let Ok(run) = std::env::var(RUN) else { return };
-    let run: u32 = run.parse().unwrap();
+/// The process that is killed: tells records in items of many sizes until it dies.
+async fn tell(run: u32) {
     let variable = |name| std::env::var(name).unwrap();
     let folder = variable(FOLDER);
     let agent = agent(variable(ADDRESS).parse().unwrap(), Some(Path::new(&folder)), &boot(run));
@@ -70,6 +67,9 @@ fn told(collector: &Collector) -> BTreeMap<String, BTreeMap<u64, Vec<u32>>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_at_any_instant_lose_nothing_that_was_on_disk_and_tell_nothing_twice() {
     use Deed::{Ack, Drop, Forget};
+    if let Ok(run) = std::env::var(RUN) {
+        return tell(run.parse().unwrap()).await;
+    }
     let (folder, address, collector) = (TempDir::new().unwrap(), free_address(6).await, Collector::default());
     let (server, kills) = (collector.listen(address), kills());
     let mut torn = Vec::new();

@@ -35,6 +35,8 @@ pub struct Config {
     pub silence: Duration,
     /// How many flows wait for a subscriber that is slow.
     pub subscriber_queue: usize,
+    /// How long somebody who asked for kept flows may take none before others get the room.
+    pub stall: Duration,
 }
 
 impl Default for Config {
@@ -52,6 +54,7 @@ impl Default for Config {
             max_remembered: 262_144,
             silence: Duration::from_secs(30),
             subscriber_queue: 8_192,
+            stall: Duration::from_mins(1),
         }
     }
 }

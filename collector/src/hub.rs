@@ -35,6 +35,7 @@ pub(crate) struct Hub {
     shelf: Arc<Shelf>,
     metrics: Arc<Metrics>,
     limits: status::Limits,
+    stall: Duration,
     started: Instant,
     stopping: CancellationToken,
 }
@@ -67,7 +68,8 @@ impl Hub {
         let shelf = ledger.shelf();
         let (writer, inbox) = Writer::new(Arc::clone(&intake), ledger, started);
         let limits = status::Limits::of(config);
-        Ok((Self { intake, inbox, shelf, metrics, limits, started, stopping }, writer))
+        let stall = config.stall;
+        Ok((Self { intake, inbox, shelf, metrics, limits, stall, started, stopping }, writer))
     }
 
     /// What is counted.
@@ -78,6 +80,11 @@ impl Hub {
     /// What is kept.
     pub(crate) fn shelf(&self) -> Arc<Shelf> {
         Arc::clone(&self.shelf)
+    }
+
+    /// How long somebody who asked for kept flows may take none.
+    pub(crate) fn stall(&self) -> Duration {
+        self.stall
     }
 
     /// Cancelled when the collector is to stop.

@@ -53,6 +53,8 @@ pub(crate) struct Metrics {
     pub(crate) store_bytes: Gauge,
     /// Blocks of flows.
     pub(crate) blocks: Gauge,
+    /// Blocks of flows that were read.
+    pub(crate) blocks_read: Counter,
     /// Flows given up for newer ones.
     pub(crate) evicted: Counter,
     /// Flows that subscribers did not take in time.
@@ -84,6 +86,7 @@ impl Metrics {
             segments_dropped: Counter::default(),
             store_bytes: Gauge::default(),
             blocks: Gauge::default(),
+            blocks_read: Counter::default(),
             evicted: Counter::default(),
             missed: Counter::default(),
             join: join::Counters::default(),
@@ -110,6 +113,7 @@ impl Metrics {
             segments_dropped,
             store_bytes,
             blocks,
+            blocks_read,
             evicted,
             missed,
             join: join::Counters { late, repeated, cut_short, forgotten },
@@ -131,6 +135,7 @@ impl Metrics {
             "Segments of flows dropped, too old or too many",
             segments_dropped,
         );
+        counter("ledger_blocks_read", "Blocks of flows read for queries", blocks_read);
         counter("flows_evicted", "Flows given up for newer ones", evicted);
         counter("subscribers_missed", "Flows that subscribers did not take in time", missed);
         counter("joins_late", "Second views that came after the flow was made", late);

@@ -97,7 +97,8 @@ async fn print_all(
             },
         };
         let item = match response {
-            Ok(Some(v1::ObserveResponse { item })) => item,
+            Ok(Some(v1::ObserveResponse { item: None, .. })) => continue,
+            Ok(Some(v1::ObserveResponse { item, cursor: _ })) => item,
             Ok(None) => break,
             Err(status) => {
                 output.flush().context("cannot write flows")?;
@@ -137,7 +138,7 @@ impl Printer {
                     .map_err(|error| format!("a flow cannot be understood, the rest goes on: {error}"))?;
                 self.flow(&flow).map(Some)
             }
-            Some(Item::Missed(v1::Missed { count })) => {
+            Some(Item::Missed(v1::Missed { count, gone: _ })) => {
                 say(format_args!("missed {count} flows: they came faster than this output took them"));
                 Ok(None)
             }

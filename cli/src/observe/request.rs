@@ -128,6 +128,7 @@ impl Wanted {
             last,
             follow,
             include: vec![filter],
+            after: String::new(),
         }
     }
 }

@@ -151,11 +151,11 @@ impl Reader<'_> {
     /// The name of the store. One that has none gets it; where that cannot be written, the next run will try.
     fn name(&self) -> StoreName {
         let found = self.rows(Space::State, keys::NAME, |_, value| {
-            value.try_into().map(StoreName).map_err(|_| "this is no name of a store".to_owned())
+            StoreName::from_bytes(value).ok_or_else(|| "this is no name of a store".to_owned())
         });
         found.first().copied().unwrap_or_else(|| {
             let name = StoreName::drawn();
-            let row = Change::Put(Space::State, keys::NAME.to_vec(), name.0.to_vec());
+            let row = Change::Put(Space::State, keys::NAME.to_vec(), name.to_bytes());
             self.store.commit(vec![row]).unwrap_or_else(|error| self.metrics.report(&error));
             name
         })

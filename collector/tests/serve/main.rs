@@ -3,6 +3,7 @@
 
 mod around;
 mod batches;
+mod cursors;
 mod observing;
 #[path = "../support/mod.rs"]
 mod support;

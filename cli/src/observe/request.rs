@@ -93,8 +93,8 @@ end_flags!(Source, SOURCE, "from-");
 end_flags!(Destination, DESTINATION, "to-");
 
 impl Wanted {
-    /// The request, with times that are told from now.
-    pub(super) fn request(self, now: Timestamp) -> v1::ObserveRequest {
+    /// The request behind a cursor, with times that are told from now.
+    pub(super) fn request(self, now: Timestamp, after: String) -> v1::ObserveRequest {
         let Self {
             either,
             from,
@@ -128,7 +128,7 @@ impl Wanted {
             last,
             follow,
             include: vec![filter],
-            after: String::new(),
+            after,
         }
     }
 }
@@ -159,7 +159,7 @@ mod tests {
     fn request(flags: &str) -> v1::ObserveRequest {
         let words = std::iter::once("observe").chain(flags.split_whitespace());
         let command = Command::try_parse_from(words).unwrap_or_else(|error| panic!("{flags}: {error}"));
-        command.wanted.request("2026-01-02T12:00:00Z".parse().unwrap())
+        command.wanted.request("2026-01-02T12:00:00Z".parse().unwrap(), String::new())
     }
 
     fn filter(flags: &str) -> v1::Filter {

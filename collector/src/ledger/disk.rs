@@ -10,10 +10,12 @@ use super::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use nix::errno::Errno;
 use std::{
+    collections::BTreeMap,
     error::Error as StdError,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::{PoisonError, RwLock, RwLockWriteGuard},
 };
 
 /// The form of all rows; a store of another form is not ours to change.
@@ -47,6 +49,8 @@ pub(crate) struct DiskStore {
     folder: PathBuf,
     database: Database,
     state: Keyspace,
+    /// The segments that are there. The engine makes one that it is asked for, so who reads asks here.
+    segments: RwLock<BTreeMap<u64, Keyspace>>,
 }
 
 impl fmt::Debug for DiskStore {
@@ -62,7 +66,11 @@ impl DiskStore {
         let open = || -> fjall::Result<Self> {
             let database = Database::builder(folder).max_journaling_size(JOURNAL).cache_size(CACHE).open()?;
             let state = database.keyspace(STATE, options)?;
-            Ok(Self { folder: folder.to_owned(), database, state })
+            let mut segments = BTreeMap::new();
+            for number in segment_numbers(&database) {
+                segments.insert(number, database.keyspace(&name(number), segment_options)?);
+            }
+            Ok(Self { folder: folder.to_owned(), database, state, segments: RwLock::new(segments) })
         };
         // The engine checks nearly everything; bytes that make it panic are damaged no less.
         match catch_unwind(AssertUnwindSafe(open)) {
@@ -97,7 +105,7 @@ impl DiskStore {
     pub(super) fn verify(&self) -> Result<(), StoreError> {
         let segments = self.segments().into_iter().map(Space::Segment);
         for space in segments.chain([Space::State]) {
-            let Some(keyspace) = self.find(space)? else { continue };
+            let Some(keyspace) = self.find(space) else { continue };
             for guard in keyspace.iter() {
                 guard.into_inner().map_err(|error| self.failed("read", "rows", error))?;
             }
@@ -106,28 +114,45 @@ impl DiskStore {
     }
 
     /// The keyspace of a space, if it is there.
-    fn find(&self, space: Space) -> Result<Option<Keyspace>, StoreError> {
+    fn find(&self, space: Space) -> Option<Keyspace> {
         match space {
-            Space::State => Ok(Some(self.state.clone())),
+            Space::State => Some(self.state.clone()),
             Space::Segment(number) => {
-                let name = name(number);
-                if !self.database.keyspace_exists(&name) {
-                    return Ok(None);
-                }
-                self.make(&name).map(Some)
+                self.segments.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
             }
         }
     }
 
-    fn make(&self, name: &str) -> Result<Keyspace, StoreError> {
-        self.database.keyspace(name, segment_options).map_err(|error| self.failed("open", name, error))
+    /// The keyspace of a space, which is made if it is not there.
+    fn make(&self, space: Space) -> Result<Keyspace, StoreError> {
+        if let Some(keyspace) = self.find(space) {
+            return Ok(keyspace);
+        }
+        let Space::Segment(number) = space else { return Ok(self.state.clone()) };
+        let name = name(number);
+        let made = self.database.keyspace(&name, segment_options);
+        let made = made.map_err(|error| self.failed("open", &name, error))?;
+        self.known().insert(number, made.clone());
+        Ok(made)
     }
 
-    fn make_space(&self, space: Space) -> Result<Keyspace, StoreError> {
-        match space {
-            Space::State => Ok(self.state.clone()),
-            Space::Segment(number) => self.make(&name(number)),
-        }
+    fn known(&self) -> RwLockWriteGuard<'_, BTreeMap<u64, Keyspace>> {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rows behind damage, which ends any way through it: from the end backwards to the damage, or to the key
+    /// before it.
+    fn behind(
+        &self,
+        keyspace: &Keyspace,
+        prefix: &[u8],
+        last: Option<Vec<u8>>,
+    ) -> Vec<Result<Row, StoreError>> {
+        let rows = keyspace.prefix(prefix).rev().map_while(|guard| guard.into_inner().ok());
+        let rows = rows.map(owned).take_while(|(key, _)| last.as_ref().is_none_or(|last| key > last));
+        let mut rows: Vec<_> = rows.map(Ok).collect();
+        rows.reverse();
+        rows
     }
 
     fn failed(&self, verb: &str, what: &str, error: fjall::Error) -> StoreError {
@@ -139,6 +164,10 @@ impl DiskStore {
     }
 }
 
+fn owned((key, value): (fjall::Slice, fjall::Slice)) -> Row {
+    (key.to_vec(), value.to_vec())
+}
+
 fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE)
 }
@@ -146,6 +175,11 @@ fn options() -> KeyspaceCreateOptions {
 /// Blocks of flows are large: they are written once more, and then left where they are.
 fn segment_options() -> KeyspaceCreateOptions {
     options().with_kv_separation(Some(KvSeparationOptions::default()))
+}
+
+fn segment_numbers(database: &Database) -> Vec<u64> {
+    let names = database.list_keyspace_names();
+    names.iter().filter_map(|name| name.strip_prefix(SEGMENT)?.parse().ok()).collect()
 }
 
 fn name(segment: u64) -> String {
@@ -185,31 +219,31 @@ impl Store for DiskStore {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
         for change in changes {
             match change {
-                Change::Put(space, key, value) => batch.insert(&self.make_space(space)?, key, value),
-                Change::Delete(space, key) => batch.remove(&self.make_space(space)?, key),
+                Change::Put(space, key, value) => batch.insert(&self.make(space)?, key, value),
+                Change::Delete(space, key) => batch.remove(&self.make(space)?, key),
             }
         }
         batch.commit().map_err(|error| self.failed("commit", "a transaction", error))
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(keyspace) = self.find(space)? else { return Ok(None) };
+        let Some(keyspace) = self.find(space) else { return Ok(None) };
         let value = keyspace.get(key).map_err(|error| self.failed("read", "a row", error))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
     fn scan(&self, space: Space, prefix: &[u8], most: usize) -> Vec<Result<Row, StoreError>> {
-        let keyspace = match self.find(space) {
-            Ok(Some(keyspace)) => keyspace,
-            Ok(None) => return Vec::new(),
-            Err(error) => return vec![Err(error)],
-        };
+        let Some(keyspace) = self.find(space) else { return Vec::new() };
         let mut rows = Vec::new();
         for guard in keyspace.prefix(prefix).take(most) {
             match guard.into_inner() {
-                Ok((key, value)) => rows.push(Ok((key.to_vec(), value.to_vec()))),
+                Ok(row) => rows.push(Ok(owned(row))),
                 Err(error) => {
+                    let last =
+                        rows.iter().rev().find_map(|row: &Result<Row, _>| Some(row.as_ref().ok()?.0.clone()));
                     rows.push(Err(self.failed("read", "rows", error)));
+                    rows.extend(self.behind(&keyspace, prefix, last));
+                    rows.truncate(most);
                     break;
                 }
             }
@@ -218,17 +252,15 @@ impl Store for DiskStore {
     }
 
     fn segments(&self) -> Vec<u64> {
-        let names = self.database.list_keyspace_names();
-        let mut segments: Vec<u64> =
-            names.iter().filter_map(|name| name.strip_prefix(SEGMENT)?.parse().ok()).collect();
-        segments.sort_unstable();
-        segments
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
     fn drop_segment(&self, segment: u64) -> Result<(), StoreError> {
-        let Some(keyspace) = self.find(Space::Segment(segment))? else { return Ok(()) };
+        let Some(keyspace) = self.find(Space::Segment(segment)) else { return Ok(()) };
         let dropped = self.database.delete_keyspace(keyspace);
-        dropped.map_err(|error| self.failed("drop", &name(segment), error))
+        dropped.map_err(|error| self.failed("drop", &name(segment), error))?;
+        self.known().remove(&segment);
+        Ok(())
     }
 
     fn bytes(&self) -> u64 {

@@ -211,10 +211,20 @@ impl Reader<'_> {
     fn waiting(&self) -> (WaitingRows, Vec<Waits>) {
         let resolved: BTreeSet<u64> =
             self.rows(Space::State, keys::RESOLVED, |key, _| number_of(key)).into_iter().collect();
+        // A number is not given again while a row has it, be it one that cannot be read.
+        let mut waiting = WaitingRows::above(resolved.last().copied());
         let rows = self.rows(Space::State, keys::WAITING, |key, value| {
-            Ok((number_of(key)?, views::decode(value).map_err(|error| error.to_string())?))
+            Ok((number_of(key)?, views::decode(value).map_err(|error| error.to_string())))
         });
-        let mut waiting = WaitingRows::default();
+        let rows: Vec<_> = rows
+            .into_iter()
+            .filter_map(|(first, views)| {
+                waiting.skip(first);
+                let problem =
+                    |problem: &String| self.metrics.report_row(&keys::number(keys::WAITING, first), problem);
+                Some((first, views.inspect_err(problem).ok()?))
+            })
+            .collect();
         let waits =
             rows.into_iter().flat_map(|(first, views)| waiting.restore(first, views, &resolved)).collect();
         (waiting, waits)

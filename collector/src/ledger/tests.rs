@@ -301,3 +301,29 @@ fn who_waits_for_flows_is_told_of_new_ones() {
     commit(&mut ledger, made(&[1, 2], &mut number));
     assert_eq!(waiter.join().unwrap(), 2);
 }
+
+#[test]
+fn a_segment_grows_old_also_after_the_clock_jumped_back() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let (mut ledger, mut number) = (open(&store, 1), 0);
+    ledger.segments.full.age = jiff::SignedDuration::from_hours(1);
+    let hour = 3_600_000;
+    let mut commit_at = |now| {
+        let flows =
+            made(&[0], &mut number).into_iter().map(|flow| Joined { flow, latencies: None }).collect();
+        ledger.commit(Effects { flows, ..Effects::default() }, at(now)).unwrap();
+        ledger.segments.current
+    };
+    assert_eq!([9000 * hour, 0, hour / 2, hour, 2 * hour].map(&mut commit_at), [0, 0, 0, 1, 2]);
+}
+
+#[test]
+fn the_number_of_a_view_in_a_row_that_cannot_be_read_is_not_given_again() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let row = |key, value| Change::Put(Space::State, key, value);
+    let rows =
+        vec![row(keys::number(keys::WAITING, 7), vec![1]), row(keys::number(keys::RESOLVED, 9), vec![])];
+    store.commit(rows).unwrap();
+    let (ledger, restored) = restore(store, &Config::default(), Arc::new(Metrics::new()), at(0));
+    assert_eq!((restored.next_wait, ledger.metrics.damaged.get()), (10, 1));
+}

@@ -3,6 +3,7 @@
 mod flows;
 mod http;
 mod ingest;
+mod room;
 mod status;
 
 use crate::{

@@ -23,7 +23,7 @@ pub(crate) struct Kept {
     /// Where blocks are.
     pub(crate) shelf: Arc<Shelf>,
     /// What was kept when it was asked.
-    pub(crate) kept: Catalog,
+    pub(crate) catalog: Catalog,
     /// Which flows.
     pub(crate) wanted: Wanted,
     /// Of those that were kept at the cursor's end and of which nothing was taken yet, so many that began last.
@@ -35,12 +35,11 @@ pub(crate) struct Kept {
 impl Kept {
     /// Gives every wanted flow behind the cursor, until there are no more or no more are taken: what is left of the
     /// past by time, then what was made since as it was made.
-    pub(crate) fn read(self, mut take: impl FnMut(Told) -> ControlFlow<()>) {
-        if self.past(&mut take).is_continue() && self.since(&mut take).is_continue() {
-            let end = Cursor { end: self.kept.next, past: Past::Done, ..self.cursor };
-            // There is nothing to do behind the end.
-            let _: ControlFlow<()> = take(Told { item: None, cursor: Some(end) });
-        }
+    pub(crate) fn read(self, mut take: impl FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.past(&mut take)?;
+        self.since(&mut take)?;
+        let end = Cursor { end: self.catalog.next, past: Past::Done, ..self.cursor };
+        take(Told { item: None, cursor: Some(end) })
     }
 
     fn past(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
@@ -49,7 +48,7 @@ impl Kept {
             Past::After(place) => (None, Some(place)),
             Past::Done => return ControlFlow::Continue(()),
         };
-        let (shelf, kept, wanted) = (Arc::clone(&self.shelf), self.kept.clone(), self.wanted.clone());
+        let (shelf, kept, wanted) = (Arc::clone(&self.shelf), self.catalog.clone(), self.wanted.clone());
         let mut flow = ControlFlow::Continue(());
         Query { shelf, kept, wanted, last, before: self.cursor.end, after }.run(|made| {
             let past = Past::After(Place::of(&made));
@@ -60,7 +59,7 @@ impl Kept {
     }
 
     fn since(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
-        let mut tail = Tail::new(Arc::clone(&self.shelf), &self.kept, self.cursor.end);
+        let mut tail = Tail::new(Arc::clone(&self.shelf), &self.catalog, self.cursor.end);
         while let Some(step) = tail.next() {
             let item = match step {
                 Step::Made(made) if self.wanted.matches(&made.flow) => Item::Flow(made),

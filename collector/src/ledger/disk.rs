@@ -12,7 +12,9 @@ use nix::errno::Errno;
 use std::{
     collections::BTreeMap,
     error::Error as StdError,
-    fmt, io,
+    fmt,
+    fs::{self, File},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock, RwLockWriteGuard},
@@ -60,9 +62,23 @@ impl fmt::Debug for DiskStore {
 }
 
 impl DiskStore {
-    /// Opens the store in `folder`, or makes one there.
+    /// Opens the store in `folder`, or makes one there. One that is being made has another name until it has its form:
+    /// whoever is killed meanwhile leaves nothing that looks damaged.
     pub(crate) fn open(folder: &Path) -> Result<Self, OpenError> {
-        let new = !folder.exists();
+        if !folder.exists() {
+            let making = folder.with_extension("new");
+            let failed = |error: io::Error| OpenError::Failed(error.into());
+            match fs::remove_dir_all(&making) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => drop(Self::open_as(&making, true)?),
+            }
+            fs::rename(&making, folder).map_err(failed)?;
+            sync_parent(folder).map_err(failed)?;
+        }
+        Self::open_as(folder, false)
+    }
+
+    fn open_as(folder: &Path, new: bool) -> Result<Self, OpenError> {
         let open = || -> fjall::Result<Self> {
             let database = Database::builder(folder).max_journaling_size(JOURNAL).cache_size(CACHE).open()?;
             let state = database.keyspace(STATE, options)?;
@@ -140,21 +156,6 @@ impl DiskStore {
         self.segments.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rows behind damage, which ends any way through it: from the end backwards to the damage, or to the key
-    /// before it.
-    fn behind(
-        &self,
-        keyspace: &Keyspace,
-        prefix: &[u8],
-        last: Option<Vec<u8>>,
-    ) -> Vec<Result<Row, StoreError>> {
-        let rows = keyspace.prefix(prefix).rev().map_while(|guard| guard.into_inner().ok());
-        let rows = rows.map(owned).take_while(|(key, _)| last.as_ref().is_none_or(|last| key > last));
-        let mut rows: Vec<_> = rows.map(Ok).collect();
-        rows.reverse();
-        rows
-    }
-
     fn failed(&self, verb: &str, what: &str, error: fjall::Error) -> StoreError {
         StoreError {
             operation: format!("cannot {verb} {what} of the store in {}", self.folder.display()),
@@ -162,6 +163,21 @@ impl DiskStore {
             source: error.into(),
         }
     }
+}
+
+/// Makes a renamed folder's name outlive a loss of power.
+fn sync_parent(folder: &Path) -> io::Result<()> {
+    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// The rows behind damage, which ends any way through it: from the end backwards to the damage, or to the key before
+/// it.
+fn behind(keyspace: &Keyspace, prefix: &[u8], last: Option<&[u8]>) -> Vec<Result<Row, StoreError>> {
+    let rows = keyspace.prefix(prefix).rev().map_while(|guard| guard.into_inner().ok());
+    let rows = rows.map(owned).take_while(|(key, _)| last.is_none_or(|last| key.as_slice() > last));
+    let mut rows: Vec<_> = rows.map(Ok).collect();
+    rows.reverse();
+    rows
 }
 
 fn owned((key, value): (fjall::Slice, fjall::Slice)) -> Row {
@@ -242,7 +258,7 @@ impl Store for DiskStore {
                     let last =
                         rows.iter().rev().find_map(|row: &Result<Row, _>| Some(row.as_ref().ok()?.0.clone()));
                     rows.push(Err(self.failed("read", "rows", error)));
-                    rows.extend(self.behind(&keyspace, prefix, last));
+                    rows.extend(behind(&keyspace, prefix, last.as_deref()));
                     rows.truncate(most);
                     break;
                 }

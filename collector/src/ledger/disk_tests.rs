@@ -132,3 +132,15 @@ fn who_reads_a_dropped_segment_does_not_make_it_again() {
     drop(store);
     assert_eq!(DiskStore::open(&folder).unwrap().segments(), [2]);
 }
+
+#[test]
+fn a_store_whose_making_was_cut_short_is_made_again() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("ledger");
+    fs::create_dir_all(folder.with_extension("new").join("keyspaces")).unwrap();
+    fs::write(folder.with_extension("new").join("0.jnl"), "torn").unwrap();
+    let put = Change::Put(Space::Segment(1), b"b".to_vec(), vec![1]);
+    DiskStore::open(&folder).unwrap().commit(vec![put]).unwrap();
+    assert_eq!(DiskStore::open(&folder).unwrap().segments(), [1]);
+    assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1);
+}

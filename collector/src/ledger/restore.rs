@@ -47,7 +47,7 @@ pub(super) fn restore(
     let catalog = reader.catalog();
     reader.check(&catalog);
     let (waiting, waits) = reader.waiting();
-    let told = ToldHours::restored(reader.hours());
+    let told = ToldHours::restored(reader.hours(), config.max_told, metrics.told_forgotten.clone());
     let restored = Restored {
         next_wait: waiting.next(),
         runs: reader.runs(),
@@ -230,9 +230,12 @@ impl Reader<'_> {
         (waiting, waits)
     }
 
-    fn hours(&self) -> Vec<i64> {
-        let hour = |key: &[u8]| keys::told_hour_of(key).ok_or_else(|| "this is no hour".to_owned());
-        self.rows(Space::State, keys::HOURS, |key, _| hour(key))
+    fn hours(&self) -> Vec<(i64, u64)> {
+        self.rows(Space::State, keys::HOURS, |key, value| {
+            let hour = keys::told_hour_of(key).ok_or("this is no hour")?;
+            // Its rows are there, however many.
+            Ok((hour, value.try_into().map_or(0, u64::from_be_bytes)))
+        })
     }
 }
 

@@ -297,7 +297,7 @@ fn who_waits_for_flows_is_told_of_new_ones() {
     let (mut ledger, mut number) = (open(&store, 5), 0);
     let shelf = ledger.shelf();
     assert_eq!(shelf.wait_beyond(0, std::time::Duration::ZERO), 0, "nothing comes");
-    let waiter = std::thread::spawn(move || shelf.wait_beyond(0, std::time::Duration::from_secs(60)));
+    let waiter = std::thread::spawn(move || shelf.wait_beyond(0, std::time::Duration::from_mins(1)));
     commit(&mut ledger, made(&[1, 2], &mut number));
     assert_eq!(waiter.join().unwrap(), 2);
 }

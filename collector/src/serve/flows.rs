@@ -31,6 +31,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use tracing::debug;
 use v1::observe_response::Item as WireItem;
 
 /// How many may read kept flows at a time.
@@ -102,7 +103,7 @@ impl FlowsService {
     /// makes room for others.
     fn past(
         &self,
-        kept: Catalog,
+        catalog: Catalog,
         wanted: Wanted,
         last: Option<u64>,
         cursor: Cursor,
@@ -110,7 +111,7 @@ impl FlowsService {
         let permit = Arc::clone(&self.queries).try_acquire_owned();
         let permit = permit
             .map_err(|_| Status::resource_exhausted(format!("{QUERIES} queries run already, ask again")))?;
-        let kept = Kept { shelf: self.hub.shelf(), kept, wanted, last, cursor };
+        let kept = Kept { shelf: self.hub.shelf(), catalog, wanted, last, cursor };
         let (sender, flows) = mpsc::channel(AHEAD + 1);
         // There is always room for the last word.
         let last_word =
@@ -118,7 +119,7 @@ impl FlowsService {
         let (stall, runtime) = (self.hub.stall(), Handle::current());
         drop(spawn_blocking(move || {
             let mut last_word = Some(last_word);
-            kept.read(|told| {
+            let read = kept.read(|told| {
                 let sent = match sender.try_send(Ok(told)) {
                     Err(TrySendError::Full(told)) => runtime.block_on(timeout(stall, sender.send(told))),
                     sent => Ok(sent.map_err(|error| SendError(error.into_inner()))),
@@ -129,6 +130,9 @@ impl FlowsService {
                 if matches!(sent, Ok(Ok(()))) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
             drop(permit);
+            if read.is_break() {
+                debug!("Observer left before the end of what is kept.");
+            }
         }));
         Ok(ReceiverStream::new(flows).boxed())
     }

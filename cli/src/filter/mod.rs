@@ -1,10 +1,12 @@
-//! Which flows are wanted, from flags to request.
+//! The filters of `observe`, `graph` and `top`, from flags to request.
 
-use super::time::{Moment, moment};
+mod time;
+
+pub(crate) use time::{Moment, moment};
+
 use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser as _};
-use jiff::Timestamp;
 use portolan_policy::{Outcome, Protocol, Verdict};
-use portolan_proto::{timestamp_to_proto, v1};
+use portolan_proto::v1;
 
 const EITHER: &str = "Either end";
 const SOURCE: &str = "Source";
@@ -14,7 +16,7 @@ const FLOW: &str = "Flow";
 /// Which flows. A flag may be repeated, or its values joined by commas: any of them. All flags must
 /// hold, and those about either end of the same end.
 #[derive(Debug, Default, Args)]
-pub(super) struct Wanted {
+pub(crate) struct FilterFlags {
     #[command(flatten)]
     either: EitherEnd,
     #[command(flatten)]
@@ -41,18 +43,6 @@ pub(super) struct Wanted {
     /// The node of either end
     #[arg(long, value_name = "NODE", value_delimiter = ',', help_heading = FLOW)]
     node: Vec<String>,
-    /// Flows that began at this time or later: 5m (ago) or 2026-01-02T12:31:07Z
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<Moment>,
-    /// Flows that began before this time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<Moment>,
-    /// Of the kept flows, the N that began last
-    #[arg(long, value_name = "N")]
-    last: Option<u64>,
-    /// Go on with new flows; without --since or --last only those
-    #[arg(short, long)]
-    follow: bool,
 }
 
 /// Flags about either end, and the same for one of them.
@@ -92,25 +82,10 @@ end_flags!(EitherEnd, EITHER, "", 'n', 'l');
 end_flags!(Source, SOURCE, "from-");
 end_flags!(Destination, DESTINATION, "to-");
 
-impl Wanted {
-    /// The request, with times that are told from now.
-    pub(super) fn request(self, now: Timestamp) -> v1::ObserveRequest {
-        let Self {
-            either,
-            from,
-            to,
-            port,
-            protocol,
-            verdict,
-            outcome,
-            policy,
-            node,
-            since,
-            until,
-            last,
-            follow,
-        } = self;
-        let filter = v1::Filter {
+impl From<FilterFlags> for v1::Filter {
+    fn from(flags: FilterFlags) -> Self {
+        let FilterFlags { either, from, to, port, protocol, verdict, outcome, policy, node } = flags;
+        Self {
             either: Some(either.into()),
             source: Some(from.into()),
             destination: Some(to.into()),
@@ -120,14 +95,6 @@ impl Wanted {
             outcomes: outcome.into_iter().map(|word| v1::Outcome::from(word).into()).collect(),
             policies: policy,
             nodes: node,
-        };
-        let time = |moment: Moment| timestamp_to_proto(moment.resolve(now));
-        v1::ObserveRequest {
-            since: since.map(time),
-            until: until.map(time),
-            last,
-            follow,
-            include: vec![filter],
         }
     }
 }
@@ -152,17 +119,13 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Command {
         #[command(flatten)]
-        wanted: Wanted,
-    }
-
-    fn request(flags: &str) -> v1::ObserveRequest {
-        let words = std::iter::once("observe").chain(flags.split_whitespace());
-        let command = Command::try_parse_from(words).unwrap_or_else(|error| panic!("{flags}: {error}"));
-        command.wanted.request("2026-01-02T12:00:00Z".parse().unwrap())
+        flags: FilterFlags,
     }
 
     fn filter(flags: &str) -> v1::Filter {
-        <[v1::Filter; 1]>::try_from(request(flags).include).unwrap()[0].clone()
+        let words = std::iter::once("observe").chain(flags.split_whitespace());
+        let command = Command::try_parse_from(words).unwrap_or_else(|error| panic!("{flags}: {error}"));
+        command.flags.into()
     }
 
     #[test]
@@ -190,18 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn times_and_counts_are_read() {
-        let asked = request("--since 5m --until 2026-01-02T11:59:00Z --last 3 -f");
-        assert_eq!(asked.since.unwrap().seconds + 240, asked.until.unwrap().seconds);
-        assert_eq!((asked.last, asked.follow), (Some(3), true));
-        let asked = request("");
-        assert_eq!((asked.since, asked.until, asked.last, asked.follow), (None, None, None, false));
-    }
-
-    #[test]
     fn what_is_no_word_is_refused() {
-        for flags in ["--verdict maybe", "--outcome lost", "--protocol QUIC", "--port 65536", "--since soon"]
-        {
+        for flags in ["--verdict maybe", "--outcome lost", "--protocol QUIC", "--port 65536"] {
             let words = std::iter::once("observe").chain(flags.split_whitespace());
             assert!(Command::try_parse_from(words).is_err(), "{flags}");
         }

@@ -17,6 +17,7 @@ mod clock;
 mod config;
 mod dedup;
 mod filter;
+mod graph;
 mod hub;
 mod intake;
 mod join;

@@ -1,11 +1,11 @@
 //! What each policy did, as a table.
 
-use super::{names::shortened, table::ago};
+use super::{names::shortened, table::since};
 use crate::render::{align_right, clean, count, table};
 use jiff::Timestamp;
 use portolan_proto::graph::PolicyHit;
 
-const HEAD: [&str; 8] = ["POLICY", "KIND", "RULE", "ADMITTED", "DENIED", "EDGES", "FIRST SEEN", "LAST SEEN"];
+const HEAD: [&str; 8] = ["POLICY", "KIND", "RULE", "ADMITTED", "DENIED", "EDGES", "FIRST", "LAST"];
 
 /// The longest name that leaves room for the rest.
 const POLICY: usize = 44;
@@ -21,8 +21,8 @@ pub(super) fn table_of(hits: &[PolicyHit], now: Timestamp) -> String {
             count(hit.admitted),
             count(hit.denied),
             count(hit.edges),
-            ago(hit.first, now),
-            ago(hit.last, now),
+            since(hit.first, now),
+            since(hit.last, now),
         ]
     }));
     align_right(&mut rows, &[3, 4, 5, 6, 7]);

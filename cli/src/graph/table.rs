@@ -8,11 +8,11 @@ use crate::render::{Paint, align_right, count, micros, size, span, table};
 use jiff::Timestamp;
 use portolan_proto::graph::Edge;
 
-const HEAD: [&str; 7] = ["SOURCE", "DESTINATION", "ATTEMPTS", "BYTES", "P99", "LAST SEEN", "VERDICTS"];
+const HEAD: [&str; 7] = ["SOURCE", "DESTINATION", "ATTEMPTS", "BYTES", "P99", "LAST", "VERDICTS"];
 
 /// The longest names that leave room for the rest.
-const SOURCE: usize = 32;
-const DESTINATION: usize = 44;
+const SOURCE: usize = 28;
+const DESTINATION: usize = 38;
 
 /// All edges, in their order.
 pub(super) fn edges(edges: &[Edge], now: Timestamp, paint: Paint) -> String {
@@ -25,7 +25,7 @@ pub(super) fn edges(edges: &[Edge], now: Timestamp, paint: Paint) -> String {
             count(edge.attempts),
             size(edge.bytes),
             edge.latency_us.as_ref().map_or_else(|| "-".to_owned(), |latency| micros(latency.p99)),
-            ago(edge.last, now),
+            since(edge.last, now),
             verdicts(edge, paint),
         ]
     }));
@@ -34,6 +34,6 @@ pub(super) fn edges(edges: &[Edge], now: Timestamp, paint: Paint) -> String {
 }
 
 /// How long ago something was.
-pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
-    format!("{} ago", span(now.duration_since(time).as_secs().max(0)))
+pub(super) fn since(time: Timestamp, now: Timestamp) -> String {
+    span(now.duration_since(time).as_secs().max(0))
 }

@@ -79,10 +79,10 @@ fn shop() -> Vec<Edge> {
 #[test]
 fn the_table_shows_who_whom_how_much_and_what_became_of_it() {
     let expected = "\
-SOURCE    DESTINATION              ATTEMPTS    BYTES     P99  LAST SEEN  VERDICTS
-shop/web  shop/db:5432/TCP via db      1204  8.8 KiB  2.1 ms  1m30s ago  UNENFORCED 1, DENIED 3, allowed 1200
-shop/web  [2001:db8::1]:443/TCP        1200  8.8 KiB       -  1m30s ago  allowed
-node n1   shop/db ICMP                    3  8.8 KiB       -  1m30s ago  DENIED";
+SOURCE    DESTINATION              ATTEMPTS    BYTES     P99   LAST  VERDICTS
+shop/web  shop/db:5432/TCP via db      1204  8.8 KiB  2.1 ms  1m30s  UNENFORCED 1, DENIED 3, allowed 1200
+shop/web  [2001:db8::1]:443/TCP        1200  8.8 KiB       -  1m30s  allowed
+node n1   shop/db ICMP                    3  8.8 KiB       -  1m30s  DENIED";
     assert_eq!(table::edges(&shop(), now(), Paint::Plain), expected);
     let colourful = table::edges(&shop(), now(), Paint::Ansi);
     assert!(colourful.contains("\x1b[1;97;41mUNENFORCED\x1b[0m 1, \x1b[31mDENIED\x1b[0m 3"), "{colourful:?}");
@@ -91,9 +91,10 @@ node n1   shop/db ICMP                    3  8.8 KiB       -  1m30s ago  DENIED"
 #[test]
 fn a_table_of_long_names_stays_within_120_columns_and_tells_workloads_of_one_name_apart() {
     let long = "a-namespace-with-a-long-name-of-its-own";
+    let allowed = &[(Outcome::Established, Verdict::Allowed, 123_456_789)];
     let edges = [
-        edge(workload(long, "Deployment", &"web-".repeat(12)), workload(long, "Job", "x"), &[]),
-        edge(workload("shop", "Job", "web"), workload("shop", "Deployment", "web"), &[]),
+        edge(workload(long, "Deployment", &"web-".repeat(12)), workload(long, "Job", "x"), allowed),
+        edge(workload("shop", "Job", "web"), workload("shop", "Deployment", "web"), allowed),
     ];
     let table = table::edges(&edges, now(), Paint::Plain);
     assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
@@ -140,11 +141,11 @@ fn hit(rule: Option<u32>) -> PolicyHit {
 #[test]
 fn hits_are_told_by_policy_and_rule() {
     let expected = "\
-POLICY   KIND           RULE                ADMITTED  DENIED  EDGES  FIRST SEEN  LAST SEEN
-shop/db  NetworkPolicy  ingress (isolates)         0       3      2    1h0m ago  1m0s ago
-shop/db  NetworkPolicy  ingress[0]              1200       0      2    1h0m ago  1m0s ago";
+POLICY   KIND           RULE                ADMITTED  DENIED  EDGES  FIRST  LAST
+shop/db  NetworkPolicy  ingress (isolates)         0       3      2   1h0m  1m0s
+shop/db  NetworkPolicy  ingress[0]              1200       0      2   1h0m  1m0s";
     let told = hits::table_of(&[hit(None), hit(Some(0))], now());
-    assert_eq!(told.replace("   1m0s ago", "  1m0s ago"), expected);
+    assert_eq!(told, expected);
 }
 
 #[test]

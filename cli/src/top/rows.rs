@@ -9,8 +9,8 @@ use portolan_policy::Verdict;
 use portolan_proto::graph::Edge;
 
 /// The longest names that leave room for the rest.
-const SOURCE: usize = 32;
-const DESTINATION: usize = 44;
+const SOURCE: usize = 28;
+const DESTINATION: usize = 38;
 
 /// All edges, in their order.
 pub(super) fn table_of(edges: &[Edge], by: Measure, paint: Paint) -> String {

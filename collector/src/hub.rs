@@ -3,6 +3,7 @@
 use crate::{
     clock::Now,
     config::Config,
+    graph::{Graph, Keeper, Settings},
     intake::{Batch, Intake},
     ledger::{Ledger, OpenFolderError, Shelf, StoreError},
     metrics::Metrics,
@@ -33,6 +34,7 @@ pub(crate) struct Hub {
     intake: SharedIntake,
     inbox: Inbox,
     shelf: Arc<Shelf>,
+    graph: Arc<Graph>,
     metrics: Arc<Metrics>,
     limits: status::Limits,
     started: Instant,
@@ -65,9 +67,12 @@ impl Hub {
         let started = Instant::now();
         let intake = Arc::new(Mutex::new(Intake::new(config, Arc::clone(&metrics), restored)));
         let shelf = ledger.shelf();
-        let (writer, inbox) = Writer::new(Arc::clone(&intake), ledger, started);
+        let (counters, settings) = (metrics.graph.clone(), Settings::from(config));
+        let keeper = Keeper::open(ledger.store(), counters, settings, Timestamp::now());
+        let graph = keeper.graph();
+        let (writer, inbox) = Writer::new(Arc::clone(&intake), ledger, keeper, started);
         let limits = status::Limits::of(config);
-        Ok((Self { intake, inbox, shelf, metrics, limits, started, stopping }, writer))
+        Ok((Self { intake, inbox, shelf, graph, metrics, limits, started, stopping }, writer))
     }
 
     /// What is counted.
@@ -78,6 +83,12 @@ impl Hub {
     /// What is kept.
     pub(crate) fn shelf(&self) -> Arc<Shelf> {
         Arc::clone(&self.shelf)
+    }
+
+    /// Who talks to whom.
+    #[cfg_attr(not(test), allow(dead_code, reason = "its service comes next"))]
+    pub(crate) fn graph(&self) -> Arc<Graph> {
+        Arc::clone(&self.graph)
     }
 
     /// Cancelled when the collector is to stop.

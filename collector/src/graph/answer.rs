@@ -3,10 +3,11 @@
 use super::latencies::Latencies;
 use jiff::Timestamp;
 use portolan_policy::{Outcome, Protocol, SideDecision, Verdict};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// One end of an edge, at workload level.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Party {
     /// The pods of one owner.
     Workload {

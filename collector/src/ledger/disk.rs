@@ -14,6 +14,7 @@ use std::{
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 /// The form of all rows; a store of another form is not ours to change.
@@ -30,6 +31,8 @@ const CACHE: u64 = 32 * 1024 * 1024;
 
 const STATE: &str = "state";
 const SEGMENT: &str = "flows-";
+const GRAPH: &str = "graph";
+const MINUTES: &str = "minutes-";
 
 /// Why a folder cannot be opened.
 #[derive(Debug)]
@@ -96,7 +99,8 @@ impl DiskStore {
     /// Reads everything; the first row that cannot be read is the error.
     pub(super) fn verify(&self) -> Result<(), StoreError> {
         let segments = self.segments().into_iter().map(Space::Segment);
-        for space in segments.chain([Space::State]) {
+        let minutes = self.minutes().into_iter().map(Space::Minutes);
+        for space in segments.chain(minutes).chain([Space::Graph, Space::State]) {
             let Some(keyspace) = self.find(space)? else { continue };
             for guard in keyspace.iter() {
                 guard.into_inner().map_err(|error| self.failed("read", "rows", error))?;
@@ -107,16 +111,11 @@ impl DiskStore {
 
     /// The keyspace of a space, if it is there.
     fn find(&self, space: Space) -> Result<Option<Keyspace>, StoreError> {
-        match space {
-            Space::State => Ok(Some(self.state.clone())),
-            Space::Segment(number) => {
-                let name = name(number);
-                if !self.database.keyspace_exists(&name) {
-                    return Ok(None);
-                }
-                self.make(&name).map(Some)
-            }
+        let Some(name) = name(space) else { return Ok(Some(self.state.clone())) };
+        if !self.database.keyspace_exists(&name) {
+            return Ok(None);
         }
+        self.make(&name).map(Some)
     }
 
     fn make(&self, name: &str) -> Result<Keyspace, StoreError> {
@@ -124,10 +123,23 @@ impl DiskStore {
     }
 
     fn make_space(&self, space: Space) -> Result<Keyspace, StoreError> {
-        match space {
-            Space::State => Ok(self.state.clone()),
-            Space::Segment(number) => self.make(&name(number)),
-        }
+        name(space).map_or_else(|| Ok(self.state.clone()), |name| self.make(&name))
+    }
+
+    /// Gives the room of a space back.
+    fn drop_space(&self, space: Space) -> Result<(), StoreError> {
+        let (Some(keyspace), Some(name)) = (self.find(space)?, name(space)) else { return Ok(()) };
+        let dropped = self.database.delete_keyspace(keyspace);
+        dropped.map_err(|error| self.failed("drop", &name, error))
+    }
+
+    /// The numbers of the spaces that are named like this, in order.
+    fn numbers<T: FromStr + Ord>(&self, prefix: &str) -> Vec<T> {
+        let names = self.database.list_keyspace_names();
+        let mut numbers: Vec<T> =
+            names.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     fn failed(&self, verb: &str, what: &str, error: fjall::Error) -> StoreError {
@@ -143,13 +155,19 @@ fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE)
 }
 
-/// Blocks of flows are large: they are written once more, and then left where they are.
+/// Blocks of flows and chunks of the graph are large: they are written once more, and then left where they are.
 fn segment_options() -> KeyspaceCreateOptions {
     options().with_kv_separation(Some(KvSeparationOptions::default()))
 }
 
-fn name(segment: u64) -> String {
-    format!("{SEGMENT}{segment:020}")
+/// The keyspace of a space; none of the state, which is always open.
+fn name(space: Space) -> Option<String> {
+    match space {
+        Space::State => None,
+        Space::Graph => Some(GRAPH.to_owned()),
+        Space::Segment(segment) => Some(format!("{SEGMENT}{segment:020}")),
+        Space::Minutes(day) => Some(format!("{MINUTES}{day:010}")),
+    }
 }
 
 /// Whether an error tells of wrong bytes, and not of a disk that is full or a folder that is not ours.
@@ -218,17 +236,23 @@ impl Store for DiskStore {
     }
 
     fn segments(&self) -> Vec<u64> {
-        let names = self.database.list_keyspace_names();
-        let mut segments: Vec<u64> =
-            names.iter().filter_map(|name| name.strip_prefix(SEGMENT)?.parse().ok()).collect();
-        segments.sort_unstable();
-        segments
+        self.numbers(SEGMENT)
     }
 
     fn drop_segment(&self, segment: u64) -> Result<(), StoreError> {
-        let Some(keyspace) = self.find(Space::Segment(segment))? else { return Ok(()) };
-        let dropped = self.database.delete_keyspace(keyspace);
-        dropped.map_err(|error| self.failed("drop", &name(segment), error))
+        self.drop_space(Space::Segment(segment))
+    }
+
+    fn minutes(&self) -> Vec<u32> {
+        self.numbers(MINUTES)
+    }
+
+    fn drop_minutes(&self, day: u32) -> Result<(), StoreError> {
+        self.drop_space(Space::Minutes(day))
+    }
+
+    fn drop_graph(&self) -> Result<(), StoreError> {
+        self.drop_space(Space::Graph)
     }
 
     fn bytes(&self) -> u64 {

@@ -2,10 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod canned;
+#[path = "../../../collector/tests/support/mod.rs"]
+mod support;
 
 use canned::{Canned, covered, edge, hit};
-use portolan_proto::v1;
+use jiff::Timestamp;
+use portolan_collector::Config;
+use portolan_policy::{Evidence, Outcome};
+use portolan_proto::{Observation, Witness, v1};
 use std::process::{Command, Output, Stdio};
+use support::{
+    Collector,
+    build::{FlowExt as _, denied, view, web_to_db},
+};
 use tokio::task::spawn_blocking;
 
 async fn ask(url: &str, arguments: &str) -> Output {
@@ -168,4 +177,42 @@ async fn wrong_usage_is_exit_code_two_with_a_mend() {
         assert_eq!(answer.status.code(), Some(2), "{arguments}");
         assert!(text(&answer.stderr).contains(named), "{arguments}: {}", text(&answer.stderr));
     }
+}
+
+/// From shop/web to shop/db, seen at both ends: dropped, or through in spite of the policies.
+fn denied_there(port: u16, outcome: Outcome) -> Observation {
+    let reached_pod = outcome == Outcome::Established;
+    let flow = web_to_db().ended(outcome).ingress(denied(&["shop/db"])).source_port(port);
+    let witness = Witness { source_local: true, destination_local: true, reached_pod, ..Witness::default() };
+    // What is too old counts as of now.
+    let flow = flow.started(Timestamp::now()).judged(Evidence { reached_pod, ..Evidence::default() });
+    view(flow, u32::from(port), witness)
+}
+
+#[tokio::test]
+async fn a_collector_answers_what_agents_sent() {
+    let collector = Collector::start(Config::default()).await;
+    let flows = vec![
+        denied_there(1, Outcome::Dropped),
+        denied_there(2, Outcome::Dropped),
+        denied_there(3, Outcome::Established),
+    ];
+    collector.agent("n1").await.tell(flows).await;
+    let url = collector.url();
+    let said = ask(&url, "graph").await;
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    let row = text(&said.stdout).lines().nth(1).unwrap();
+    let row: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(row[..3], ["shop/web", "shop/db:5432/TCP", "3"]);
+    assert!(text(&said.stdout).contains("UNENFORCED 1, DENIED 2"), "{}", text(&said.stdout));
+    let top = ask(&url, "top unenforced").await;
+    let row = text(&top.stdout).lines().nth(1).unwrap();
+    assert!(row.trim_start().starts_with("1 ") && row.ends_with("ingress: shop/db"), "{row}");
+    let hits = ask(&url, "graph --policies -o json").await;
+    let hits: serde_json::Value = serde_json::from_slice(&hits.stdout).unwrap();
+    assert_eq!((&hits["policies"][0]["name"], &hits["policies"][0]["denied"]), (&"db".into(), &3.into()));
+    let refused = ask(&url, "graph --pod shop/web-1").await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("use `workloads`, or ask for flows"), "{}", text(&refused.stderr));
+    collector.stop().await;
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod damage;
+mod ledger;
 mod naive;
 mod random;
 

@@ -128,7 +128,7 @@ fn attempts(rig: &Rig) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn every_window_of_minutes_is_what_its_flows_come_to(ops in vec(op(), 1..40)) {

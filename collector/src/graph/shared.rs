@@ -139,7 +139,7 @@ impl Shared {
     }
 
     /// What has come since the last checkpoint; None where nothing has.
-    pub(super) fn to_write(&mut self) -> Option<Frozen> {
+    pub(super) fn hand_out(&mut self) -> Option<Frozen> {
         self.freeze();
         if self.frozen.is_empty() && self.progress == self.state.progress {
             return None;

@@ -4,7 +4,7 @@ use crate::{
     client::CollectorAddress,
     failure::Failure,
     output::{Form, Output},
-    render::table,
+    render::{size, span, table},
 };
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -253,25 +253,4 @@ fn verdict(wire: v1::VerdictCount) -> (String, u64) {
 
 fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
-}
-
-/// A number of bytes in its largest unit.
-fn size(bytes: u64) -> String {
-    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let unit = units.into_iter().find(|(unit, _)| bytes >= *unit);
-    unit.map_or_else(
-        || format!("{bytes} B"),
-        |(unit, name)| format!("{:.1} {name}", bytes as f64 / unit as f64),
-    )
-}
-
-/// A span in its two largest units.
-fn span(seconds: i64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m{}s", seconds % 60),
-        (0, ..) => format!("{hours}h{}m", minutes % 60),
-        _ => format!("{days}d{}h", hours % 24),
-    }
 }

@@ -86,7 +86,6 @@ impl Hub {
     }
 
     /// Who talks to whom.
-    #[allow(dead_code, reason = "its service comes next")]
     pub(crate) fn graph(&self) -> Arc<Graph> {
         Arc::clone(&self.graph)
     }

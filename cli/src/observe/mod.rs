@@ -1,13 +1,12 @@
 //! `portolan observe`: flows, past and to come.
 
 mod request;
-mod time;
 
 use crate::{
     client::CollectorAddress,
     failure::{Failure, say},
-    output::{Output, Reader},
-    render::{Paint, Renderer},
+    output::{Color, Output, Reader},
+    render::Renderer,
 };
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -16,10 +15,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use portolan_policy::Flow;
 use portolan_proto::v1::{self, flows_client::FlowsClient, observe_response::Item};
 use request::Wanted;
-use std::{
-    io::{IsTerminal as _, stdout},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 use tonic::{Streaming, codec::CompressionEncoding};
 
@@ -44,26 +40,6 @@ pub(crate) struct ObserveArgs {
 enum Form {
     Text,
     Jsonl,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    fn paint(self) -> Paint {
-        let wanted = match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => {
-                stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
-            }
-        };
-        if wanted { Paint::Ansi } else { Paint::Plain }
-    }
 }
 
 /// Prints until the collector has no more, the reader goes or a signal comes.

@@ -14,8 +14,6 @@
 //! anew on each day (*words*), so that adding up many buckets looks nothing up. Chunks are only ever added: a
 //! bucket is the sum of its chunks, whenever they came.
 
-#![cfg_attr(not(test), allow(dead_code, reason = "its service comes next"))]
-
 mod addition;
 pub(crate) mod answer;
 mod ask;

@@ -135,7 +135,8 @@ fn response(item: Item) -> Result<v1::ObserveResponse, Status> {
     Ok(v1::ObserveResponse { item: Some(item) })
 }
 
-fn time(wire: Option<prost_types::Timestamp>, field: &str) -> Result<Option<Timestamp>, Status> {
+/// Reads a time of a request.
+pub(super) fn time(wire: Option<prost_types::Timestamp>, field: &str) -> Result<Option<Timestamp>, Status> {
     let read = |wire| timestamp(wire, field).map_err(|error| Status::invalid_argument(error.to_string()));
     wire.map(read).transpose()
 }

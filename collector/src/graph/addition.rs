@@ -88,10 +88,10 @@ impl Words {
         }
         let Addition { after, parties, services, kinds, sides, edges, cells } = addition;
         self.fill(after);
-        parties.into_iter().for_each(|party| self.parties.push(party));
-        services.into_iter().for_each(|service| self.services.push(service));
-        kinds.into_iter().for_each(|kind| self.kinds.push(kind));
-        sides.into_iter().for_each(|side| self.sides.push(side.into_side()));
+        self.parties.extend(parties);
+        self.services.extend(services);
+        self.kinds.extend(kinds);
+        self.sides.extend(sides.into_iter().map(SideForm::into_side));
         for edge in edges {
             self.edges.push(if self.knows_edge(edge) { edge } else { NO_EDGE });
         }

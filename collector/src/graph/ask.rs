@@ -5,11 +5,15 @@ use super::{
     answer::{Answer, AskError, Edge, Question},
     dictionary::Dictionary,
     edges,
-    level::{DAY, micros_of},
+    level::{Bucket, DAY, micros_of},
     shared::Snapshot,
     sum::{Sums, time},
     words::Words,
 };
+use std::{panic::resume_unwind, thread};
+
+/// So many threads read for a question.
+const THREADS: usize = 2;
 
 impl Graph {
     /// The edges of a window. Holds the lock that ingest needs for no longer than it takes to swap what is open.
@@ -41,11 +45,8 @@ impl Graph {
             let (words, damaged) =
                 words.remove(&day).map_or_else(|| self.reader.words(day, &state), |words| (words, 0));
             all_damaged += damaged;
-            let (mut sums, cells) = (Sums::default(), words.sizes().cells);
-            for bucket in buckets {
-                let (_, damaged) = self.reader.add_bucket(bucket, cells, state.chunk, &mut sums);
-                all_damaged += damaged;
-            }
+            let (mut sums, damaged) = self.read(&buckets, words.sizes().cells, state.chunk);
+            all_damaged += damaged;
             let begin = day * DAY;
             for open in &open {
                 open.add_to(plan.from.max(begin), plan.until.min(begin + DAY), &mut sums);
@@ -53,6 +54,28 @@ impl Graph {
             days.push((words, sums));
         }
         (days, all_damaged)
+    }
+
+    /// The sums of buckets, and how many chunks could not be read.
+    fn read(&self, buckets: &[Bucket], cells: u32, below: u64) -> (Sums, u64) {
+        let part = |first: usize| {
+            let (mut sums, mut all_damaged) = (Sums::default(), 0);
+            for bucket in buckets.iter().skip(first).step_by(THREADS) {
+                let (_, damaged) = self.reader.add_bucket(*bucket, cells, below, &mut sums);
+                all_damaged += damaged;
+            }
+            (sums, all_damaged)
+        };
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..THREADS).map(|first| scope.spawn(move || part(first))).collect();
+            let (mut sums, mut damaged) = part(0);
+            for other in others {
+                let (others, more) = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+                sums.absorb(others);
+                damaged += more;
+            }
+            (sums, damaged)
+        })
     }
 }
 
@@ -67,7 +90,7 @@ fn united(days: Vec<(Words, Sums)>) -> (Words, Sums) {
     for (words, others) in days {
         let places = dictionary.take_in(&words);
         for (cell, sum) in others.into_some() {
-            sums.of(places[cell as usize]).merge(&sum);
+            sums.of(places[cell as usize]).absorb(sum);
         }
     }
     (dictionary.words(), sums)

@@ -139,7 +139,9 @@ mod tests {
         (any::<[u64; 4]>(), any::<i32>(), any::<u32>(), latencies).prop_map(
             |(numbers, first, span, figures)| {
                 let mut latencies = Latencies::default();
-                figures.into_iter().for_each(|(micros, count)| latencies.record_n(micros, count));
+                for (micros, count) in figures {
+                    latencies.record_n(micros, count);
+                }
                 let [attempts, packets, bytes, retransmits] = numbers;
                 let (first, last) = (i64::from(first), i64::from(first) + i64::from(span));
                 Sum { attempts, packets, bytes, retransmits, first, last, latencies }

@@ -20,7 +20,7 @@ struct Rank {
 }
 
 /// The edges with a sum that somebody wants.
-pub(super) fn edges(words: &Words, sums: Sums, wanted: &dyn Fn(&Edge) -> bool) -> Vec<EdgeAnswer> {
+pub(super) fn edges(words: &Words, mut sums: Sums, wanted: &dyn Fn(&Edge) -> bool) -> Vec<EdgeAnswer> {
     let (parties, services) = (ranks(&words.parties), ranks(&words.services));
     let rank = |cell: Place| {
         let edge = words.edges[words.cells[cell].edge];
@@ -29,10 +29,10 @@ pub(super) fn edges(words: &Words, sums: Sums, wanted: &dyn Fn(&Edge) -> bool) -
         let [source, destination] = [source, destination].map(|party| parties[party as usize]);
         Rank { source, destination, service, port, protocol }
     };
-    let mut cells: Vec<_> = sums.into_some().map(|(cell, sum)| (rank(cell), cell, sum)).collect();
-    cells.sort_unstable_by_key(|(rank, cell, _)| (*rank, *cell));
-    let edges = cells.chunk_by(|(one, ..), (next, ..)| one == next);
-    edges.filter_map(|cells| answer(words, cells, wanted)).collect()
+    let mut cells: Vec<_> = sums.cells().map(|cell| (rank(cell), cell)).collect();
+    cells.sort_unstable();
+    let edges = cells.chunk_by(|(one, _), (next, _)| one == next);
+    edges.filter_map(|cells| answer(words, cells, &mut sums, wanted)).collect()
 }
 
 /// The place of each entry in the order of all; those that are equal have the same.
@@ -50,22 +50,28 @@ fn ranks<T: Ord>(entries: &Log<T>) -> Vec<u32> {
 }
 
 /// The answer of one edge.
-fn answer(words: &Words, cells: &[(Rank, Place, Sum)], wanted: &dyn Fn(&Edge) -> bool) -> Option<EdgeAnswer> {
-    let (_, first, _) = cells.first()?;
+fn answer(
+    words: &Words,
+    cells: &[(Rank, Place)],
+    sums: &mut Sums,
+    wanted: &dyn Fn(&Edge) -> bool,
+) -> Option<EdgeAnswer> {
+    let (_, first) = cells.first()?;
     let edge = edge(words, words.edges[words.cells[*first].edge]);
     if !wanted(&edge) {
         return None;
     }
     let (mut all, mut counts, mut decisions) = (Sum::default(), Counts::new(), Decisions::new());
-    for (_, cell, sum) in cells {
-        all.merge(sum);
+    for (_, cell) in cells {
+        let sum = std::mem::take(sums.of(*cell));
         let CellRow { edge: _, kind, egress, ingress } = words.cells[*cell];
         let Kind { outcome, verdict, drop_reason } = &words.kinds[kind];
         let attempts = counts.entry((*outcome, *verdict, drop_reason.as_deref())).or_default();
         *attempts = attempts.saturating_add(sum.attempts);
         for (direction, side) in [(Direction::Egress, egress), (Direction::Ingress, ingress)] {
-            decisions.entry((direction, &words.sides[side])).or_default().take(sum);
+            decisions.entry((direction, &words.sides[side])).or_default().take(&sum);
         }
+        all.absorb(sum);
     }
     let counts = counts.into_iter().map(count).collect();
     let decisions = decisions.into_iter().map(decided).collect();

@@ -113,7 +113,7 @@ impl Keeper {
     /// Writes what has come since the last time.
     pub(crate) fn checkpoint(&mut self) -> Result<(), StoreError> {
         let begin = Instant::now();
-        let Some(frozen) = self.graph.shared().to_write() else { return Ok(()) };
+        let Some(frozen) = self.graph.shared().hand_out() else { return Ok(()) };
         let mut writing = Writing::new(frozen.state);
         for (day, (addition, sizes)) in &frozen.words {
             writing.words(*day, addition, *sizes);
@@ -124,7 +124,9 @@ impl Keeper {
         }
         let state = self.commit(writing)?;
         if let Some(rolling) = &mut self.rolling {
-            buckets.iter().for_each(|(bucket, cells)| rolling.take_in(*bucket, cells));
+            for (bucket, cells) in &buckets {
+                rolling.take_in(*bucket, cells);
+            }
         }
         self.graph.shared().wrote(state, &frozen.words);
         let counters = &self.graph.reader.counters;
@@ -228,6 +230,8 @@ fn gather<'open>(open: &'open [Arc<Open>], state: &State) -> BTreeMap<Bucket, Ve
             buckets.entry(bucket).or_default().extend_from_slice(&cells);
         }
     }
-    buckets.values_mut().for_each(|cells| cells.sort_unstable_by_key(|(cell, _)| *cell));
+    for cells in buckets.values_mut() {
+        cells.sort_unstable_by_key(|(cell, _)| *cell);
+    }
     buckets
 }

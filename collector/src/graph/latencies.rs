@@ -80,11 +80,6 @@ impl Latencies {
         self.buckets().fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The least figure; too low by less than a hundredth, as the others are.
     pub(crate) fn min(&self) -> Option<u64> {
         self.counts().next().map(|(micros, _)| micros)
@@ -140,7 +135,9 @@ mod tests {
         ) {
             let of = |figures: &[u64]| {
                 let mut latencies = Latencies::default();
-                figures.iter().for_each(|micros| latencies.record_n(*micros, 1));
+                for micros in figures {
+                    latencies.record_n(*micros, 1);
+                }
                 latencies
             };
             let (mut merged, all) = (of(&one), [one, other.clone()].concat());

@@ -7,6 +7,9 @@ pub(super) const HOUR: u32 = 60;
 pub(super) const DAY: u32 = 24 * HOUR;
 pub(super) const HOURS_OF_DAY: u32 = 24;
 
+/// The last day of which all minutes have numbers: in ten thousand years.
+pub(super) const LAST_DAY: u32 = u32::MAX / DAY - 1;
+
 const MICROS_PER_MINUTE: i64 = 60_000_000;
 
 /// How long a bucket is.

@@ -45,6 +45,14 @@ impl<T> Log<T> {
     }
 }
 
+impl<T> Extend<T> for Log<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, entries: I) {
+        for entry in entries {
+            self.push(entry);
+        }
+    }
+}
+
 impl<T> Index<Place> for Log<T> {
     type Output = T;
 
@@ -68,7 +76,7 @@ mod tests {
         #[test]
         fn entries_are_found_at_their_place(count in 0_usize..3 * PART, from in 0_usize..3 * PART) {
             let mut log = Log::default();
-            (0..count).for_each(|entry| log.push(entry));
+            log.extend(0..count);
             let before = log.clone();
             log.push(count);
             prop_assert_eq!((before.len(), log.len()), (count, count + 1));

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::ledger::{SharedStore, Space, StoreError, unpack};
 use jiff::Timestamp;
+use std::error::Error;
 use tracing::warn;
 
 /// The store, and what is counted.
@@ -27,9 +28,9 @@ impl Reader {
     pub(super) fn state(&self, now: Timestamp) -> State {
         match self.store.get(Space::Graph, STATE) {
             Ok(None) => return State::new(now),
-            Ok(Some(bytes)) => match postcard::from_bytes(&bytes) {
+            Ok(Some(bytes)) => match State::decode(&bytes) {
                 Ok(state) => return state,
-                Err(error) => self.damaged("its state", &error),
+                Err(problem) => self.damaged("its state", &*Box::<dyn Error>::from(problem)),
             },
             Err(error) => self.damaged("its state", &error),
         }
@@ -85,7 +86,7 @@ impl Reader {
         row: Result<(Vec<u8>, Vec<u8>), StoreError>,
         read: impl FnOnce(&[u8], &[u8]) -> Result<(), String>,
     ) -> bool {
-        let problem: Option<Box<dyn std::error::Error>> = match row {
+        let problem: Option<Box<dyn Error>> = match row {
             Ok((key, bytes)) => read(&key, &bytes).err().map(Into::into),
             Err(error) => Some(error.into()),
         };
@@ -95,7 +96,7 @@ impl Reader {
         problem.is_none()
     }
 
-    fn damaged(&self, what: &str, error: &dyn std::error::Error) {
+    fn damaged(&self, what: &str, error: &dyn Error) {
         self.counters.damaged.inc();
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         warn!(%error, cause, "Graph damaged, goes on without {what}.");

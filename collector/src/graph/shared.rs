@@ -120,7 +120,9 @@ impl Shared {
             When { minute: minute_of(first), first, last: end_time.as_microsecond(), is_believed }
         } else {
             let now = now.as_microsecond();
-            When { minute: minute_of(now), first: now, last: now, is_believed }
+            // Even if the own clock is where nothing is kept any more.
+            let minute = minute_of(now).max(self.state.days_from * DAY);
+            When { minute, first: now, last: now, is_believed }
         }
     }
 
@@ -139,7 +141,7 @@ impl Shared {
     }
 
     /// What has come since the last checkpoint; None where nothing has.
-    pub(super) fn to_write(&mut self) -> Option<Frozen> {
+    pub(super) fn hand_out(&mut self) -> Option<Frozen> {
         self.freeze();
         if self.frozen.is_empty() && self.progress == self.state.progress {
             return None;

@@ -1,7 +1,7 @@
 //! What the graph must know to go on: how far it has come, and which buckets there are.
 
 use super::{
-    level::{Bucket, DAY, HOURS_OF_DAY, Level, minute_of},
+    level::{Bucket, DAY, HOURS_OF_DAY, LAST_DAY, Level, minute_of},
     words::Sizes,
 };
 use jiff::Timestamp;
@@ -61,6 +61,20 @@ impl State {
             days_until: Level::Day.of(now).number,
             ..Self::default()
         }
+    }
+
+    /// Reads a state.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let state: Self = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        if state.is_sound() { Ok(state) } else { Err("it tells of days that will never be".to_owned()) }
+    }
+
+    fn is_sound(&self) -> bool {
+        let Self { progress, hours_until, days_until, minutes_from, hours_from, days_from, days, .. } = self;
+        let mut days = days.keys().chain([days_until, minutes_from, hours_from, days_from]);
+        days.all(|day| *day <= LAST_DAY)
+            && hours_until / HOURS_OF_DAY <= LAST_DAY
+            && progress.newest.max(progress.latest) / DAY <= LAST_DAY
     }
 
     /// Whether a bucket has chunks of its own, and they are kept.

@@ -68,6 +68,15 @@ impl Sum {
         self.latencies.merge(latencies);
     }
 
+    /// The same with one that is needed no more.
+    pub(super) fn absorb(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.merge(&other);
+        }
+    }
+
     pub(super) fn into_tally(self) -> Tally {
         let Self { attempts, packets, bytes, retransmits, first, last, latencies } = self;
         let [first, last] = [first, last].map(time);
@@ -93,6 +102,19 @@ impl Sums {
             self.0.resize_with(cell + 1, Sum::default);
         }
         &mut self.0[cell]
+    }
+
+    /// Takes others in.
+    pub(super) fn absorb(&mut self, others: Self) {
+        for (cell, sum) in others.into_some() {
+            self.of(cell).absorb(sum);
+        }
+    }
+
+    /// The cells that had a flow, in order.
+    pub(super) fn cells(&self) -> impl Iterator<Item = Place> {
+        let all = self.0.iter().zip(0..);
+        all.filter(|(sum, _)| !sum.is_empty()).map(|(_, cell)| cell)
     }
 
     /// The sums of the cells that had a flow, in order.

@@ -5,12 +5,14 @@ use crate::{
     build::{FlowExt as _, web_to_db},
     graph::{
         addition::Addition,
-        answer::Party,
+        answer::{Party, Question},
+        state::State,
+        window::Plan,
         words::{Sizes, Words},
     },
     ledger::{Change, Space, unpack},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, prelude::*};
 
 /// Three minutes with two attempts each, to ports of their own.
@@ -70,6 +72,16 @@ fn damaged_names_cost_names_and_no_counts() {
 }
 
 proptest! {
+    #[test]
+    fn any_bytes_are_a_state_or_an_error(bytes in vec(any::<u8>(), 0..60), since in any::<u32>(), until in any::<u32>()) {
+        if let Ok(state) = State::decode(&bytes) {
+            let [since, until] = [since, until].map(|second| Timestamp::from_second(i64::from(second)).ok());
+            let question = Question { since: since.min(until), until: since.max(until) };
+            let plan = Plan::new(&question, &state, state.progress.latest).unwrap();
+            prop_assert!(plan.from <= plan.until);
+        }
+    }
+
     #[test]
     fn any_bytes_are_words_or_an_error(bytes in vec(any::<u8>(), 0..300)) {
         let addition: Result<Addition, _> = postcard::from_bytes(&bytes);

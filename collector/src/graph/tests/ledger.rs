@@ -37,7 +37,9 @@ impl Process {
         let flows = ports.iter().map(flow).collect();
         let made = self.ledger.commit(Effects { flows, ..Effects::default() }, at(0)).unwrap();
         self.keeper.add(&made, at(0));
-        made.iter().for_each(|made| naive.put(made, at(0)));
+        for made in &made {
+            naive.put(made, at(0));
+        }
     }
 
     fn compare(&self, naive: &Naive) {

@@ -3,14 +3,18 @@
 use super::{LONG, Rig, naive::PAST, settings};
 use crate::{
     build::{FlowExt as _, admitted, at, denied, external, flow, node, pod},
-    graph::{Keep, Settings},
+    graph::{Keep, Settings, answer::Question},
     ledger::{Change, Space},
 };
 use jiff::{SignedDuration, Timestamp};
 use portolan_policy::{End, Flow, Latency, Outcome, Protocol, ServiceRef, SideDecision, Verdict};
 use portolan_proto::Latencies;
 use proptest::{collection::vec, option, prelude::*, sample::select};
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -233,4 +237,60 @@ fn neither_clock_alone_takes_anything_away() {
     rig.add(vec![(crate::build::web_to_db().started(at(365 * 86_400_000)), None)]);
     rig.pass(0, 500);
     assert_eq!((attempts(&rig), rig.counters.clamped.get()), (2, 1));
+}
+
+#[test]
+fn a_clock_that_is_where_nothing_is_kept_any_more_loses_nothing() {
+    let keep = Keep { minutes: Duration::ZERO, hours: Duration::ZERO, days: Duration::ZERO, bytes: u64::MAX };
+    let mut rig = Rig::new(Settings { keep, ..settings() });
+    for _ in 0..3 {
+        let now = rig.now;
+        rig.add(vec![(crate::build::web_to_db().started(now), None)]);
+        rig.keeper.checkpoint().unwrap();
+        rig.pass(24 * 60, 200);
+    }
+    let left = attempts(&rig);
+    assert!(rig.keeper.graph().shared().state().days_from > 0);
+    rig.now -= SignedDuration::from_hours(24 * 365);
+    let now = rig.now;
+    rig.add(vec![(crate::build::web_to_db().started(now), None)]);
+    assert_eq!(attempts(&rig), left + 1);
+    rig.keeper.checkpoint().unwrap();
+    assert_eq!(attempts(&rig), left + 1);
+}
+
+#[test]
+fn who_asks_while_buckets_are_written_rolled_up_and_let_go_counts_each_flow_once() {
+    let keep = Keep { minutes: Duration::ZERO, hours: Duration::from_hours(24), days: LONG, bytes: u64::MAX };
+    let mut rig = Rig::new(Settings { keep, ..settings() });
+    let (graph, added, done) = (rig.keeper.graph(), AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let asker = scope.spawn(|| {
+            let mut asked = 0;
+            while !done.load(Ordering::SeqCst) {
+                let before = added.load(Ordering::SeqCst);
+                let answer = graph.ask(&Question::default(), &|_| true).unwrap();
+                let found: u64 = answer.edges.iter().map(|edge| edge.tally.attempts).sum();
+                let after = added.load(Ordering::SeqCst);
+                // The writer may have added one that it has not told yet.
+                assert!((before..=after + 1).contains(&found), "{before} {found} {after}");
+                asked += 1;
+            }
+            asked
+        });
+        for step in 0..24 * 4 {
+            let late = rig.now - SignedDuration::from_hours(step % 30);
+            for time in [rig.now, late] {
+                rig.add(vec![(crate::build::web_to_db().started(time), None)]);
+                added.fetch_add(1, Ordering::SeqCst);
+            }
+            if step % 3 == 0 {
+                rig.keeper.checkpoint().unwrap();
+            }
+            rig.pass(60, 100);
+        }
+        done.store(true, Ordering::SeqCst);
+        assert!(asker.join().unwrap() > 0);
+    });
+    assert_eq!(attempts(&rig), 2 * 24 * 4);
 }

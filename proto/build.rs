@@ -3,7 +3,7 @@
 use prost::Message as _;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 5] = ["flow", "batch", "ingest", "flows", "status"];
+const FILES: [&str; 6] = ["flow", "batch", "ingest", "flows", "graph", "status"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

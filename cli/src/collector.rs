@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 /// What is kept in a folder where nobody says otherwise.
 const KEEP_IN_FOLDER: u64 = 10 << 30;
 
+/// In how many bytes the graph is kept in a folder where nobody says otherwise.
+const KEEP_GRAPH_IN_FOLDER: u64 = 2 << 30;
+
 /// Collect what the agents observe, join the views of both nodes, keep the flows and serve them.
 #[derive(Debug, Args)]
 pub(crate) struct CollectorArgs {
@@ -30,6 +33,28 @@ pub(crate) struct CollectorArgs {
     /// Keep flows in so many bytes: 10GiB, 500MiB [default: 10GiB in a folder, 256MiB in memory].
     #[arg(long, env = "PORTOLAN_KEEP_BYTES", value_name = "SIZE", value_parser = size)]
     keep_bytes: Option<u64>,
+    /// Keep the graph's minutes for so long after their day has ended.
+    #[arg(long, env = "PORTOLAN_KEEP_MINUTES", default_value = "1d", value_name = "DURATION", value_parser = long)]
+    keep_minutes: Duration,
+    /// Keep the graph's hours for so long.
+    #[arg(long, env = "PORTOLAN_KEEP_HOURS", default_value = "30d", value_name = "DURATION", value_parser = long)]
+    keep_hours: Duration,
+    /// Keep the graph's days for so long.
+    #[arg(long, env = "PORTOLAN_KEEP_DAYS", default_value = "365d", value_name = "DURATION", value_parser = long)]
+    keep_days: Duration,
+    /// Keep the graph in so many bytes; the oldest minutes go first, then hours, then days [default:
+    /// 2GiB in a folder, 128MiB in memory].
+    #[arg(long, env = "PORTOLAN_KEEP_GRAPH_BYTES", value_name = "SIZE", value_parser = size)]
+    keep_graph_bytes: Option<u64>,
+    /// Tell so many external addresses apart in a day of the graph; the others are one.
+    #[arg(long, env = "PORTOLAN_MAX_GRAPH_ADDRESSES", default_value_t = Config::default().max_graph_addresses)]
+    #[arg(value_name = "NUMBER")]
+    max_graph_addresses: usize,
+    /// Tell so many edges (by outcome, verdict and decision) apart in a day of the graph; the others
+    /// are one.
+    #[arg(long, env = "PORTOLAN_MAX_GRAPH_EDGES", default_value_t = Config::default().max_graph_cells)]
+    #[arg(value_name = "NUMBER")]
+    max_graph_edges: usize,
     /// Take no batch twice that an agent sends again within so long.
     #[arg(long, env = "PORTOLAN_RESEND", default_value = "7d", value_name = "DURATION", value_parser = long)]
     resend: Duration,
@@ -41,13 +66,30 @@ pub(crate) struct CollectorArgs {
 
 /// Runs the collector until SIGINT or SIGTERM.
 pub(crate) async fn run(args: CollectorArgs, stop: CancellationToken) -> Result<ExitCode, Failure> {
-    let CollectorArgs { listen, metrics_listen, data, keep_flows, keep_bytes, resend, join_window } = args;
-    let in_folder = if data.is_some() { KEEP_IN_FOLDER } else { Config::default().keep_bytes };
-    let keep_bytes = keep_bytes.unwrap_or(in_folder);
-    let config = Config { data, keep_flows, keep_bytes, resend, ..waiting(join_window) };
-    let listeners = Listeners::bind(listen, metrics_listen).await.map_err(failed)?;
-    portolan_collector::run(config, listeners, stop.cancelled()).await.map_err(failed)?;
+    let listeners = Listeners::bind(args.listen, args.metrics_listen).await.map_err(failed)?;
+    portolan_collector::run(config(args), listeners, stop.cancelled()).await.map_err(failed)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn config(args: CollectorArgs) -> Config {
+    let defaults = Config::default();
+    let [flows, graph] = match args.data {
+        Some(_) => [KEEP_IN_FOLDER, KEEP_GRAPH_IN_FOLDER],
+        None => [defaults.keep_bytes, defaults.keep_graph_bytes],
+    };
+    Config {
+        data: args.data,
+        keep_flows: args.keep_flows,
+        keep_bytes: args.keep_bytes.unwrap_or(flows),
+        keep_minutes: args.keep_minutes,
+        keep_hours: args.keep_hours,
+        keep_days: args.keep_days,
+        keep_graph_bytes: args.keep_graph_bytes.unwrap_or(graph),
+        max_graph_addresses: args.max_graph_addresses,
+        max_graph_cells: args.max_graph_edges,
+        resend: args.resend,
+        ..waiting(args.join_window)
+    }
 }
 
 /// Whoever sets the window sets all waiting with it.

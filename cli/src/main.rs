@@ -5,6 +5,8 @@ mod client;
 mod collector;
 mod explain;
 mod failure;
+mod filter;
+mod graph;
 mod lint;
 mod log;
 mod manifests;
@@ -13,6 +15,7 @@ mod output;
 mod probe;
 mod render;
 mod status;
+mod top;
 
 #[cfg(test)]
 #[path = "../../collector/tests/support/build.rs"]
@@ -45,6 +48,8 @@ enum Verb {
     Collector(collector::CollectorArgs),
     /// Say what the policies of some manifests say to a connection.
     Explain(Box<explain::ExplainArgs>),
+    /// Print who talked to whom, workload by workload, or what each policy did.
+    Graph(Box<graph::GraphArgs>),
     /// Name what is wrong in manifests, or probably not meant.
     Lint(lint::LintArgs),
     /// Print flows, past and to come.
@@ -53,6 +58,8 @@ enum Verb {
     Probe(probe::ProbeArgs),
     /// Print how the collector and its agents are doing.
     Status(Box<status::StatusArgs>),
+    /// Print the edges with the most denied attempts, or the most of something else.
+    Top(Box<top::TopArgs>),
 }
 
 fn main() -> ExitCode {
@@ -82,10 +89,12 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Collector(args) => collector::run(args, stop_on_signal()?).await,
         // These have nothing to put in order at the end: a signal simply ends them.
         Verb::Explain(args) => explain::run(*args),
+        Verb::Graph(args) => graph::run(*args).await,
         Verb::Lint(args) => lint::run(&args),
         Verb::Observe(args) => observe::run(*args, stop_on_signal()?).await,
         Verb::Probe(args) => probe::run(&args).await,
         Verb::Status(args) => status::run(*args).await,
+        Verb::Top(args) => top::run(*args).await,
     }
 }
 

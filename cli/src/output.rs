@@ -1,13 +1,36 @@
 //! Standard output: what form it has; buffered, and at peace with a reader that goes away.
 
+use crate::render::Paint;
 use clap::ValueEnum;
-use std::io::{self, BufWriter, ErrorKind, Stdout, Write as _, stdout};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Stdout, Write as _, stdout};
 
 /// How a report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
     Text,
     Json,
+}
+
+/// When to colour what people read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// What that means for standard output.
+    pub(crate) fn paint(self) -> Paint {
+        let wanted = match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+            }
+        };
+        if wanted { Paint::Ansi } else { Paint::Plain }
+    }
 }
 
 /// What became of a line.

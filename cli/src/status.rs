@@ -4,7 +4,7 @@ use crate::{
     client::CollectorAddress,
     failure::Failure,
     output::{Form, Output},
-    render::table,
+    render::{size, span, table},
 };
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -50,6 +50,7 @@ struct Report {
     uptime_seconds: i64,
     flows: Flows,
     ledger: Option<Ledger>,
+    graph: Option<Graph>,
     joins: Joins,
     subscribers: Subscribers,
     /// A list, to keep the order of the verdicts; a map in JSON.
@@ -121,6 +122,41 @@ impl Ledger {
 }
 
 #[derive(Debug, Serialize)]
+struct Graph {
+    edges: u64,
+    cells: u64,
+    bytes: u64,
+    keep_bytes: u64,
+    checkpoints: u64,
+    damaged: u64,
+    missed: u64,
+    other: u64,
+    clamped: u64,
+}
+
+impl Graph {
+    fn new(wire: v1::GraphStatus) -> Self {
+        let v1::GraphStatus { edges, cells, bytes, keep_bytes, checkpoints, damaged, missed, other, clamped } =
+            wire;
+        Self { edges, cells, bytes, keep_bytes, checkpoints, damaged, missed, other, clamped }
+    }
+
+    /// What went wrong is told only where something did.
+    fn text(&self) -> String {
+        let wrong = [
+            (self.other, "flows beyond its bounds"),
+            (self.clamped, "flows with an impossible time"),
+            (self.missed, "flows missed"),
+            (self.damaged, "damaged"),
+        ];
+        let wrong = wrong.into_iter().filter(|(count, _)| *count > 0);
+        let wrong: String = wrong.map(|(count, what)| format!(", {count} {what}")).collect();
+        let (bytes, most) = (size(self.bytes), size(self.keep_bytes));
+        format!("{} edges in the newest day, {bytes} in all, at most {most}{wrong}", self.edges)
+    }
+}
+
+#[derive(Debug, Serialize)]
 struct Joins {
     pending: u64,
     late: u64,
@@ -162,12 +198,14 @@ impl Report {
             verdicts,
             nodes,
             ledger,
+            graph,
         } = wire;
         Ok(Self {
             version,
             uptime_seconds: uptime.map_or(0, |uptime| uptime.seconds),
             flows: Flows { kept: flows_kept, total: flows_total, evicted: flows_evicted },
             ledger: ledger.map(Ledger::new),
+            graph: graph.map(Graph::new),
             joins: Joins { pending: pending_joins, late: late_joins },
             subscribers: Subscribers { count: subscribers, missed: subscribers_missed },
             verdicts: verdicts.into_iter().map(verdict).collect(),
@@ -176,13 +214,16 @@ impl Report {
     }
 
     fn text(&self, now: Timestamp) -> String {
-        let Self { version, uptime_seconds, flows, ledger, joins, subscribers, verdicts, nodes } = self;
+        let Self { version, uptime_seconds, flows, ledger, graph, joins, subscribers, verdicts, nodes } =
+            self;
         let words = verdicts.iter().map(|(verdict, count)| format!("{verdict} {count}"));
         let ledger = ledger.as_ref().map_or_else(|| "unknown".to_owned(), Ledger::text);
+        let graph = graph.as_ref().map_or_else(|| "unknown".to_owned(), Graph::text);
         let summary = [
             ("collector", format!("version {version}, up {}", span(*uptime_seconds))),
             ("flows", format!("{} made, {} kept, {} given up", flows.total, flows.kept, flows.evicted)),
             ("ledger", ledger),
+            ("graph", graph),
             ("verdicts", words.collect::<Vec<_>>().join(", ")),
             ("joins", format!("{} waiting, {} late", joins.pending, joins.late)),
             ("subscribers", format!("{}, {} flows missed", subscribers.count, subscribers.missed)),
@@ -253,25 +294,4 @@ fn verdict(wire: v1::VerdictCount) -> (String, u64) {
 
 fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
-}
-
-/// A number of bytes in its largest unit.
-fn size(bytes: u64) -> String {
-    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let unit = units.into_iter().find(|(unit, _)| bytes >= *unit);
-    unit.map_or_else(
-        || format!("{bytes} B"),
-        |(unit, name)| format!("{:.1} {name}", bytes as f64 / unit as f64),
-    )
-}
-
-/// A span in its two largest units.
-fn span(seconds: i64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m{}s", seconds % 60),
-        (0, ..) => format!("{hours}h{}m", minutes % 60),
-        _ => format!("{days}d{}h", hours % 24),
-    }
 }

@@ -239,7 +239,13 @@ async fn status_for_people_and_for_machines() {
     let answer = ask(&collector, "status").await;
     assert_eq!(answer.status.code(), Some(0));
     let told = text(&answer.stdout);
-    for part in ["2 made, 2 kept, 0 given up", "in memory", "allowed 1, denied 1", "0 waiting, 0 late"] {
+    for part in [
+        "2 made, 2 kept, 0 given up",
+        "in memory",
+        "edges in the newest day",
+        "allowed 1, denied 1",
+        "0 waiting, 0 late",
+    ] {
         assert!(told.contains(part), "{part} in:\n{told}");
     }
     let node = told.lines().find(|line| line.starts_with("n1 ")).unwrap();
@@ -249,6 +255,7 @@ async fn status_for_people_and_for_machines() {
     let report: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
     assert_eq!(report["flows"]["total"], 2);
     assert_eq!(report["verdicts"]["denied"], 1);
+    assert_eq!(report["graph"]["keep_bytes"], 128 << 20);
     assert_eq!(report["nodes"][0]["node"], "n1");
     assert_eq!(report["nodes"][0]["sequence"], 1);
     assert_eq!(report["nodes"][0]["cluster"], "test");

@@ -14,6 +14,18 @@ pub struct Config {
     pub keep_flows: Duration,
     /// In how many bytes flows are kept.
     pub keep_bytes: u64,
+    /// For how long the graph's minutes are kept.
+    pub keep_minutes: Duration,
+    /// For how long its hours are kept.
+    pub keep_hours: Duration,
+    /// For how long its days are kept.
+    pub keep_days: Duration,
+    /// In how many bytes the graph is kept.
+    pub keep_graph_bytes: u64,
+    /// How many external addresses the graph tells apart in a day.
+    pub max_graph_addresses: usize,
+    /// How many edges, by outcome, verdict and decision, it tells apart in a day.
+    pub max_graph_cells: usize,
     /// For how long an agent may send again what it sent.
     pub resend: Duration,
     /// How long one node's view of a connection waits for the other node's, which may have seen
@@ -47,6 +59,12 @@ impl Default for Config {
             data: None,
             keep_flows: Duration::from_hours(7 * 24),
             keep_bytes: GIB / 4,
+            keep_minutes: Duration::from_hours(24),
+            keep_hours: Duration::from_hours(30 * 24),
+            keep_days: Duration::from_hours(365 * 24),
+            keep_graph_bytes: GIB / 8,
+            max_graph_addresses: 10_000,
+            max_graph_cells: 1_000_000,
             resend: Duration::from_hours(7 * 24),
             join_window: Duration::from_secs(5),
             patience: Duration::from_secs(20),

@@ -3,6 +3,7 @@
 use crate::{
     clock::Now,
     config::Config,
+    graph::{Graph, Keeper, Settings},
     intake::{Batch, Intake},
     ledger::{Ledger, OpenFolderError, Shelf, StoreError},
     metrics::Metrics,
@@ -33,6 +34,7 @@ pub(crate) struct Hub {
     intake: SharedIntake,
     inbox: Inbox,
     shelf: Arc<Shelf>,
+    graph: Arc<Graph>,
     metrics: Arc<Metrics>,
     limits: status::Limits,
     stall: Duration,
@@ -66,10 +68,13 @@ impl Hub {
         let started = Instant::now();
         let intake = Arc::new(Mutex::new(Intake::new(config, Arc::clone(&metrics), restored)));
         let shelf = ledger.shelf();
-        let (writer, inbox) = Writer::new(Arc::clone(&intake), ledger, started);
+        let (counters, settings) = (metrics.graph.clone(), Settings::from(config));
+        let keeper = Keeper::open(ledger.store(), counters, settings, Timestamp::now());
+        let graph = keeper.graph();
+        let (writer, inbox) = Writer::new(Arc::clone(&intake), ledger, keeper, started);
         let limits = status::Limits::of(config);
         let stall = config.stall;
-        Ok((Self { intake, inbox, shelf, metrics, limits, stall, started, stopping }, writer))
+        Ok((Self { intake, inbox, shelf, graph, metrics, limits, stall, started, stopping }, writer))
     }
 
     /// What is counted.
@@ -85,6 +90,11 @@ impl Hub {
     /// How long somebody who asked for kept flows may take none.
     pub(crate) fn stall(&self) -> Duration {
         self.stall
+    }
+
+    /// Who talks to whom.
+    pub(crate) fn graph(&self) -> Arc<Graph> {
+        Arc::clone(&self.graph)
     }
 
     /// Cancelled when the collector is to stop.

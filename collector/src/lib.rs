@@ -18,6 +18,7 @@ mod config;
 mod cursor;
 mod dedup;
 mod filter;
+mod graph;
 mod hub;
 mod intake;
 mod join;

@@ -1,6 +1,6 @@
 //! What the collector counts, for `/metrics` and for the status service alike.
 
-use crate::{join, ledger::StoreError};
+use crate::{graph, join, ledger::StoreError};
 use portolan_policy::Verdict;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -63,6 +63,8 @@ pub(crate) struct Metrics {
     pub(crate) missed: Counter,
     /// What the join counts.
     pub(crate) join: join::Counters,
+    /// What the graph counts.
+    pub(crate) graph: graph::Counters,
     /// Flows kept.
     pub(crate) kept: Gauge,
     /// Views that wait for the other node's.
@@ -93,6 +95,7 @@ impl Metrics {
             told_forgotten: Counter::default(),
             missed: Counter::default(),
             join: join::Counters::default(),
+            graph: graph::Counters::default(),
             kept: Gauge::default(),
             pending: Gauge::default(),
             subscribers: Gauge::default(),
@@ -121,12 +124,14 @@ impl Metrics {
             told_forgotten,
             missed,
             join: join::Counters { late, repeated, cut_short, forgotten },
+            graph,
             kept,
             pending,
             subscribers,
             flows,
             losses,
         } = self;
+        graph.register(registry);
         let mut counter = |name, help, counter: &Counter| registry.register(name, help, counter.clone());
         counter("batches", "Batches applied", batches);
         counter("batches_duplicate", "Batches that had been applied before", duplicates);

@@ -10,13 +10,19 @@ use std::time::Duration;
 pub(crate) struct Limits {
     age: Duration,
     bytes: u64,
+    graph_bytes: u64,
     durable: bool,
 }
 
 impl Limits {
     /// As configured.
     pub(crate) fn of(config: &Config) -> Self {
-        Self { age: config.keep_flows, bytes: config.keep_bytes, durable: config.data.is_some() }
+        Self {
+            age: config.keep_flows,
+            bytes: config.keep_bytes,
+            graph_bytes: config.keep_graph_bytes,
+            durable: config.data.is_some(),
+        }
     }
 }
 
@@ -55,11 +61,12 @@ impl Report<'_> {
             verdicts: verdicts.into(),
             nodes: intake.nodes.sorted().into_iter().map(node).collect(),
             ledger: Some(self.ledger(kept.bytes, kept.blocks.len() as u64)),
+            graph: Some(self.graph()),
         }
     }
 
     fn ledger(&self, flow_bytes: u64, blocks: u64) -> v1::LedgerStatus {
-        let Self { shelf: _, metrics, limits: Limits { age, bytes, durable } } = *self;
+        let Self { shelf: _, metrics, limits: Limits { age, bytes, durable, graph_bytes: _ } } = *self;
         v1::LedgerStatus {
             durable,
             bytes: metrics.store_bytes.get().unsigned_abs(),
@@ -70,6 +77,21 @@ impl Report<'_> {
             commits: metrics.commits.get(),
             damaged: metrics.damaged.get(),
             segments_dropped: metrics.segments_dropped.get(),
+        }
+    }
+
+    fn graph(&self) -> v1::GraphStatus {
+        let graph = &self.metrics.graph;
+        v1::GraphStatus {
+            edges: graph.edges.get().unsigned_abs(),
+            cells: graph.cells.get().unsigned_abs(),
+            bytes: graph.bytes.get().unsigned_abs(),
+            keep_bytes: self.limits.graph_bytes,
+            checkpoints: graph.checkpoints.get(),
+            damaged: graph.damaged.get(),
+            missed: graph.missed.get(),
+            other: graph.other_addresses.get() + graph.other_edges.get(),
+            clamped: graph.clamped.get(),
         }
     }
 }

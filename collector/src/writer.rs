@@ -1,8 +1,9 @@
 //! The one thread that applies batches: takes what is there, applies all of it, makes it durable in
-//! one transaction, then acknowledges all of it.
+//! one transaction, has the graph count it, then acknowledges all of it.
 
 use crate::{
     clock::Now,
+    graph::Keeper,
     intake::{Batch, Intake},
     ledger::{Ledger, StoreError},
 };
@@ -72,6 +73,7 @@ pub(crate) fn lock(intake: &Mutex<Intake>) -> MutexGuard<'_, Intake> {
 pub(crate) struct Writer {
     intake: SharedIntake,
     ledger: Ledger,
+    keeper: Keeper,
     started: Instant,
     jobs: mpsc::Receiver<Job>,
     cleaned: Duration,
@@ -89,32 +91,40 @@ struct Group {
 
 impl Writer {
     /// A thread that is to be [`run`](Self::run), and the way to it.
-    pub(crate) fn new(intake: SharedIntake, ledger: Ledger, started: Instant) -> (Self, Inbox) {
+    pub(crate) fn new(
+        intake: SharedIntake,
+        ledger: Ledger,
+        keeper: Keeper,
+        started: Instant,
+    ) -> (Self, Inbox) {
         let (sender, jobs) = mpsc::channel(QUEUE);
-        let writer = Self { intake, ledger, started, jobs, cleaned: Duration::ZERO, said: None };
+        let writer = Self { intake, ledger, keeper, started, jobs, cleaned: Duration::ZERO, said: None };
         (writer, Inbox(sender))
     }
 
     /// Works until it is told to stop, or until nothing can be made durable any more.
     pub(crate) fn run(mut self) -> Result<(), StoreError> {
+        self.keeper.catch_up(&self.ledger.shelf(), Timestamp::now())?;
         while let Some(job) = self.jobs.blocking_recv() {
             let Group { acks, observations: _, stops } = self.group(job);
             let now = self.now();
             let effects = lock(&self.intake).take_effects();
             if !effects.is_empty() {
-                self.ledger.commit(effects, now.wall)?;
+                let flows = self.ledger.commit(effects, now.wall)?;
+                self.keeper.add(&flows, now.wall);
             }
             for ack in acks {
                 // Who asked may be gone.
                 ack.send(()).ok();
             }
+            self.keeper.step(now)?;
             self.clean(now);
             if stops {
                 break;
             }
         }
         self.ledger.shelf().close();
-        Ok(())
+        self.keeper.checkpoint()
     }
 
     /// Applies this job and those that wait behind it.
@@ -161,7 +171,7 @@ impl Writer {
         }
         self.cleaned = now.uptime;
         let said = self.said.is_some_and(|said| now.uptime.saturating_sub(said) < SAY_AGAIN);
-        if let Err(error) = self.ledger.clean(now.wall)
+        if let Err(error) = self.ledger.clean(now.wall, self.keeper.through())
             && !said
         {
             self.said = Some(now.uptime);

@@ -54,7 +54,7 @@ impl fmt::Display for PolicyRef {
 }
 
 /// What the policies say on one side of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SideVerdict {
     /// No policy isolates the pod in this direction.
@@ -83,7 +83,7 @@ impl SideVerdict {
 }
 
 /// What the policies say on one side of a connection, and which ones.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SideDecision {
     /// The answer.
     pub verdict: SideVerdict,

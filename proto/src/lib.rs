@@ -6,11 +6,13 @@
 //!
 //! ```text
 //! portolan_policy::Flow  <-- convert/ -->  v1::Flow
+//! graph::Edge            <-- convert/ -->  v1::Edge
 //! View ----- batch/ ---->  v1::Batch  -- batch/ -->  Observation
 //! ```
 
 mod batch;
 mod convert;
+pub mod graph;
 mod latencies;
 mod observation;
 

@@ -109,5 +109,5 @@ fn the_descriptor_set_names_every_service() {
         .flat_map(|f| f.service.iter().map(prost_types::ServiceDescriptorProto::name))
         .collect();
     services.sort_unstable();
-    assert_eq!(services, ["Flows", "Ingest", "Status"]);
+    assert_eq!(services, ["Flows", "Graph", "Ingest", "Status"]);
 }

@@ -4,24 +4,15 @@ mod cursor;
 mod follow;
 mod printer;
 mod request;
-mod time;
 
-use crate::{
-    client::CollectorAddress,
-    failure::Failure,
-    render::{Paint, Renderer},
-};
+use crate::{client::CollectorAddress, failure::Failure, output::Color, render::Renderer};
 use clap::{Args, ValueEnum};
 use cursor::CursorFile;
 use follow::Observer;
 use jiff::{Timestamp, tz::TimeZone};
 use printer::Printer;
 use request::Wanted;
-use std::{
-    io::{IsTerminal as _, stdout},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 
 /// Print flows, past and to come: who, whom, what became of it, and what the policies say.
@@ -51,26 +42,6 @@ pub(crate) struct ObserveArgs {
 enum Form {
     Text,
     Jsonl,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    fn paint(self) -> Paint {
-        let wanted = match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => {
-                stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
-            }
-        };
-        if wanted { Paint::Ansi } else { Paint::Plain }
-    }
 }
 
 /// Prints until the collector has no more, the reader goes or a signal comes.

@@ -5,15 +5,16 @@ mod outcome;
 mod paint;
 mod reason;
 mod table;
+mod units;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use paint::Paint;
-pub(crate) use table::table;
+pub(crate) use paint::{Color, Paint};
+pub(crate) use table::{align_right, table};
+pub(crate) use units::{count, micros, size, span};
 
 use jiff::{Timestamp, tz::TimeZone};
-use paint::Color;
 use portolan_policy::{Flow, Verdict};
 use std::fmt::Write as _;
 
@@ -62,7 +63,8 @@ impl Renderer {
     }
 }
 
-const fn color(verdict: Verdict) -> Color {
+/// The colour of a verdict.
+pub(crate) const fn color(verdict: Verdict) -> Color {
     match verdict {
         Verdict::Allowed => Color::Green,
         Verdict::Denied => Color::Red,
@@ -74,6 +76,6 @@ const fn color(verdict: Verdict) -> Color {
 }
 
 /// Takes the teeth out of text that came over the network: no control characters for a terminal.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }

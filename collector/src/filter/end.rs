@@ -25,7 +25,7 @@ impl EndFilter {
         Ok(Self {
             namespaces: texts("namespaces", namespaces)?,
             pods: pods.into_iter().map(PodName::new).collect::<Result<_, _>>()?,
-            workloads: workloads.into_iter().map(WorkloadName::new).collect::<Result<_, _>>()?,
+            workloads: self::workloads(workloads)?,
             labels: labels.into_iter().map(selector).collect::<Result<_, _>>()?,
             ports: ports(numbers)?,
         })
@@ -37,7 +37,9 @@ impl EndFilter {
         any_of(namespaces, |namespace| end.namespace() == Some(namespace))
             && any_of(ports, |port| end.port() == Some(*port))
             && any_of(pods, |name| pod_of(end).is_some_and(|(namespace, pod)| name.matches(namespace, pod)))
-            && any_of(workloads, |name| workload_of(end).is_some_and(|workload| name.matches(workload)))
+            && any_of(workloads, |name| {
+                workload_of(end).is_some_and(|workload| name.is(&workload.kind, &workload.name))
+            })
             && any_of(labels, |selector| match end {
                 End::Pod(pod) => selector.matches(&pod.labels),
                 End::Node { .. } | End::Service { .. } | End::External { .. } => false,
@@ -78,7 +80,7 @@ impl PodName {
 
 /// `Kind/name` or a name of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct WorkloadName {
+pub(super) struct WorkloadName {
     kind: Option<String>,
     name: String,
 }
@@ -94,9 +96,15 @@ impl WorkloadName {
         }
     }
 
-    fn matches(&self, Workload { kind, name }: &Workload) -> bool {
+    /// Whether this is the workload of that kind and name.
+    pub(super) fn is(&self, kind: &str, name: &str) -> bool {
         *name == self.name && self.kind.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(kind))
     }
+}
+
+/// Reads the names of workloads.
+pub(super) fn workloads(texts: Vec<String>) -> Result<Vec<WorkloadName>, Wrong> {
+    texts.into_iter().map(WorkloadName::new).collect()
 }
 
 fn selector(text: String) -> Result<Selector, Wrong> {

@@ -1,13 +1,18 @@
-//! Which flows somebody wants: pure predicates, read from the wire once.
+//! Which flows, or edges of the graph, somebody wants: pure predicates, read from the wire once.
 //!
 //! Fields are ANDed, the values of a field ORed. The fields about an end must all hold of the same
 //! end, so that `namespace shop` with `label app=db` finds `app=db` in `shop`.
 
+mod edge;
 mod end;
 mod label;
 
 #[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
 mod tests;
+
+pub(crate) use edge::EdgeFilters;
 
 use end::EndFilter;
 use portolan_policy::{End, Flow, Outcome, PodEnd, PolicyRef, Protocol, Verdict};
@@ -38,21 +43,24 @@ pub struct Filters(Vec<Filter>);
 impl Filters {
     /// Reads the filters of a request.
     pub fn new(wire: Vec<v1::Filter>) -> Result<Self, FilterError> {
-        let read = |(index, filter)| {
-            Filter::new(filter).map_err(|Wrong { field, value, problem }| FilterError {
-                index,
-                field,
-                value,
-                problem,
-            })
-        };
-        wire.into_iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
+        each(wire, Filter::new).map(Self)
     }
 
     /// Whether a flow is wanted.
     pub fn matches(&self, flow: &Flow) -> bool {
         self.0.is_empty() || self.0.iter().any(|filter| filter.matches(flow))
     }
+}
+
+/// Reads every filter of a request; an error says which one it is about.
+fn each<T>(
+    wire: Vec<v1::Filter>,
+    read: impl Fn(v1::Filter) -> Result<T, Wrong>,
+) -> Result<Vec<T>, FilterError> {
+    let read = |(index, filter)| {
+        read(filter).map_err(|Wrong { field, value, problem }| FilterError { index, field, value, problem })
+    };
+    wire.into_iter().enumerate().map(read).collect()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -83,6 +83,12 @@ impl Catalog {
         self.blocks.insert(number, facts);
     }
 
+    /// The greatest ordinal in a segment.
+    pub(super) fn greatest(&self, segment: u64) -> Option<u64> {
+        let of_segment = self.blocks.values().filter(|facts| facts.segment == segment);
+        of_segment.map(|facts| facts.greatest).max()
+    }
+
     /// Forgets the blocks of a segment, and says how many flows they held.
     pub(super) fn forget(&mut self, segment: u64) -> u64 {
         let of_segment = self.blocks.iter().filter(|(_, facts)| facts.segment == segment);

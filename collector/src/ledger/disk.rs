@@ -34,6 +34,8 @@ const CACHE: u64 = 32 * 1024 * 1024;
 
 const STATE: &str = "state";
 const SEGMENT: &str = "flows-";
+const GRAPH: &str = "graph";
+const MINUTES: &str = "minutes-";
 
 /// Why a folder cannot be opened.
 #[derive(Debug)]
@@ -50,9 +52,8 @@ pub(crate) enum OpenError {
 pub(crate) struct DiskStore {
     folder: PathBuf,
     database: Database,
-    state: Keyspace,
-    /// The segments that are there. The engine makes one that it is asked for, so who reads asks here.
-    segments: RwLock<BTreeMap<u64, Keyspace>>,
+    /// The spaces that are there. The engine makes one that it is asked for, so who reads asks here.
+    spaces: RwLock<BTreeMap<Space, Keyspace>>,
 }
 
 impl fmt::Debug for DiskStore {
@@ -81,12 +82,11 @@ impl DiskStore {
     fn open_as(folder: &Path, new: bool) -> Result<Self, OpenError> {
         let open = || -> fjall::Result<Self> {
             let database = Database::builder(folder).max_journaling_size(JOURNAL).cache_size(CACHE).open()?;
-            let state = database.keyspace(STATE, options)?;
-            let mut segments = BTreeMap::new();
-            for number in segment_numbers(&database) {
-                segments.insert(number, database.keyspace(&name(number), segment_options)?);
+            let mut spaces = BTreeMap::from([(Space::State, database.keyspace(STATE, options)?)]);
+            for space in database.list_keyspace_names().iter().filter_map(|name| space(name)) {
+                spaces.insert(space, database.keyspace(&name(space), options_of(space))?);
             }
-            Ok(Self { folder: folder.to_owned(), database, state, segments: RwLock::new(segments) })
+            Ok(Self { folder: folder.to_owned(), database, spaces: RwLock::new(spaces) })
         };
         // The engine checks nearly everything; bytes that make it panic are damaged no less.
         match catch_unwind(AssertUnwindSafe(open)) {
@@ -119,9 +119,8 @@ impl DiskStore {
 
     /// Reads everything; the first row that cannot be read is the error.
     pub(super) fn verify(&self) -> Result<(), StoreError> {
-        let segments = self.segments().into_iter().map(Space::Segment);
-        for space in segments.chain([Space::State]) {
-            let Some(keyspace) = self.find(space) else { continue };
+        let spaces: Vec<Keyspace> = self.known().values().cloned().collect();
+        for keyspace in spaces {
             for guard in keyspace.iter() {
                 guard.into_inner().map_err(|error| self.failed("read", "rows", error))?;
             }
@@ -131,12 +130,7 @@ impl DiskStore {
 
     /// The keyspace of a space, if it is there.
     fn find(&self, space: Space) -> Option<Keyspace> {
-        match space {
-            Space::State => Some(self.state.clone()),
-            Space::Segment(number) => {
-                self.segments.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
-            }
-        }
+        self.spaces.read().unwrap_or_else(PoisonError::into_inner).get(&space).cloned()
     }
 
     /// The keyspace of a space, which is made if it is not there.
@@ -144,16 +138,24 @@ impl DiskStore {
         if let Some(keyspace) = self.find(space) {
             return Ok(keyspace);
         }
-        let Space::Segment(number) = space else { return Ok(self.state.clone()) };
-        let name = name(number);
-        let made = self.database.keyspace(&name, segment_options);
+        let name = name(space);
+        let made = self.database.keyspace(&name, options_of(space));
         let made = made.map_err(|error| self.failed("open", &name, error))?;
-        self.known().insert(number, made.clone());
+        self.known().insert(space, made.clone());
         Ok(made)
     }
 
-    fn known(&self) -> RwLockWriteGuard<'_, BTreeMap<u64, Keyspace>> {
-        self.segments.write().unwrap_or_else(PoisonError::into_inner)
+    /// Gives the room of a space back.
+    fn drop_space(&self, space: Space) -> Result<(), StoreError> {
+        let Some(keyspace) = self.find(space) else { return Ok(()) };
+        let dropped = self.database.delete_keyspace(keyspace);
+        dropped.map_err(|error| self.failed("drop", &name(space), error))?;
+        self.known().remove(&space);
+        Ok(())
+    }
+
+    fn known(&self) -> RwLockWriteGuard<'_, BTreeMap<Space, Keyspace>> {
+        self.spaces.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, verb: &str, what: &str, error: fjall::Error) -> StoreError {
@@ -188,18 +190,32 @@ fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE)
 }
 
-/// Blocks of flows are large: they are written once more, and then left where they are.
-fn segment_options() -> KeyspaceCreateOptions {
-    options().with_kv_separation(Some(KvSeparationOptions::default()))
+/// Blocks of flows and chunks of the graph are large: they are written once more, and then left where they are.
+fn options_of(space: Space) -> fn() -> KeyspaceCreateOptions {
+    match space {
+        Space::State => options,
+        Space::Segment(_) | Space::Graph | Space::Minutes(_) => {
+            || options().with_kv_separation(Some(KvSeparationOptions::default()))
+        }
+    }
 }
 
-fn segment_numbers(database: &Database) -> Vec<u64> {
-    let names = database.list_keyspace_names();
-    names.iter().filter_map(|name| name.strip_prefix(SEGMENT)?.parse().ok()).collect()
+/// The keyspace of a space.
+fn name(space: Space) -> String {
+    match space {
+        Space::State => STATE.to_owned(),
+        Space::Graph => GRAPH.to_owned(),
+        Space::Segment(segment) => format!("{SEGMENT}{segment:020}"),
+        Space::Minutes(day) => format!("{MINUTES}{day:010}"),
+    }
 }
 
-fn name(segment: u64) -> String {
-    format!("{SEGMENT}{segment:020}")
+/// The space of a keyspace; none of the state, which is always there.
+fn space(name: &str) -> Option<Space> {
+    let segment = || Some(Space::Segment(name.strip_prefix(SEGMENT)?.parse().ok()?));
+    let minutes = || Some(Space::Minutes(name.strip_prefix(MINUTES)?.parse().ok()?));
+    let graph = || (name == GRAPH).then_some(Space::Graph);
+    segment().or_else(minutes).or_else(graph)
 }
 
 /// Whether an error tells of wrong bytes, and not of a disk that is full or a folder that is not ours.
@@ -268,15 +284,25 @@ impl Store for DiskStore {
     }
 
     fn segments(&self) -> Vec<u64> {
-        self.segments.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+        let number = |space: &Space| if let Space::Segment(number) = space { Some(*number) } else { None };
+        self.known().keys().filter_map(number).collect()
     }
 
     fn drop_segment(&self, segment: u64) -> Result<(), StoreError> {
-        let Some(keyspace) = self.find(Space::Segment(segment)) else { return Ok(()) };
-        let dropped = self.database.delete_keyspace(keyspace);
-        dropped.map_err(|error| self.failed("drop", &name(segment), error))?;
-        self.known().remove(&segment);
-        Ok(())
+        self.drop_space(Space::Segment(segment))
+    }
+
+    fn minutes(&self) -> Vec<u32> {
+        let day = |space: &Space| if let Space::Minutes(day) = space { Some(*day) } else { None };
+        self.known().keys().filter_map(day).collect()
+    }
+
+    fn drop_minutes(&self, day: u32) -> Result<(), StoreError> {
+        self.drop_space(Space::Minutes(day))
+    }
+
+    fn drop_graph(&self) -> Result<(), StoreError> {
+        self.drop_space(Space::Graph)
     }
 
     fn bytes(&self) -> u64 {

@@ -61,13 +61,32 @@ impl Store for MemoryStore {
         let spaces = self.spaces();
         let segments = spaces.keys().filter_map(|space| match space {
             Space::Segment(number) => Some(*number),
-            Space::State => None,
+            _ => None,
         });
         segments.collect()
     }
 
     fn drop_segment(&self, segment: u64) -> Result<(), StoreError> {
         self.spaces().remove(&Space::Segment(segment));
+        Ok(())
+    }
+
+    fn minutes(&self) -> Vec<u32> {
+        let spaces = self.spaces();
+        let days = spaces.keys().filter_map(|space| match space {
+            Space::Minutes(day) => Some(*day),
+            _ => None,
+        });
+        days.collect()
+    }
+
+    fn drop_minutes(&self, day: u32) -> Result<(), StoreError> {
+        self.spaces().remove(&Space::Minutes(day));
+        Ok(())
+    }
+
+    fn drop_graph(&self) -> Result<(), StoreError> {
+        self.spaces().remove(&Space::Graph);
         Ok(())
     }
 

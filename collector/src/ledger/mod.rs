@@ -32,12 +32,13 @@ mod disk_tests;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use block::{BlockError, pack, unpack};
 pub(crate) use catalog::{Catalog, Facts, Fresh};
 pub(crate) use folder::OpenFolderError;
 pub(crate) use memory::MemoryStore;
 pub(crate) use name::StoreName;
 pub(crate) use shelf::Shelf;
-pub(crate) use store::StoreError;
+pub(crate) use store::{Change, SharedStore, Space, StoreError};
 pub(crate) use tail::{Step, Tail};
 
 use crate::{
@@ -59,7 +60,6 @@ use std::{
     sync::Arc,
     time::Instant,
 };
-use store::{Change, SharedStore, Space};
 use told::ToldHours;
 use waiting::WaitingRows;
 
@@ -105,6 +105,11 @@ impl Ledger {
         Arc::clone(&self.shelf)
     }
 
+    /// Where everything is kept.
+    pub(crate) fn store(&self) -> SharedStore {
+        Arc::clone(&self.store)
+    }
+
     /// Where its bytes are, unless they are in memory.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.folder.as_ref().map(Folder::path)
@@ -123,8 +128,9 @@ impl Ledger {
         })
     }
 
-    /// Makes effects durable, then shows them. When this returns, they may be acknowledged.
-    pub(crate) fn commit(&mut self, effects: Effects, now: Timestamp) -> Result<(), StoreError> {
+    /// Makes effects durable, then shows them. When this returns, they may be acknowledged. Gives the flows
+    /// that were made.
+    pub(crate) fn commit(&mut self, effects: Effects, now: Timestamp) -> Result<Vec<Arc<Made>>, StoreError> {
         let begin = Instant::now();
         let Effects { flows, join, runs, untold } = effects;
         let mut changes = Vec::new();
@@ -138,7 +144,7 @@ impl Ledger {
         let flows: Vec<_> = (catalog.next..).zip(flows).map(made).collect();
         self.segments.keep(&flows, now, &mut catalog, &mut changes);
         if changes.is_empty() {
-            return Ok(());
+            return Ok(flows);
         }
         if let Err(error) = self.store.commit(changes) {
             self.folder.iter().for_each(Folder::suspect);
@@ -146,12 +152,12 @@ impl Ledger {
         }
         self.catalog = catalog;
         self.shelf.show(self.catalog.clone(), &flows);
-        for made in flows {
+        for made in &flows {
             self.metrics.flow(made.flow.verdict);
         }
         self.metrics.commits.inc();
         self.metrics.commit_seconds.observe(begin.elapsed().as_secs_f64());
-        Ok(())
+        Ok(flows)
     }
 
     fn write_join(&mut self, join: Changes, changes: &mut Vec<Change>) {
@@ -161,9 +167,13 @@ impl Ledger {
         self.told.write(&told, &untold, changes);
     }
 
-    /// Lets go of what is too old or too much. To be called now and then.
-    pub(crate) fn clean(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    /// Lets go of what is too old or too much, if all flows of a segment have ordinals below `counted`: others
+    /// are wanted again. To be called now and then.
+    pub(crate) fn clean(&mut self, now: Timestamp, counted: u64) -> Result<(), StoreError> {
         for segment in self.retention.too_much(&self.catalog, self.segments.current, now) {
+            if self.catalog.greatest(segment).is_some_and(|greatest| greatest >= counted) {
+                break;
+            }
             // Readers lose sight of it first.
             self.metrics.evicted.inc_by(self.catalog.forget(segment));
             self.metrics.segments_dropped.inc();

@@ -9,6 +9,10 @@ pub(crate) enum Space {
     State,
     /// Flows, in the order they were made; only ever dropped as a whole.
     Segment(u64),
+    /// What the graph knows beside its minutes.
+    Graph,
+    /// The minutes of a day of the graph; only ever dropped as a whole.
+    Minutes(u32),
 }
 
 /// One change. A transaction applies all of its changes or none.
@@ -55,6 +59,15 @@ pub(crate) trait Store: Send + Sync + fmt::Debug {
 
     /// Gives a segment's space back.
     fn drop_segment(&self, segment: u64) -> Result<(), StoreError>;
+
+    /// The days whose minutes are there.
+    fn minutes(&self) -> Vec<u32>;
+
+    /// Gives the space of a day's minutes back.
+    fn drop_minutes(&self, day: u32) -> Result<(), StoreError>;
+
+    /// Gives the space of the graph back.
+    fn drop_graph(&self) -> Result<(), StoreError>;
 
     /// The bytes that everything takes.
     fn bytes(&self) -> u64;

@@ -181,7 +181,9 @@ fn what_is_dropped_is_gone_from_queries_and_from_the_store() {
     commit(&mut ledger, made(&(0..50).map(|second| second * 1000).collect::<Vec<_>>(), &mut number));
     let reader = ledger.shelf().subscribe(Wanted::default(), false).unwrap().kept;
     ledger.retention.bytes = ledger.catalog.bytes / 2;
-    ledger.clean(at(0)).unwrap();
+    ledger.clean(at(0), 0).unwrap();
+    assert_eq!(ledger.metrics.segments_dropped.get(), 0, "somebody still wants all flows");
+    ledger.clean(at(0), u64::MAX).unwrap();
     let flows = ask(&ledger, Wanted::default(), None);
     assert!((1..=25).contains(&flows.len()) && flows[0].time > at(20_000), "{} are left", flows.len());
     assert_eq!(ledger.metrics.evicted.get(), 50 - flows.len() as u64);

@@ -221,7 +221,8 @@ fn response(Told { item, cursor }: Told) -> v1::ObserveResponse {
     v1::ObserveResponse { item, cursor: cursor.map(|cursor| cursor.to_string()).unwrap_or_default() }
 }
 
-fn time(wire: Option<prost_types::Timestamp>, field: &str) -> Result<Option<Timestamp>, Status> {
+/// Reads a time of a request.
+pub(super) fn time(wire: Option<prost_types::Timestamp>, field: &str) -> Result<Option<Timestamp>, Status> {
     let read = |wire| timestamp(wire, field).map_err(|error| Status::invalid_argument(error.to_string()));
     wire.map(read).transpose()
 }

@@ -1,6 +1,7 @@
 //! The two listeners and what answers behind them.
 
 mod flows;
+mod graph;
 mod http;
 mod ingest;
 mod room;
@@ -12,9 +13,11 @@ use crate::{
     writer::Writer,
 };
 use flows::FlowsService;
+use graph::GraphService;
 use ingest::IngestService;
 use portolan_proto::v1::{
-    flows_server::FlowsServer, ingest_server::IngestServer, status_server::StatusServer,
+    flows_server::FlowsServer, graph_server::GraphServer, ingest_server::IngestServer,
+    status_server::StatusServer,
 };
 use status::StatusService;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -157,6 +160,7 @@ async fn serve_grpc(hub: Arc<Hub>, listener: TcpListener, stopping: Cancellation
         .accept_compressed(zstd)
         .send_compressed(zstd);
     let flows = FlowsServer::new(FlowsService::new(Arc::clone(&hub))).send_compressed(zstd);
+    let graph = GraphServer::new(GraphService::new(hub.graph())).send_compressed(zstd);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(portolan_proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -171,6 +175,7 @@ async fn serve_grpc(hub: Arc<Hub>, listener: TcpListener, stopping: Cancellation
         .add_service(reflection)
         .add_service(ingest)
         .add_service(flows)
+        .add_service(graph)
         .add_service(StatusServer::new(StatusService::new(hub)))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
@@ -183,5 +188,6 @@ async fn serve_grpc(hub: Arc<Hub>, listener: TcpListener, stopping: Cancellation
 async fn set_healthy(reporter: &HealthReporter) {
     reporter.set_serving::<IngestServer<IngestService>>().await;
     reporter.set_serving::<FlowsServer<FlowsService>>().await;
+    reporter.set_serving::<GraphServer<GraphService>>().await;
     reporter.set_serving::<StatusServer<StatusService>>().await;
 }

@@ -40,7 +40,8 @@ async fn metrics_and_health_are_there() {
     }
     assert!(get(collector.http, "/healthz").await.starts_with("HTTP/1.1 200"));
     let mut health = tonic_health::pb::health_client::HealthClient::new(collector.channel().await);
-    for service in ["", "portolan.v1.Ingest", "portolan.v1.Flows", "portolan.v1.Status"] {
+    for service in ["", "portolan.v1.Ingest", "portolan.v1.Flows", "portolan.v1.Graph", "portolan.v1.Status"]
+    {
         let request = tonic_health::pb::HealthCheckRequest { service: service.to_owned() };
         let answer = health.check(request).await.unwrap().into_inner();
         assert_eq!(
@@ -66,8 +67,13 @@ async fn reflection_lists_every_service() {
     let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
     let MessageResponse::ListServicesResponse(list) = answer else { panic!("a list, not {answer:?}") };
     let services: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
-    for service in ["portolan.v1.Ingest", "portolan.v1.Flows", "portolan.v1.Status", "grpc.health.v1.Health"]
-    {
+    for service in [
+        "portolan.v1.Ingest",
+        "portolan.v1.Flows",
+        "portolan.v1.Graph",
+        "portolan.v1.Status",
+        "grpc.health.v1.Health",
+    ] {
         assert!(services.contains(&service.to_owned()), "{service} in {services:?}");
     }
     collector.stop().await;

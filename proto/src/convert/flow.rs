@@ -205,7 +205,10 @@ impl TryFrom<v1::PolicyRef> for PolicyRef {
 }
 
 /// Converts every item; an error says which.
-fn each<W, T: TryFrom<W, Error = ConvertError>>(wire: Vec<W>, field: &str) -> Result<Vec<T>, ConvertError> {
+pub(super) fn each<W, T>(wire: Vec<W>, field: &str) -> Result<Vec<T>, ConvertError>
+where
+    T: TryFrom<W, Error = ConvertError>,
+{
     let convert = |(index, item): (usize, W)| T::try_from(item).within(&format!("{field}[{index}]"));
     wire.into_iter().enumerate().map(convert).collect()
 }

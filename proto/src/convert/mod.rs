@@ -5,6 +5,7 @@
 mod end;
 mod error;
 mod flow;
+mod graph;
 mod scalar;
 mod words;
 

@@ -8,7 +8,10 @@ use portolan_policy::{
     End, Enforcer, Flow, Latency, Loss, Outcome, PodEnd, PolicyKind, PolicyRef, Protocol, Reporter,
     RuleVerdict, ServiceRef, SideDecision, SideVerdict, Verdict, Workload,
 };
-use portolan_proto::{Connection, Latencies, Observation, Witness};
+use portolan_proto::{
+    Connection, Latencies, Observation, Witness,
+    graph::{self, DecisionCount, Direction, Edge, OutcomeCount, Party, PolicyHit, Service, by_verdict},
+};
 use proptest::{collection, option, prelude::*, sample::select};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -240,4 +243,110 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
     (flow(), latencies(), connection, witness).prop_map(|(flow, latencies, connection, witness)| {
         Observation { flow, latencies, connection, witness }
     })
+}
+
+fn party() -> BoxedStrategy<Party> {
+    prop_oneof![
+        (name(), workload()).prop_map(|(namespace, workload)| Party::Workload { namespace, workload }),
+        name().prop_map(|node| Party::Node { node }),
+        (name(), name()).prop_map(|(namespace, name)| Party::Service { namespace, name }),
+        any::<IpAddr>().prop_map(|ip| Party::External { ip }),
+        Just(Party::Other),
+    ]
+    .boxed()
+}
+
+fn direction() -> impl Strategy<Value = Direction> {
+    select(vec![Direction::Egress, Direction::Ingress])
+}
+
+fn decision_count() -> BoxedStrategy<DecisionCount> {
+    (direction(), side(), any::<u64>(), time(), time())
+        .prop_map(|(direction, decision, attempts, first, last)| DecisionCount {
+            direction,
+            decision,
+            attempts,
+            first,
+            last,
+        })
+        .boxed()
+}
+
+fn outcome_count() -> BoxedStrategy<OutcomeCount> {
+    (outcome(), verdict(), option::of(name()), any::<u64>())
+        .prop_map(|(outcome, verdict, drop_reason, attempts)| OutcomeCount {
+            outcome,
+            verdict,
+            drop_reason,
+            attempts,
+        })
+        .boxed()
+}
+
+fn summary() -> BoxedStrategy<graph::Latency> {
+    let figures = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
+    (figures, collection::vec(any::<(u64, u64)>(), 0..4))
+        .prop_map(|((count, min, p50, p90, p99, max), histogram)| graph::Latency {
+            count,
+            min,
+            p50,
+            p90,
+            p99,
+            max,
+            histogram,
+        })
+        .boxed()
+}
+
+/// An edge of the graph.
+pub(crate) fn edge() -> BoxedStrategy<Edge> {
+    let service = option::of((name(), name()).prop_map(|(namespace, name)| Service { namespace, name }));
+    let protocol =
+        select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp, Protocol::Icmp, Protocol::Icmpv6]);
+    let key = (party(), party(), service, any::<Option<u16>>(), protocol);
+    let figures = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), time(), time());
+    let lists = (
+        collection::vec(outcome_count(), 0..3),
+        option::of(summary()),
+        collection::vec(decision_count(), 0..3),
+    );
+    (key, figures, lists)
+        .prop_map(|((source, destination, service, port, protocol), figures, lists)| {
+            let (attempts, packets, bytes, retransmits, first, last) = figures;
+            let (outcomes, latency_us, decisions) = lists;
+            let verdicts = by_verdict(&outcomes);
+            Edge {
+                source,
+                destination,
+                service,
+                port,
+                protocol,
+                attempts,
+                verdicts,
+                outcomes,
+                packets,
+                bytes,
+                retransmits,
+                first,
+                last,
+                latency_us,
+                decisions,
+            }
+        })
+        .boxed()
+}
+
+/// What a policy did.
+pub(crate) fn policy_hit() -> BoxedStrategy<PolicyHit> {
+    (direction(), policy(), any::<u64>(), any::<u64>(), any::<u64>(), time(), time())
+        .prop_map(|(direction, policy, admitted, denied, edges, first, last)| PolicyHit {
+            direction,
+            policy,
+            admitted,
+            denied,
+            edges,
+            first,
+            last,
+        })
+        .boxed()
 }

@@ -1,0 +1,103 @@
+//! Words as they are kept: what is new since the last time.
+
+use super::{
+    answer::Party,
+    words::{CellRow, EdgeRow, Kind, NO_CELL, NO_EDGE, Service, Sizes, Words},
+};
+use portolan_policy::{PolicyKind, PolicyRef, SideDecision, SideVerdict};
+use serde::{Deserialize, Serialize};
+
+/// What came after others, in the form that is kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Addition {
+    after: Sizes,
+    parties: Vec<Party>,
+    services: Vec<Service>,
+    kinds: Vec<Kind>,
+    sides: Vec<SideForm>,
+    edges: Vec<EdgeRow>,
+    cells: Vec<CellRow>,
+}
+
+impl Addition {
+    /// Whether it adds nothing.
+    pub(super) const fn is_empty(&self) -> bool {
+        let Self { after: _, parties, services, kinds, sides, edges, cells } = self;
+        parties.is_empty()
+            && services.is_empty()
+            && kinds.is_empty()
+            && sides.is_empty()
+            && edges.is_empty()
+            && cells.is_empty()
+    }
+
+    fn ends_within(&self, most: Sizes) -> bool {
+        let Self { after, parties, services, kinds, sides, edges, cells } = self;
+        let fits =
+            |after: u32, count: usize, most: u32| (after as usize).saturating_add(count) <= most as usize;
+        fits(after.parties, parties.len(), most.parties)
+            && fits(after.services, services.len(), most.services)
+            && fits(after.kinds, kinds.len(), most.kinds)
+            && fits(after.sides, sides.len(), most.sides)
+            && fits(after.edges, edges.len(), most.edges)
+            && fits(after.cells, cells.len(), most.cells)
+    }
+}
+
+/// A side; in JSON it leaves out what it has not, which this form cannot.
+#[derive(Debug, Serialize, Deserialize)]
+struct SideForm(SideVerdict, Vec<PolicyForm>);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PolicyForm(PolicyKind, Option<String>, String, Option<u32>);
+
+impl SideForm {
+    fn of(SideDecision { verdict, policies, reason: _ }: &SideDecision) -> Self {
+        let policy = |PolicyRef { kind, namespace, name, rule }: &PolicyRef| {
+            PolicyForm(*kind, namespace.clone(), name.clone(), *rule)
+        };
+        Self(*verdict, policies.iter().map(policy).collect())
+    }
+
+    fn into_side(self) -> SideDecision {
+        let Self(verdict, policies) = self;
+        let policy = |PolicyForm(kind, namespace, name, rule)| PolicyRef { kind, namespace, name, rule };
+        SideDecision { policies: policies.into_iter().map(policy).collect(), ..SideDecision::plain(verdict) }
+    }
+}
+
+impl Words {
+    /// What has been added since there were so many.
+    pub(super) fn since(&self, after: Sizes) -> Addition {
+        Addition {
+            after,
+            parties: self.parties.from(after.parties as usize).cloned().collect(),
+            services: self.services.from(after.services as usize).cloned().collect(),
+            kinds: self.kinds.from(after.kinds as usize).cloned().collect(),
+            sides: self.sides.from(after.sides as usize).map(SideForm::of).collect(),
+            edges: self.edges.from(after.edges as usize).copied().collect(),
+            cells: self.cells.from(after.cells as usize).copied().collect(),
+        }
+    }
+
+    /// Takes an addition in, if there is room for it among so many. Where one before it is missing, what
+    /// it named is [`Party::Other`].
+    pub(super) fn add(&mut self, addition: Addition, most: Sizes) -> Result<(), &'static str> {
+        if !addition.ends_within(most) {
+            return Err("these names are more than there are");
+        }
+        let Addition { after, parties, services, kinds, sides, edges, cells } = addition;
+        self.fill(after);
+        self.parties.extend(parties);
+        self.services.extend(services);
+        self.kinds.extend(kinds);
+        self.sides.extend(sides.into_iter().map(SideForm::into_side));
+        for edge in edges {
+            self.edges.push(if self.knows_edge(edge) { edge } else { NO_EDGE });
+        }
+        for cell in cells {
+            self.cells.push(if self.knows_cell(cell) { cell } else { NO_CELL });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! Answering: what is in the store and what is open are added up, day by day.
+
+use super::{
+    Graph,
+    answer::{Answer, AskError, Edge, Question},
+    dictionary::Dictionary,
+    edges,
+    level::{Bucket, DAY, micros_of},
+    shared::Snapshot,
+    sum::{Sums, time},
+    words::Words,
+};
+use std::{panic::resume_unwind, thread};
+
+/// So many threads read for a question.
+const THREADS: usize = 2;
+
+impl Graph {
+    /// The edges of a window. Holds the lock that ingest needs for no longer than it takes to swap what is open.
+    pub(crate) fn ask(
+        &self,
+        question: &Question,
+        wanted: &dyn Fn(&Edge) -> bool,
+    ) -> Result<Answer, AskError> {
+        loop {
+            let snapshot = self.shared().snapshot(question)?;
+            let (from, until) = (snapshot.plan.from, snapshot.plan.until);
+            let plan = snapshot.plan.clone();
+            let (days, damaged) = self.days(snapshot);
+            // Where retention took something meanwhile, the answer is another one.
+            if plan.holds(self.shared().state()) {
+                let (words, sums) = united(days);
+                let edges = edges::edges(&words, sums, wanted);
+                let [from, to] = [from, until].map(|minute| time(micros_of(minute)));
+                return Ok(Answer { edges, from, to, damaged });
+            }
+        }
+    }
+
+    /// The sums of each day, and how many chunks could not be read.
+    fn days(&self, snapshot: Snapshot) -> (Vec<(Words, Sums)>, u64) {
+        let Snapshot { plan, state, open, mut words } = snapshot;
+        let (mut days, mut all_damaged) = (Vec::new(), 0);
+        for (day, buckets) in plan.days {
+            let (words, damaged) =
+                words.remove(&day).map_or_else(|| self.reader.words(day, &state), |words| (words, 0));
+            all_damaged += damaged;
+            let (mut sums, damaged) = self.read(&buckets, words.sizes().cells, state.chunk);
+            all_damaged += damaged;
+            let begin = day * DAY;
+            for open in &open {
+                open.add_to(plan.from.max(begin), plan.until.min(begin + DAY), &mut sums);
+            }
+            days.push((words, sums));
+        }
+        (days, all_damaged)
+    }
+
+    /// The sums of buckets, and how many chunks could not be read.
+    fn read(&self, buckets: &[Bucket], cells: u32, below: u64) -> (Sums, u64) {
+        let part = |first: usize| {
+            let (mut sums, mut all_damaged) = (Sums::default(), 0);
+            for bucket in buckets.iter().skip(first).step_by(THREADS) {
+                let (_, damaged) = self.reader.add_bucket(*bucket, cells, below, &mut sums);
+                all_damaged += damaged;
+            }
+            (sums, all_damaged)
+        };
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..THREADS).map(|first| scope.spawn(move || part(first))).collect();
+            let (mut sums, mut damaged) = part(0);
+            for other in others {
+                let (others, more) = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+                sums.absorb(others);
+                damaged += more;
+            }
+            (sums, damaged)
+        })
+    }
+}
+
+/// Days with different words become one.
+fn united(days: Vec<(Words, Sums)>) -> (Words, Sums) {
+    let mut days = days.into_iter();
+    let Some((words, mut sums)) = days.next() else { return (Words::default(), Sums::default()) };
+    if days.len() == 0 {
+        return (words, sums);
+    }
+    let mut dictionary = Dictionary::from(words);
+    for (words, others) in days {
+        let places = dictionary.take_in(&words);
+        for (cell, sum) in others.into_some() {
+            sums.of(places[cell as usize]).absorb(sum);
+        }
+    }
+    (dictionary.words(), sums)
+}

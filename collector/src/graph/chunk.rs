@@ -1,0 +1,201 @@
+//! Chunks: the sums of some cells in one bucket, as bytes. A bucket is the sum of its chunks.
+
+use super::{
+    latencies::Latencies,
+    log::Place,
+    sum::{Sum, Sums},
+};
+use crate::ledger::{BlockError, pack, unpack};
+use serde::{Deserialize, Serialize};
+
+/// The most cells in a chunk.
+pub(super) const MOST: usize = 65_536;
+
+/// A column for each part of a sum.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Chunk {
+    /// The first microsecond of the bucket.
+    base: i64,
+    /// Since the cell before.
+    cells: Vec<Place>,
+    attempts: Vec<u64>,
+    packets: Vec<u64>,
+    bytes: Vec<u64>,
+    retransmits: Vec<u64>,
+    /// Since the base.
+    first: Vec<i64>,
+    /// Since the first.
+    last: Vec<u64>,
+    /// How many buckets of latency each cell has.
+    bins: Vec<u16>,
+    /// These, all cells in a row.
+    latencies: Vec<u16>,
+    counts: Vec<u64>,
+}
+
+/// Why bytes are no chunk.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ChunkError {
+    /// They cannot be read.
+    #[error("cannot be read")]
+    Block(#[from] BlockError),
+    /// They say what no chunk says.
+    #[error("the {0} of a chunk are not what was written")]
+    Shape(&'static str),
+}
+
+/// The chunk of these cells, which are in order.
+pub(super) fn encode(base: i64, cells: &[(Place, &Sum)]) -> Vec<u8> {
+    let mut chunk = Chunk { base, ..Chunk::default() };
+    let mut before = 0;
+    for (cell, sum) in cells {
+        chunk.cells.push(cell - before);
+        before = *cell;
+        chunk.push(sum);
+    }
+    pack(&chunk)
+}
+
+impl Chunk {
+    fn push(&mut self, sum: &Sum) {
+        let Sum { attempts, packets, bytes, retransmits, first, last, latencies } = sum;
+        self.attempts.push(*attempts);
+        self.packets.push(*packets);
+        self.bytes.push(*bytes);
+        self.retransmits.push(*retransmits);
+        self.first.push(first.wrapping_sub(self.base));
+        self.last.push(last.wrapping_sub(*first) as u64);
+        self.bins.push(latencies.buckets().count() as u16);
+        for (bucket, count) in latencies.buckets() {
+            self.latencies.push(bucket);
+            self.counts.push(count);
+        }
+    }
+
+    /// Reads a chunk; one that is read can be added to sums of `cells` cells.
+    pub(super) fn decode(bytes: &[u8], cells: u32) -> Result<Self, ChunkError> {
+        let chunk: Self = unpack(bytes)?;
+        chunk.check(cells)?;
+        Ok(chunk)
+    }
+
+    fn check(&self, cells: u32) -> Result<(), ChunkError> {
+        let Self {
+            base: _, attempts, packets, bytes, retransmits, first, last, bins, latencies, counts, ..
+        } = self;
+        let lengths = [
+            attempts.len(),
+            packets.len(),
+            bytes.len(),
+            retransmits.len(),
+            first.len(),
+            last.len(),
+            bins.len(),
+        ];
+        let places = self.cells.iter().map(|step| u64::from(*step)).sum::<u64>();
+        let count: u64 = bins.iter().map(|bins| u64::from(*bins)).sum();
+        if lengths.iter().any(|length| *length != self.cells.len()) {
+            Err(ChunkError::Shape("columns"))
+        } else if places >= u64::from(cells) {
+            Err(ChunkError::Shape("cells"))
+        } else if count != latencies.len() as u64
+            || latencies.len() != counts.len()
+            || latencies.iter().any(|bucket| *bucket >= Latencies::BUCKETS)
+        {
+            Err(ChunkError::Shape("latencies"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Adds the chunk to sums.
+    pub(super) fn add_to(&self, sums: &mut Sums) {
+        let mut bins = self.latencies.iter().zip(&self.counts);
+        let mut cell = 0;
+        for (index, step) in self.cells.iter().enumerate() {
+            cell += step;
+            let sum = sums.of(cell);
+            sum.attempts = sum.attempts.saturating_add(self.attempts[index]);
+            sum.packets = sum.packets.saturating_add(self.packets[index]);
+            sum.bytes = sum.bytes.saturating_add(self.bytes[index]);
+            sum.retransmits = sum.retransmits.saturating_add(self.retransmits[index]);
+            let first = self.first[index].wrapping_add(self.base);
+            sum.first = sum.first.min(first);
+            sum.last = sum.last.max(first.wrapping_add(self.last[index] as i64)).max(first);
+            for (bucket, count) in bins.by_ref().take(usize::from(self.bins[index])) {
+                sum.latencies.add(*bucket, *count);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    fn sum() -> impl Strategy<Value = Sum> {
+        let latencies = vec((any::<u64>(), 1..9_u64), 0..5);
+        (any::<[u64; 4]>(), any::<i32>(), any::<u32>(), latencies).prop_map(
+            |(numbers, first, span, figures)| {
+                let mut latencies = Latencies::default();
+                for (micros, count) in figures {
+                    latencies.record_n(micros, count);
+                }
+                let [attempts, packets, bytes, retransmits] = numbers;
+                let (first, last) = (i64::from(first), i64::from(first) + i64::from(span));
+                Sum { attempts, packets, bytes, retransmits, first, last, latencies }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_chunk_is_read_as_it_was_written(
+            cells in prop::collection::btree_map(0..5000_u32, sum(), 0..30), base in any::<i32>(),
+        ) {
+            let rows: Vec<_> = cells.iter().map(|(cell, sum)| (*cell, sum)).collect();
+            let bytes = encode(i64::from(base), &rows);
+            let mut sums = Sums::default();
+            Chunk::decode(&bytes, 5000).unwrap().add_to(&mut sums);
+            prop_assert_eq!(sums.into_some().collect::<Vec<_>>(), cells.clone().into_iter().collect::<Vec<_>>());
+            let most = cells.keys().max().copied().unwrap_or(0);
+            prop_assert!(Chunk::decode(&bytes, most).is_err() || cells.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_a_chunk_or_an_error(
+            numbers in vec(any::<u8>(), 0..200), lengths in vec(0..4_usize, 10), plain in any::<bool>(),
+        ) {
+            let column = |index: usize| numbers.iter().map(|byte| u64::from(*byte)).take(lengths[index]).collect();
+            let small = |index: usize| numbers.iter().map(|byte| u16::from(*byte) * 17).take(lengths[index]).collect();
+            let chunk = Chunk {
+                base: i64::MAX,
+                cells: numbers.iter().map(|byte| u32::from(*byte) << 20).take(lengths[0]).collect(),
+                attempts: column(1),
+                packets: column(2),
+                bytes: column(3),
+                retransmits: column(4),
+                first: vec![i64::MAX; lengths[5]],
+                last: column(6),
+                bins: small(7),
+                latencies: small(8),
+                counts: column(9),
+            };
+            let bytes = if plain { numbers.clone() } else { pack(&chunk) };
+            if let Ok(chunk) = Chunk::decode(&bytes, 1 << 16) {
+                chunk.add_to(&mut Sums::default());
+            }
+        }
+
+        #[test]
+        fn a_flipped_bit_is_a_chunk_or_an_error(sum in sum(), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+            let mut bytes = encode(0, &[(3, &sum)]);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1_u8 << bit;
+            if let Ok(chunk) = Chunk::decode(&bytes, 4) {
+                chunk.add_to(&mut Sums::default());
+            }
+        }
+    }
+}

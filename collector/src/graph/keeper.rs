@@ -1,0 +1,237 @@
+//! What the writing thread does for the graph: adds flows, writes checkpoints, rolls up, lets go.
+
+use super::{
+    Counters, Graph, Settings,
+    level::{Bucket, HOURS_OF_DAY, Level},
+    log::Place,
+    open::Open,
+    rolling::Rolling,
+    state::State,
+    sum::Sum,
+    writing::{Writing, targets, words_prefix},
+};
+use crate::{
+    clock::Now,
+    ledger::{SharedStore, Shelf, Space, Step, StoreError, Tail},
+    made::Made,
+};
+use jiff::Timestamp;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tracing::{info, warn};
+
+/// How often what is open is written.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// So many flows are written at once: as many as a start after a kill takes in again.
+const FLOWS: u64 = 500_000;
+
+/// Flows that are taken in at a time at start.
+const GROUP: usize = 4096;
+
+/// The writer's side of a graph.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    graph: Arc<Graph>,
+    rolling: Option<Rolling>,
+    /// When the last checkpoint was, by the time since the start.
+    checked: Duration,
+    /// Days of which something is left in the store that the state tells nothing of any more.
+    leaving: Vec<u32>,
+}
+
+impl Keeper {
+    /// Goes on where an earlier run on the store stopped.
+    pub(crate) fn open(store: SharedStore, counters: Counters, settings: Settings, now: Timestamp) -> Self {
+        let graph = Arc::new(Graph::open(store, counters, settings, now));
+        let from = graph.shared().state().minutes_from;
+        let leaving = graph.reader.store.minutes().into_iter().filter(|day| *day < from).collect();
+        Self { graph, rolling: None, checked: Duration::ZERO, leaving }
+    }
+
+    /// What is asked.
+    pub(crate) fn graph(&self) -> Arc<Graph> {
+        Arc::clone(&self.graph)
+    }
+
+    /// Takes in what the ledger has and the graph does not.
+    pub(crate) fn catch_up(&mut self, shelf: &Arc<Shelf>, now: Timestamp) -> Result<(), StoreError> {
+        let begin = Instant::now();
+        let kept = shelf.catalog();
+        let from = self.graph.shared().through();
+        let mut tail = Tail::new(Arc::clone(shelf), &kept, from);
+        let mut flows = Vec::with_capacity(GROUP);
+        while let Some(step) = tail.next() {
+            match step {
+                Step::Made(made) => flows.push(made),
+                Step::Gone(count) => self.miss(count),
+            }
+            if flows.len() == GROUP {
+                self.take(&mut flows, now)?;
+            }
+        }
+        self.take(&mut flows, now)?;
+        self.graph.shared().skip_to(kept.next);
+        info!(flows = kept.next.saturating_sub(from), took = ?begin.elapsed(), "Graph has caught up.");
+        Ok(())
+    }
+
+    fn miss(&self, count: u64) {
+        self.graph.reader.counters.missed.inc_by(count);
+        warn!(flows = count, "Flows are gone that the graph had not counted yet.");
+    }
+
+    fn take(&mut self, flows: &mut Vec<Arc<Made>>, now: Timestamp) -> Result<(), StoreError> {
+        self.add(flows, now);
+        flows.clear();
+        if self.graph.shared().flows() >= FLOWS { self.checkpoint() } else { Ok(()) }
+    }
+
+    /// Adds flows that are durable.
+    pub(crate) fn add(&self, flows: &[Arc<Made>], now: Timestamp) {
+        self.graph.add(flows, now);
+    }
+
+    /// Lets time pass: a checkpoint, if one is due, or else a part of what else there is to do.
+    pub(crate) fn step(&mut self, now: Now) -> Result<(), StoreError> {
+        let is_due = now.uptime.saturating_sub(self.checked) >= EVERY;
+        if is_due || self.graph.shared().flows() >= FLOWS {
+            self.checked = now.uptime;
+            return self.checkpoint();
+        }
+        self.upkeep(now.wall)
+    }
+
+    /// Every flow with a smaller ordinal has been counted for good.
+    pub(crate) fn through(&self) -> u64 {
+        self.graph.shared().state().progress.through
+    }
+
+    /// Writes what has come since the last time.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let begin = Instant::now();
+        let Some(frozen) = self.graph.shared().hand_out() else { return Ok(()) };
+        let mut writing = Writing::new(frozen.state);
+        for (day, (addition, sizes)) in &frozen.words {
+            writing.words(*day, addition, *sizes);
+        }
+        let buckets = gather(&frozen.open, &writing.state);
+        for (bucket, cells) in &buckets {
+            writing.bucket(*bucket, cells);
+        }
+        let state = self.commit(writing)?;
+        if let Some(rolling) = &mut self.rolling {
+            for (bucket, cells) in &buckets {
+                rolling.take_in(*bucket, cells);
+            }
+        }
+        self.graph.shared().wrote(state, &frozen.words);
+        let counters = &self.graph.reader.counters;
+        counters.checkpoints.inc();
+        counters.checkpoint_seconds.observe(begin.elapsed().as_secs_f64());
+        self.measure();
+        Ok(())
+    }
+
+    fn measure(&self) {
+        let shared = self.graph.shared();
+        let (sizes, counters) = (shared.newest(), &self.graph.reader.counters);
+        counters.edges.set(i64::from(sizes.edges) - 1);
+        counters.cells.set(i64::from(sizes.cells) - 1);
+        counters.bytes.set(shared.state().bytes() as i64);
+    }
+
+    /// Makes a transaction durable.
+    fn commit(&self, writing: Writing) -> Result<State, StoreError> {
+        self.graph.reader.counters.chunks.inc_by(writing.chunks);
+        let (changes, state) = writing.finish();
+        self.graph.reader.store.commit(changes)?;
+        Ok(state)
+    }
+
+    /// A part of what is to be done now and then.
+    fn upkeep(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if let Some(day) = self.leaving.pop() {
+            return self.graph.reader.store.drop_minutes(day);
+        }
+        let (state, clock) = {
+            let shared = self.graph.shared();
+            (Arc::clone(shared.state()), shared.clock(now))
+        };
+        let Some(mut rolling) = self.rolling.take().or_else(|| Rolling::next(&state, clock)) else {
+            return match self.graph.settings.keep.too_much(&state, clock) {
+                Some((level, day)) => self.let_go(level, day),
+                None => Ok(()),
+            };
+        };
+        if rolling.step(&self.graph.reader, &state) {
+            self.finish(rolling, &state)
+        } else {
+            self.rolling = Some(rolling);
+            Ok(())
+        }
+    }
+
+    fn finish(&self, rolling: Rolling, state: &State) -> Result<(), StoreError> {
+        let mut writing = Writing::new(state.clone());
+        rolling.finish(&mut writing);
+        let state = self.commit(writing)?;
+        self.graph.shared().replace(state);
+        self.graph.reader.counters.rolled.inc();
+        Ok(())
+    }
+
+    /// Lets go of a level of a day. Readers lose sight of it first.
+    fn let_go(&mut self, level: Level, day: u32) -> Result<(), StoreError> {
+        // What is open may be of that day.
+        self.checkpoint()?;
+        let mut writing = Writing::new(State::clone(self.graph.shared().state()));
+        let hours = day * HOURS_OF_DAY..(day + 1) * HOURS_OF_DAY;
+        match level {
+            Level::Minute => {
+                writing.state.minutes_from = day + 1;
+                self.leaving.push(day);
+            }
+            Level::Hour => {
+                writing.state.hours_from = day + 1;
+                hours.for_each(|number| self.delete(&Bucket { level, number }.prefix(), &mut writing));
+            }
+            Level::Day => {
+                writing.state.days_from = day + 1;
+                self.delete(&Bucket { level, number: day }.prefix(), &mut writing);
+                self.delete(&words_prefix(day), &mut writing);
+                writing.state.days.remove(&day);
+            }
+        }
+        if let Some(day) = writing.state.days.get_mut(&day) {
+            day.chunks[level as usize] = 0;
+        }
+        let state = self.commit(writing)?;
+        self.graph.shared().replace(state);
+        self.measure();
+        Ok(())
+    }
+
+    fn delete(&self, prefix: &[u8], writing: &mut Writing) {
+        let rows = self.graph.reader.store.scan(Space::Graph, prefix, usize::MAX);
+        rows.into_iter().flatten().for_each(|(key, _)| writing.delete(key));
+    }
+}
+
+/// The cells of each bucket that is to be written, in their order. One that was open twice is there twice.
+fn gather<'open>(open: &'open [Arc<Open>], state: &State) -> BTreeMap<Bucket, Vec<(Place, &'open Sum)>> {
+    let mut buckets: BTreeMap<Bucket, Vec<_>> = BTreeMap::new();
+    for (minute, cells) in open.iter().flat_map(|open| open.minutes()) {
+        let cells: Vec<_> = cells.collect();
+        for bucket in targets(state, minute) {
+            buckets.entry(bucket).or_default().extend_from_slice(&cells);
+        }
+    }
+    for cells in buckets.values_mut() {
+        cells.sort_unstable_by_key(|(cell, _)| *cell);
+    }
+    buckets
+}

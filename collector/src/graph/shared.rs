@@ -1,0 +1,197 @@
+//! What the writer adds to and askers look at, under one lock.
+
+use super::{
+    Settings,
+    addition::Addition,
+    answer::{AskError, Question},
+    dictionary::Dictionary,
+    level::{DAY, minute_of},
+    open::Open,
+    reader::Reader,
+    relation::Relation,
+    state::{Progress, State},
+    window::Plan,
+    words::{Sizes, Words},
+};
+use crate::made::Made;
+use jiff::{SignedDuration, Timestamp};
+use portolan_policy::Flow;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// How far a node's clock may run ahead.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// The state between two steps.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// As it is on disk, but for days that are not.
+    state: Arc<State>,
+    progress: Progress,
+    /// The words of the days to which flows come.
+    days: BTreeMap<u32, Dictionary>,
+    open: Open,
+    /// What was open when somebody asked.
+    frozen: Vec<Arc<Open>>,
+}
+
+/// What somebody asks about, as it is at one moment.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) plan: Plan,
+    pub(super) state: Arc<State>,
+    pub(super) open: Vec<Arc<Open>>,
+    /// The words that need not be read.
+    pub(super) words: BTreeMap<u32, Words>,
+}
+
+/// What a checkpoint is to write.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    pub(super) state: State,
+    pub(super) open: Vec<Arc<Open>>,
+    /// The words that are new.
+    pub(super) words: BTreeMap<u32, (Addition, Sizes)>,
+}
+
+/// When a flow counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct When {
+    minute: u32,
+    first: i64,
+    last: i64,
+    is_believed: bool,
+}
+
+impl Shared {
+    pub(super) fn new(state: State) -> Self {
+        let progress = state.progress;
+        let state = Arc::new(state);
+        Self { state, progress, days: BTreeMap::new(), open: Open::default(), frozen: Vec::new() }
+    }
+
+    /// Every flow with a smaller ordinal is in.
+    pub(super) const fn through(&self) -> u64 {
+        self.progress.through
+    }
+
+    pub(super) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// How many flows are open, those of askers left out.
+    pub(super) const fn flows(&self) -> u64 {
+        self.open.flows()
+    }
+
+    /// The minute up to which time has passed for buckets: neither the own clock nor that of agents alone
+    /// takes anything away.
+    pub(super) fn clock(&self, now: Timestamp) -> u32 {
+        self.progress.newest.min(minute_of(now.as_microsecond()))
+    }
+
+    pub(super) fn add(&mut self, made: &Made, reader: &Reader, settings: &Settings, now: Timestamp) {
+        let When { minute, first, last, is_believed } = self.when(&made.flow, settings, now);
+        if is_believed {
+            self.progress.newest = self.progress.newest.max(minute);
+        } else {
+            reader.counters.clamped.inc();
+        }
+        self.progress.latest = self.progress.latest.max(minute);
+        let dictionary = dictionary(&mut self.days, &mut self.state, minute / DAY, reader);
+        let cell = dictionary.cell(&Relation::from(&made.flow), settings.bounds, &reader.counters);
+        self.open.of(minute, cell).add(&made.flow, made.latencies.as_ref(), first, last);
+        self.progress.through = made.ordinal + 1;
+    }
+
+    /// Flows that are gone count as taken in.
+    pub(super) fn skip_to(&mut self, ordinal: u64) {
+        self.progress.through = self.progress.through.max(ordinal);
+    }
+
+    fn when(&self, flow: &Flow, settings: &Settings, now: Timestamp) -> When {
+        let Flow { time, end_time, .. } = flow;
+        let age = now.duration_since(*time);
+        let first = time.as_microsecond();
+        let is_believed = age <= settings.past
+            && age >= -AHEAD
+            && first >= 0
+            && minute_of(first) / DAY >= self.state.days_from;
+        if is_believed {
+            When { minute: minute_of(first), first, last: end_time.as_microsecond(), is_believed }
+        } else {
+            let now = now.as_microsecond();
+            // Even if the own clock is where nothing is kept any more.
+            let minute = minute_of(now).max(self.state.days_from * DAY);
+            When { minute, first: now, last: now, is_believed }
+        }
+    }
+
+    /// What a question is to be answered from. What is open is handed out, and another begun.
+    pub(super) fn snapshot(&mut self, question: &Question) -> Result<Snapshot, AskError> {
+        let plan = Plan::new(question, &self.state, self.progress.latest)?;
+        self.freeze();
+        let words = plan.days.keys().filter_map(|day| Some((*day, self.days.get(day)?.words()))).collect();
+        Ok(Snapshot { plan, state: Arc::clone(&self.state), open: self.frozen.clone(), words })
+    }
+
+    fn freeze(&mut self) {
+        if !self.open.is_empty() {
+            self.frozen.push(Arc::new(std::mem::take(&mut self.open)));
+        }
+    }
+
+    /// What has come since the last checkpoint; None where nothing has.
+    pub(super) fn hand_out(&mut self) -> Option<Frozen> {
+        self.freeze();
+        if self.frozen.is_empty() && self.progress == self.state.progress {
+            return None;
+        }
+        let words = self.days.iter().map(|(day, dictionary)| {
+            let words = dictionary.words();
+            (*day, (words.since(dictionary.written()), words.sizes()))
+        });
+        let state = State { progress: self.progress, ..(*self.state).clone() };
+        let words = words.filter(|(_, (addition, _))| !addition.is_empty()).collect();
+        Some(Frozen { state, open: self.frozen.clone(), words })
+    }
+
+    /// A checkpoint is durable: what it wrote is read from now on.
+    pub(super) fn wrote(&mut self, state: State, words: &BTreeMap<u32, (Addition, Sizes)>) {
+        self.frozen.clear();
+        for (day, (_, sizes)) in words {
+            if let Some(dictionary) = self.days.get_mut(day) {
+                dictionary.wrote(*sizes);
+            }
+        }
+        self.replace(state);
+    }
+
+    /// The state on disk is another; the words of days to which nothing comes any more are let go of.
+    pub(super) fn replace(&mut self, state: State) {
+        if self.frozen.is_empty() && self.open.is_empty() {
+            self.days.retain(|day, _| *day >= state.days_until);
+        }
+        self.state = Arc::new(state);
+    }
+
+    /// Edges and cells of the newest day.
+    pub(super) fn newest(&self) -> Sizes {
+        self.days.last_key_value().map(|(_, newest)| newest.sizes()).unwrap_or_default()
+    }
+}
+
+/// The words of a day: those that are there, those on disk, or new ones.
+fn dictionary<'days>(
+    days: &'days mut BTreeMap<u32, Dictionary>,
+    state: &mut Arc<State>,
+    day: u32,
+    reader: &Reader,
+) -> &'days mut Dictionary {
+    days.entry(day).or_insert_with(|| {
+        if !state.days.contains_key(&day) {
+            Arc::make_mut(state).days.entry(day).or_default();
+            return Dictionary::from(Words::default());
+        }
+        Dictionary::from(reader.words(day, state).0)
+    })
+}

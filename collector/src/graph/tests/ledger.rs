@@ -1,0 +1,107 @@
+//! The graph beside a ledger in a folder: what is durable there is counted here, whenever the process ends.
+
+use super::{naive::Naive, settings};
+use crate::{
+    build::{FlowExt as _, at, web_to_db},
+    clock::Now,
+    config::Config,
+    graph::{Counters, Keeper, Settings, answer::Question},
+    intake::Effects,
+    ledger::Ledger,
+    made::Joined,
+    metrics::Metrics,
+};
+use proptest::{collection::vec, prelude::*};
+use std::{path::Path, sync::Arc, time::Duration};
+
+struct Process {
+    ledger: Ledger,
+    keeper: Keeper,
+}
+
+impl Process {
+    fn start(data: &Path) -> Self {
+        let config = Config { data: Some(data.to_owned()), ..Config::default() };
+        let (ledger, _) = Ledger::open(&config, Arc::new(Metrics::new()), at(0)).unwrap();
+        let mut keeper = Keeper::open(ledger.store(), Counters::default(), settings(), at(0));
+        keeper.catch_up(&ledger.shelf(), at(0)).unwrap();
+        Self { ledger, keeper }
+    }
+
+    /// Does what the writer does with flows, up to the acknowledgement.
+    fn make(&mut self, ports: &[u16], naive: &mut Naive) {
+        let flow = |port: &u16| {
+            let flow = web_to_db().started(at(i64::from(*port) * 20_000)).destination_port(port % 5);
+            Joined { flow, latencies: None }
+        };
+        let flows = ports.iter().map(flow).collect();
+        let made = self.ledger.commit(Effects { flows, ..Effects::default() }, at(0)).unwrap();
+        self.keeper.add(&made, at(0));
+        for made in &made {
+            naive.put(made, at(0));
+        }
+    }
+
+    fn compare(&self, naive: &Naive) {
+        let answer = self.keeper.graph().ask(&Question::default(), &|_| true).unwrap();
+        naive.compare(&answer);
+        assert_eq!(answer.edges.iter().map(|edge| edge.tally.attempts).sum::<u64>(), naive.attempts());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn whenever_the_process_ends_no_flow_is_lost_and_none_counts_twice(
+        steps in vec((vec(0..20_u16, 0..9), 0..4_u8), 1..16),
+    ) {
+        let data = tempfile::tempdir().unwrap();
+        let (mut process, mut naive) = (Process::start(data.path()), Naive::default());
+        for (ports, then) in steps {
+            process.make(&ports, &mut naive);
+            match then {
+                0 => process.keeper.checkpoint().unwrap(),
+                1 => {
+                    drop(process);
+                    process = Process::start(data.path());
+                    process.compare(&naive);
+                }
+                _ => process.compare(&naive),
+            }
+        }
+        drop(process);
+        Process::start(data.path()).compare(&naive);
+    }
+}
+
+#[test]
+fn days_that_are_let_go_leave_no_files() {
+    let data = tempfile::tempdir().unwrap();
+    let mut process = Process::start(data.path());
+    let mut naive = Naive::default();
+    process.make(&[1, 2, 3], &mut naive);
+    process.keeper.checkpoint().unwrap();
+    let store = process.ledger.store();
+    assert_eq!(store.minutes().len(), 1);
+    // Another run that keeps nothing, two days on.
+    let keep = crate::graph::Keep { minutes: Duration::ZERO, ..settings().keep };
+    let now = at(2 * 86_400_000);
+    let mut keeper =
+        Keeper::open(Arc::clone(&store), Counters::default(), Settings { keep, ..settings() }, now);
+    let made = process.ledger.commit(
+        Effects {
+            flows: vec![Joined { flow: web_to_db().started(now), latencies: None }],
+            ..Effects::default()
+        },
+        now,
+    );
+    keeper.add(&made.unwrap(), now);
+    for _ in 0..500 {
+        keeper.step(Now { uptime: Duration::ZERO, wall: now }).unwrap();
+    }
+    keeper.checkpoint().unwrap();
+    assert_eq!(store.minutes().len(), 1, "today's");
+    let answer = keeper.graph().ask(&Question::default(), &|_| true).unwrap();
+    assert_eq!(answer.edges.iter().map(|edge| edge.tally.attempts).sum::<u64>(), 4);
+}

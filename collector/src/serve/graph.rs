@@ -1,0 +1,168 @@
+//! `portolan.v1.Graph`: what the flows of a window add up to.
+
+mod hits;
+mod pick;
+mod tell;
+
+#[cfg(test)]
+mod tests;
+
+use super::flows::time;
+use crate::{
+    filter::EdgeFilters,
+    graph::{
+        Graph,
+        answer::{Answer, Question},
+    },
+};
+use futures::{Stream, StreamExt as _};
+use pick::{Picked, pick};
+use portolan_proto::{graph::Covered, v1};
+use std::{pin::Pin, sync::Arc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::spawn_blocking,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use v1::{EdgeOrder, edges_response::Item as EdgesItem, policy_hits_response::Item as HitsItem};
+
+/// How many questions are answered at a time: each holds the edges of its window in memory.
+const QUESTIONS: usize = 8;
+
+/// An answer has at most so many edges or hits.
+const MOST: usize = 100_000;
+
+/// So many records go in one message: with their histograms they stay below the 4 MiB that clients take.
+const IN_A_MESSAGE: usize = 64;
+
+/// How many messages are made before they are taken.
+const AHEAD: usize = 8;
+
+type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Serves the graph.
+#[derive(Debug)]
+pub(super) struct GraphService {
+    graph: Arc<Graph>,
+    questions: Arc<Semaphore>,
+}
+
+impl GraphService {
+    pub(super) fn new(graph: Arc<Graph>) -> Self {
+        Self { graph, questions: Arc::new(Semaphore::new(QUESTIONS)) }
+    }
+
+    /// Answers on a thread of its own, as fast as the answer is taken.
+    fn answer<T: Send + 'static>(
+        &self,
+        question: Question,
+        filters: EdgeFilters,
+        tell: impl FnOnce(Answer, &EdgeFilters) -> Vec<T> + Send + 'static,
+    ) -> Result<Response<Responses<T>>, Status> {
+        let permit = Arc::clone(&self.questions).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!("{QUESTIONS} questions to the graph run already, ask again"))
+        })?;
+        let graph = Arc::clone(&self.graph);
+        let (sender, messages) = mpsc::channel(AHEAD);
+        drop(spawn_blocking(move || {
+            let answer = graph.ask(&question, &|edge| filters.may_want(edge));
+            let messages = match answer {
+                Ok(answer) => tell(answer, &filters).into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(Status::invalid_argument(error.to_string()))],
+            };
+            // Who goes away needs no more.
+            let gone = messages.into_iter().any(|message| sender.blocking_send(message).is_err());
+            drop((gone, permit));
+        }));
+        Ok(Response::new(ReceiverStream::new(messages).boxed()))
+    }
+}
+
+#[tonic::async_trait]
+impl v1::graph_server::Graph for GraphService {
+    type EdgesStream = Responses<v1::EdgesResponse>;
+    type PolicyHitsStream = Responses<v1::PolicyHitsResponse>;
+
+    async fn edges(&self, request: Request<v1::EdgesRequest>) -> Result<Response<Self::EdgesStream>, Status> {
+        let v1::EdgesRequest { since, until, include, order, limit, histograms } = request.into_inner();
+        let (order, limit) = (read_order(order)?, read_limit(limit)?);
+        self.answer(question(since, until)?, filters(include)?, move |answer, filters| {
+            edges(answer, filters, order, limit, histograms)
+        })
+    }
+
+    async fn policy_hits(
+        &self,
+        request: Request<v1::PolicyHitsRequest>,
+    ) -> Result<Response<Self::PolicyHitsStream>, Status> {
+        let v1::PolicyHitsRequest { since, until, include } = request.into_inner();
+        self.answer(question(since, until)?, filters(include)?, policy_hits)
+    }
+}
+
+fn edges(
+    mut answer: Answer,
+    filters: &EdgeFilters,
+    order: EdgeOrder,
+    limit: usize,
+    histograms: bool,
+) -> Vec<v1::EdgesResponse> {
+    answer.edges.retain(|edge| filters.want(edge));
+    let Answer { edges, from, to, damaged } = answer;
+    let Picked { edges, matching, attempts } = pick(edges, order, limit);
+    let covered = Covered { from, to, damaged, matching, told: edges.len() as u64, attempts };
+    let edges = edges.into_iter().map(|edge| v1::Edge::from(tell::edge(edge, histograms)));
+    let lists = in_messages(edges).map(|edges| EdgesItem::Edges(v1::EdgeList { edges }));
+    let items = std::iter::once(EdgesItem::Covered(covered.into())).chain(lists);
+    items.map(|item| v1::EdgesResponse { item: Some(item) }).collect()
+}
+
+fn policy_hits(mut answer: Answer, filters: &EdgeFilters) -> Vec<v1::PolicyHitsResponse> {
+    answer.edges.retain(|edge| filters.want(edge));
+    let Answer { edges, from, to, damaged } = answer;
+    let attempts = edges.iter().fold(0, |sum, edge| edge.tally.attempts.saturating_add(sum));
+    let mut hits = hits::roll_up(&edges, filters);
+    let matching = hits.len() as u64;
+    hits.truncate(MOST);
+    let covered = Covered { from, to, damaged, matching, told: hits.len() as u64, attempts };
+    let hits = hits.into_iter().map(v1::PolicyHit::from);
+    let lists = in_messages(hits).map(|hits| HitsItem::Hits(v1::PolicyHitList { hits }));
+    let items = std::iter::once(HitsItem::Covered(covered.into())).chain(lists);
+    items.map(|item| v1::PolicyHitsResponse { item: Some(item) }).collect()
+}
+
+/// The records, so many at a time.
+fn in_messages<T>(mut records: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+    std::iter::from_fn(move || {
+        let list: Vec<_> = records.by_ref().take(IN_A_MESSAGE).collect();
+        (!list.is_empty()).then_some(list)
+    })
+}
+
+fn question(
+    since: Option<prost_types::Timestamp>,
+    until: Option<prost_types::Timestamp>,
+) -> Result<Question, Status> {
+    Ok(Question { since: time(since, "since")?, until: time(until, "until")? })
+}
+
+fn filters(include: Vec<v1::Filter>) -> Result<EdgeFilters, Status> {
+    EdgeFilters::new(include).map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+fn read_order(number: i32) -> Result<EdgeOrder, Status> {
+    EdgeOrder::try_from(number).map_err(|_| {
+        Status::invalid_argument(format!("field `order`: {number} is no order that this collector knows"))
+    })
+}
+
+fn read_limit(limit: Option<u32>) -> Result<usize, Status> {
+    match limit.map(|limit| limit as usize) {
+        None => Ok(MOST),
+        Some(limit @ 1..=MOST) => Ok(limit),
+        Some(limit) => Err(Status::invalid_argument(format!(
+            "field `limit`: {limit} edges cannot be had; ask for 1 to {MOST}, and narrow the window or the filter"
+        ))),
+    }
+}

@@ -16,6 +16,7 @@
 mod clock;
 mod config;
 mod dedup;
+mod export;
 mod filter;
 mod hub;
 mod intake;
@@ -34,5 +35,6 @@ mod writer;
 mod build;
 
 pub use config::Config;
+pub use export::{FlowFile, Row};
 pub use filter::{FilterError, Filters};
 pub use serve::{Error, Listeners, run};

@@ -34,8 +34,11 @@ mod writer;
 #[cfg(test)]
 #[path = "../tests/support/build.rs"]
 mod build;
+#[cfg(test)]
+#[path = "../../proto/tests/strategies/mod.rs"]
+mod strategies;
 
 pub use config::Config;
-pub use export::{FlowFile, Row};
+pub use export::{ExportConfig, FlowFile, Row};
 pub use filter::{FilterError, Filters};
 pub use serve::{Error, Listeners, run};

@@ -1,10 +1,10 @@
 //! Files are read again by Parquet's own reader, and flows must come out as they went in.
 
-#[path = "../../../proto/tests/strategies/mod.rs"]
-mod strategies;
-
 use super::{FlowFile, Row as Exported};
-use crate::build::{FlowExt as _, at, policy, web_to_db};
+use crate::{
+    build::{FlowExt as _, at, policy, web_to_db},
+    strategies,
+};
 use bytes::Bytes;
 use jiff::Timestamp;
 use parquet::{

@@ -8,11 +8,24 @@
 
 mod chunk;
 mod column;
+mod exporter;
 mod file;
-#[cfg(test)]
-mod file_tests;
+mod folder;
+mod name;
+mod notes;
 mod part;
 mod schema;
+mod source;
+mod thread;
 
+#[cfg(test)]
+mod exporter_tests;
+#[cfg(test)]
+mod file_tests;
+
+pub(crate) use exporter::Counters;
+pub(crate) use thread::Export;
+
+pub use exporter::ExportConfig;
 pub use file::FlowFile;
 pub use schema::Row;

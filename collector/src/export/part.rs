@@ -23,7 +23,7 @@ pub(super) trait Part: Send {
 
 /// Columns of something that a row has once, or not at all.
 pub(super) struct Group<T: 'static> {
-    /// What their names begin with; nothing where it is empty.
+    /// What their names begin with; empty where they have nothing in common.
     pub(super) prefix: &'static str,
     /// Whether every row has it.
     pub(super) always: bool,
@@ -40,9 +40,9 @@ pub(super) struct List<T: 'static> {
 
 impl<T> Part for Group<T> {
     fn fields(&self) -> Result<Vec<TypePtr>> {
-        let name = |column: &Column<T>| match self.prefix {
-            "" => column.name.to_owned(),
-            prefix => format!("{prefix}_{}", column.name),
+        let name = |column: &Column<T>| match (self.prefix, column.name) {
+            ("", name) | (name, "") => name.to_owned(),
+            (prefix, name) => format!("{prefix}_{name}"),
         };
         self.columns.iter().map(|column| column.field(&name(column), self.nullable(column))).collect()
     }

@@ -32,7 +32,8 @@ pub struct Row {
 /// All parts of a row.
 pub(super) fn parts() -> Vec<Box<dyn Part>> {
     vec![
-        group("", itself, HEAD),
+        perhaps("ordinal", |row| row.ordinal.as_ref(), ORDINAL),
+        group("", |row| Some(&row.flow), HEAD),
         group("source", |row| Some(&row.flow.source), END),
         group("destination", |row| Some(&row.flow.destination), END),
         perhaps("service", |row| row.flow.service.as_ref(), SERVICE),
@@ -82,10 +83,6 @@ fn list<T: 'static>(
     Box::new(List { name, of, columns })
 }
 
-const fn itself(row: &Row) -> Option<&Row> {
-    Some(row)
-}
-
 const fn always<T>(name: &'static str, take: Take<T>) -> Column<T> {
     Column { name, always: true, take }
 }
@@ -94,12 +91,13 @@ const fn maybe<T>(name: &'static str, take: Take<T>) -> Column<T> {
     Column { name, always: false, take }
 }
 
-const HEAD: &[Column<Row>] = &[
-    maybe("ordinal", Long(|row| row.ordinal)),
-    always("time", Time(|row| Some(row.flow.time))),
-    always("time_nanos", Nanos(|row| Some(row.flow.time))),
-    always("end_time", Time(|row| Some(row.flow.end_time))),
-    always("end_time_nanos", Nanos(|row| Some(row.flow.end_time))),
+const ORDINAL: &[Column<u64>] = &[always("", Long(|ordinal| Some(*ordinal)))];
+
+const HEAD: &[Column<Flow>] = &[
+    always("time", Time(|flow| Some(flow.time))),
+    always("time_nanos", Nanos(|flow| Some(flow.time))),
+    always("end_time", Time(|flow| Some(flow.end_time))),
+    always("end_time_nanos", Nanos(|flow| Some(flow.end_time))),
 ];
 
 const END: &[Column<End>] = &[

@@ -4,6 +4,7 @@ mod agent;
 mod client;
 mod collector;
 mod explain;
+mod export;
 mod failure;
 mod lint;
 mod log;
@@ -45,6 +46,8 @@ enum Verb {
     Collector(collector::CollectorArgs),
     /// Say what the policies of some manifests say to a connection.
     Explain(Box<explain::ExplainArgs>),
+    /// Write flows into a Parquet file.
+    Export(Box<export::ExportArgs>),
     /// Name what is wrong in manifests, or probably not meant.
     Lint(lint::LintArgs),
     /// Print flows, past and to come.
@@ -83,6 +86,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         // These have nothing to put in order at the end: a signal simply ends them.
         Verb::Explain(args) => explain::run(*args),
         Verb::Lint(args) => lint::run(&args),
+        Verb::Export(args) => export::run(*args, stop_on_signal()?).await,
         Verb::Observe(args) => observe::run(*args, stop_on_signal()?).await,
         Verb::Probe(args) => probe::run(&args).await,
         Verb::Status(args) => status::run(*args).await,

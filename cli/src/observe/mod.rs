@@ -3,6 +3,8 @@
 mod request;
 mod time;
 
+pub(crate) use request::Wanted;
+
 use crate::{
     client::CollectorAddress,
     failure::{Failure, say},
@@ -15,7 +17,6 @@ use futures::FutureExt as _;
 use jiff::{Timestamp, tz::TimeZone};
 use portolan_policy::Flow;
 use portolan_proto::v1::{self, flows_client::FlowsClient, observe_response::Item};
-use request::Wanted;
 use std::{
     io::{IsTerminal as _, stdout},
     process::ExitCode,

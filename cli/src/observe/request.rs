@@ -14,7 +14,7 @@ const FLOW: &str = "Flow";
 /// Which flows. A flag may be repeated, or its values joined by commas: any of them. All flags must
 /// hold, and those about either end of the same end.
 #[derive(Debug, Default, Args)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     #[command(flatten)]
     either: EitherEnd,
     #[command(flatten)]
@@ -94,7 +94,7 @@ end_flags!(Destination, DESTINATION, "to-");
 
 impl Wanted {
     /// The request, with times that are told from now.
-    pub(super) fn request(self, now: Timestamp) -> v1::ObserveRequest {
+    pub(crate) fn request(self, now: Timestamp) -> v1::ObserveRequest {
         let Self {
             either,
             from,

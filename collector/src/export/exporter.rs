@@ -1,7 +1,7 @@
 //! Takes flows from the ledger and rolls files, each ordinal once.
 
 use super::{
-    file::FlowFile,
+    file::{FlowFile, GROUP},
     folder::{ExportError, Folder},
     name::FileName,
     notes::Covers,
@@ -97,6 +97,8 @@ pub(super) struct Exporter<S> {
     position: Option<u64>,
     /// Since when the first flow waits that no file has.
     waiting: Option<Duration>,
+    /// Rows of a row group.
+    group: usize,
     opened: Option<Opened>,
 }
 
@@ -123,7 +125,7 @@ struct Draft {
 
 impl<S: Source> Exporter<S> {
     pub(super) fn new(source: S, config: ExportConfig, counters: Counters) -> Self {
-        Self { source, config, counters, position: None, waiting: None, opened: None }
+        Self { source, config, counters, position: None, waiting: None, group: GROUP, opened: None }
     }
 
     /// Does some of what there is to do. After an error it begins again with what the folder holds.
@@ -198,7 +200,8 @@ impl<S: Source> Exporter<S> {
     }
 
     fn draft(&mut self, folder: &Folder, now: Now) -> Result<Draft, ExportError> {
-        let file = FlowFile::new(folder.begin()?).map_err(|source| unwritten(folder, source))?;
+        let file =
+            FlowFile::with_groups(folder.begin()?, self.group).map_err(|source| unwritten(folder, source))?;
         let first = self.position.unwrap_or_default();
         // A file that could not be written leaves its flows waiting for as long as they did.
         self.waiting.get_or_insert(now.uptime);
@@ -209,15 +212,15 @@ impl<S: Source> Exporter<S> {
     fn publish(&mut self, opened: &mut Opened) -> Result<(), ExportError> {
         let Some(draft) = opened.draft.take_if(|draft| draft.rows > 0) else { return Ok(()) };
         let Draft { file, begun, first, next, rows, missing } = draft;
-        let covers = Covers { store: self.source.store().to_owned(), first, last: next - 1 };
-        let file = file.finish(covers.notes(&missing)).map_err(|source| unwritten(&opened.folder, source))?;
+        let covers = Covers { store: self.source.store().to_owned(), first, last: next - 1, missing };
+        let file = file.finish(covers.notes()).map_err(|source| unwritten(&opened.folder, source))?;
         let begun = Timestamp::from_second(begun.as_second()).unwrap_or_default();
         let name = FileName { begun, first };
         opened.folder.publish(&file, name)?;
         (self.position, self.waiting) = (Some(next), None);
         opened.newest = Some(name);
         let bytes = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
-        self.count(rows, bytes, &missing);
+        self.count(rows, bytes, &covers.missing);
         Ok(())
     }
 
@@ -269,3 +272,7 @@ impl Draft {
 fn unwritten(folder: &Folder, source: ParquetError) -> ExportError {
     ExportError::Parquet { operation: "write", path: folder.writing(), source }
 }
+
+#[cfg(test)]
+#[path = "exporter_tests.rs"]
+mod tests;

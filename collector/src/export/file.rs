@@ -18,7 +18,7 @@ use parquet::{
 use std::{fmt, io::Write, sync::Arc};
 
 /// Rows of a row group.
-const GROUP: usize = 131_072;
+pub(super) const GROUP: usize = 131_072;
 
 /// Rows that wait before they become columns.
 const SLICE: usize = 2_048;

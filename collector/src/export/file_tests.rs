@@ -8,8 +8,10 @@ use crate::{
 use bytes::Bytes;
 use jiff::Timestamp;
 use parquet::{
+    basic::{LogicalType, TimeUnit, Type as Physical},
     file::reader::{FileReader as _, SerializedFileReader},
     record::{Field, Row},
+    schema::types::Type,
 };
 use portolan_policy::{
     End, Enforcer, Flow, Latency, Loss, PodEnd, PolicyRef, ServiceRef, SideDecision, Workload,
@@ -258,4 +260,38 @@ fn rows_that_were_written_in_slices_are_one_row_group() {
     let reader = SerializedFileReader::new(bytes.clone()).unwrap();
     assert_eq!(reader.metadata().num_row_groups(), 1);
     assert_eq!(read(bytes), wanted);
+}
+
+/// The columns below a type, as docs/export.md names them.
+fn columns(path: &str, field: &Type, lines: &mut Vec<String>) {
+    let name = format!("{path}{}", field.name());
+    if field.is_group() {
+        let element = &field.get_fields()[0].get_fields()[0];
+        element.get_fields().iter().for_each(|field| columns(&format!("{name}[]."), field, lines));
+        return;
+    }
+    let kind = match (field.get_physical_type(), field.get_basic_info().logical_type_ref()) {
+        (Physical::BYTE_ARRAY, Some(LogicalType::String)) => "string".to_owned(),
+        (Physical::BOOLEAN, None) => "boolean".to_owned(),
+        (_, Some(LogicalType::Integer(number))) if !number.is_signed => format!("uint{}", number.bit_width),
+        (Physical::INT64, Some(LogicalType::Timestamp(time))) if time.is_adjusted_to_u_t_c => {
+            assert_eq!(time.unit, TimeUnit::MICROS);
+            "timestamp".to_owned()
+        }
+        other => panic!("{name} is {other:?}"),
+    };
+    lines.push(format!("| `{name}` | {kind} | {} |", if field.is_optional() { "yes" } else { "no" }));
+}
+
+#[test]
+fn every_column_is_described_with_its_type_in_its_place() {
+    let schema = super::schema::schema(&super::schema::parts()).unwrap();
+    let mut wanted = Vec::new();
+    schema.get_fields().iter().for_each(|field| columns("", field, &mut wanted));
+    let described = include_str!("../../../docs/export.md").lines().filter(|line| line.starts_with("| `"));
+    let described: Vec<_> = described.skip_while(|line| !line.starts_with("| `ordinal`")).collect();
+    assert_eq!(described.len(), wanted.len());
+    for (line, wanted) in described.iter().zip(wanted) {
+        assert!(line.starts_with(&wanted), "{line} is not {wanted}");
+    }
 }

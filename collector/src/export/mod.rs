@@ -19,8 +19,6 @@ mod source;
 mod thread;
 
 #[cfg(test)]
-mod exporter_tests;
-#[cfg(test)]
 mod file_tests;
 
 pub(crate) use exporter::Counters;

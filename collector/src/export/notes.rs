@@ -23,12 +23,14 @@ pub(super) struct Covers {
     pub(super) first: u64,
     /// The last one.
     pub(super) last: u64,
+    /// Those that no row has: of each pair, from the first to the last.
+    pub(super) missing: Vec<(u64, u64)>,
 }
 
 impl Covers {
-    /// The notes of a file in which these ordinals, from the first to the last of each pair, are missing.
-    pub(super) fn notes(&self, missing: &[(u64, u64)]) -> Vec<KeyValue> {
-        let Self { store, first, last } = self;
+    /// As the notes of a file.
+    pub(super) fn notes(&self) -> Vec<KeyValue> {
+        let Self { store, first, last, missing } = self;
         let ranges: Vec<_> = missing.iter().map(|(first, last)| format!("{first}-{last}")).collect();
         let missing = (!ranges.is_empty()).then(|| note(MISSING, ranges.join(",")));
         let notes =
@@ -39,15 +41,36 @@ impl Covers {
     /// Reads the notes of a file; none where it is no file of an export.
     pub(super) fn read(file: &impl ChunkReader) -> Result<Option<Self>> {
         let metadata = ParquetMetaDataReader::new().parse_and_finish(file)?;
-        let notes = metadata.file_metadata().key_value_metadata();
-        Ok(notes.and_then(|notes| Self::of(notes)))
+        let Some(notes) = metadata.file_metadata().key_value_metadata() else { return Ok(None) };
+        let Some(store) = find(notes, STORE) else { return Ok(None) };
+        let covers = Self::of(store, notes);
+        let covers =
+            covers.filter(|covers| covers.rows() == Some(metadata.file_metadata().num_rows() as u64));
+        let wrong = || ParquetError::General("its footer contradicts its rows".to_owned());
+        covers.map(Some).ok_or_else(wrong)
     }
 
-    fn of(notes: &[KeyValue]) -> Option<Self> {
-        let find = |key: &str| notes.iter().find(|note| note.key == key)?.value.as_deref();
-        let number = |key: &str| find(key)?.parse().ok();
-        Some(Self { store: find(STORE)?.to_owned(), first: number(FIRST)?, last: number(LAST)? })
+    fn of(store: &str, notes: &[KeyValue]) -> Option<Self> {
+        let number = |key| find(notes, key)?.parse().ok();
+        let range = |range: &str| {
+            let (first, last) = range.split_once('-')?;
+            Some((first.parse().ok()?, last.parse().ok()?))
+        };
+        let missing = find(notes, MISSING).map(|ranges| ranges.split(',').map(range).collect());
+        let missing = missing.unwrap_or_else(|| Some(Vec::new()))?;
+        Some(Self { store: store.to_owned(), first: number(FIRST)?, last: number(LAST)?, missing })
     }
+
+    /// How many rows there must be.
+    fn rows(&self) -> Option<u64> {
+        let len = |first: u64, last: u64| last.checked_sub(first)?.checked_add(1);
+        let all = len(self.first, self.last)?;
+        self.missing.iter().try_fold(all, |rows, (first, last)| rows.checked_sub(len(*first, *last)?))
+    }
+}
+
+fn find<'notes>(notes: &'notes [KeyValue], key: &str) -> Option<&'notes str> {
+    notes.iter().find(|note| note.key == key)?.value.as_deref()
 }
 
 /// Whether the bytes of a file are wrong, and not only out of reach.
@@ -65,32 +88,50 @@ fn note(key: &str, value: String) -> KeyValue {
 #[cfg(test)]
 mod tests {
     use super::{super::FlowFile, *};
+    use crate::{build::web_to_db, export::Row};
     use bytes::Bytes;
-    use proptest::prelude::*;
+    use proptest::{prelude::*, sample::Index};
+    use std::sync::LazyLock;
 
+    static FILE: LazyLock<Bytes> = LazyLock::new(|| file(covers().notes()));
+
+    /// Of two rows.
     fn covers() -> Covers {
-        Covers { store: "a-store".to_owned(), first: 3, last: 99 }
+        Covers { store: "a-store".to_owned(), first: 3, last: 8, missing: vec![(3, 5), (7, 7)] }
     }
 
-    fn file(notes: Vec<KeyValue>) -> Vec<u8> {
-        FlowFile::new(Vec::new()).unwrap().finish(notes).unwrap()
+    fn file(notes: Vec<KeyValue>) -> Bytes {
+        let mut file = FlowFile::new(Vec::new()).unwrap();
+        for ordinal in [6, 8] {
+            file.push(Row { ordinal: Some(ordinal), flow: web_to_db() }).unwrap();
+        }
+        file.finish(notes).unwrap().into()
     }
 
     #[test]
     fn a_file_says_what_it_covers() {
-        let bytes = file(covers().notes(&[(3, 5), (7, 7)]));
-        assert_eq!(Covers::read(&Bytes::from(bytes)).unwrap(), Some(covers()));
+        assert_eq!(Covers::read(&*FILE).unwrap(), Some(covers()));
     }
 
     #[test]
     fn a_file_that_was_made_by_hand_covers_nothing() {
-        assert_eq!(Covers::read(&Bytes::from(file(Vec::new()))).unwrap(), None);
+        assert_eq!(Covers::read(&file(Vec::new())).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_contradicts_itself_is_damaged() {
+        for (last, missing) in [(9, vec![(3, 5), (7, 7)]), (2, vec![]), (8, vec![(3, 5)]), (8, vec![(8, 3)])]
+        {
+            let covers = Covers { last, missing, ..covers() };
+            let error = Covers::read(&file(covers.notes())).unwrap_err();
+            assert!(is_damage(&error) && error.to_string().contains("contradicts"), "{covers:?}: {error}");
+        }
     }
 
     proptest! {
         #[test]
-        fn wrong_bytes_are_refused_or_read(flips in prop::collection::vec(any::<(prop::sample::Index, u8)>(), 1..4)) {
-            let mut bytes = file(covers().notes(&[]));
+        fn wrong_bytes_are_refused_or_read(flips in prop::collection::vec(any::<(Index, u8)>(), 1..4)) {
+            let mut bytes = FILE.to_vec();
             for (place, bits) in flips {
                 let place = place.index(bytes.len());
                 bytes[place] ^= bits;
@@ -101,14 +142,9 @@ mod tests {
         }
 
         #[test]
-        fn a_file_cut_short_is_damaged(end: prop::sample::Index) {
-            let bytes = file(covers().notes(&[]));
-            let cut = Bytes::from(bytes).slice(..end.index(bytes_len()));
+        fn a_file_cut_short_is_damaged(end: Index) {
+            let cut = FILE.slice(..end.index(FILE.len()));
             prop_assert!(is_damage(&Covers::read(&cut).unwrap_err()));
         }
-    }
-
-    fn bytes_len() -> usize {
-        file(covers().notes(&[])).len()
     }
 }

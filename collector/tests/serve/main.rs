@@ -3,6 +3,7 @@
 
 mod around;
 mod batches;
+mod exporting;
 mod observing;
 #[path = "../support/mod.rs"]
 mod support;

@@ -57,7 +57,7 @@ pub(crate) struct Counters {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A flow.
-    Flow(Flow),
+    Flow(Box<Flow>),
     /// So many flows are gone.
     Gone(u64),
 }
@@ -256,7 +256,7 @@ impl Draft {
     fn take(&mut self, step: Step) -> Result<(), ParquetError> {
         match step {
             Step::Flow(flow) => {
-                self.file.push(Row { ordinal: Some(self.next), flow })?;
+                self.file.push(Row { ordinal: Some(self.next), flow: *flow })?;
                 self.next += 1;
                 self.rows += 1;
             }

@@ -77,7 +77,7 @@ impl Source for Ledger {
         }
         there.map(|ordinal| {
             self.next += 1;
-            Step::Flow(flow(ordinal))
+            Step::Flow(Box::new(flow(ordinal)))
         })
     }
 }
@@ -436,6 +436,7 @@ fn on_a_full_disk_the_export_waits_and_then_goes_on_with_every_flow() {
     }
     assert_eq!(exact(folder), (0..50).collect::<Vec<_>>(), "nothing that is there is half a file");
     assert!(!folder.join(".writing.parquet").exists(), "and it leaves the room to others");
+    drop(file);
     fs::remove_file(filler).unwrap();
     settle(&mut exporter, now(34));
     assert_eq!(exact(folder), (0..750).collect::<Vec<_>>(), "without waiting for another file's time");
@@ -444,7 +445,7 @@ fn on_a_full_disk_the_export_waits_and_then_goes_on_with_every_flow() {
 const CHILD: &str = "PORTOLAN_EXPORT_CHILD";
 
 /// Flows that the child exports; a file for each few.
-const CHILD_FLOWS: u64 = 60;
+const CHILD_FLOWS: u64 = 40;
 
 /// Exports as fast as it can until it is killed, or all is done. Only does so as a child of the next test.
 #[test]
@@ -481,7 +482,7 @@ fn killed_between_any_two_steps_no_flow_is_skipped_or_exported_twice() {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while !lines.next().unwrap().unwrap().contains(CHILD) {}
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        sleep(Duration::from_micros((dice >> 33) % 80_000));
+        sleep(Duration::from_micros((dice >> 33) % 200_000));
         let done = child.try_wait().unwrap();
         child.kill().ok();
         child.wait().unwrap();

@@ -44,7 +44,7 @@ impl Source for LedgerSource {
             self.tail.next()
         });
         Some(match step? {
-            ledger::Step::Made(made) => Step::Flow(Arc::unwrap_or_clone(made).flow),
+            ledger::Step::Made(made) => Step::Flow(Box::new(Arc::unwrap_or_clone(made).flow)),
             ledger::Step::Gone(count) => Step::Gone(count),
         })
     }

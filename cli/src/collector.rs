@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use anyhow::Context as _;
 use clap::Args;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
-use portolan_collector::{Config, Error, Listeners};
+use portolan_collector::{Config, Error, ExportConfig, Listeners};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +62,35 @@ pub(crate) struct CollectorArgs {
     #[arg(long, env = "PORTOLAN_JOIN_WINDOW", default_value = "5s", value_name = "DURATION")]
     #[arg(value_parser = duration)]
     join_window: Duration,
+    #[command(flatten)]
+    export: ExportFlags,
+}
+
+/// Flows as Parquet files.
+#[derive(Debug, Args)]
+struct ExportFlags {
+    /// Write all flows into Parquet files in this folder, which must be there: date=…/flows-….parquet.
+    #[arg(long, env = "PORTOLAN_EXPORT", value_name = "FOLDER")]
+    export: Option<PathBuf>,
+    /// End a file when it is so old.
+    #[arg(long, env = "PORTOLAN_EXPORT_EVERY", default_value = "10m", value_name = "DURATION")]
+    #[arg(value_parser = period)]
+    export_every: Duration,
+    /// End a file when it is so large.
+    #[arg(long, env = "PORTOLAN_EXPORT_BYTES", default_value = "128MiB", value_name = "SIZE")]
+    #[arg(value_parser = size)]
+    export_bytes: u64,
+    /// Remove files when they are so old [default: never].
+    #[arg(long, env = "PORTOLAN_EXPORT_KEEP", value_name = "DURATION", value_parser = long)]
+    export_keep: Option<Duration>,
+}
+
+impl ExportFlags {
+    fn config(self) -> Option<ExportConfig> {
+        let Self { export, export_every, export_bytes, export_keep } = self;
+        let (every, bytes, keep) = (export_every, export_bytes, export_keep);
+        export.map(|folder| ExportConfig { folder, every, bytes, keep })
+    }
 }
 
 /// Runs the collector until SIGINT or SIGTERM.
@@ -79,6 +108,7 @@ fn config(args: CollectorArgs) -> Config {
     };
     Config {
         data: args.data,
+        export: args.export.config(),
         keep_flows: args.keep_flows,
         keep_bytes: args.keep_bytes.unwrap_or(flows),
         keep_minutes: args.keep_minutes,
@@ -108,11 +138,22 @@ fn failed(error: Error) -> Failure {
 
 /// Reads how long to keep something.
 fn long(text: &str) -> anyhow::Result<Duration> {
-    let span: Span = text.parse().context("write a duration like 7d or 12h")?;
-    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours())?;
-    let duration = Duration::try_from(duration).context("a duration cannot be negative")?;
+    let duration = span(text)?;
     anyhow::ensure!(duration >= Duration::from_mins(1), "1m is the least");
     Ok(duration)
+}
+
+/// Reads how often to do something.
+fn period(text: &str) -> anyhow::Result<Duration> {
+    let duration = span(text)?;
+    anyhow::ensure!(duration >= Duration::from_secs(1), "1s is the least");
+    Ok(duration)
+}
+
+fn span(text: &str) -> anyhow::Result<Duration> {
+    let span: Span = text.parse().context("write a duration like 7d or 12h")?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours())?;
+    Duration::try_from(duration).context("a duration cannot be negative")
 }
 
 /// Reads a number of bytes.
@@ -160,6 +201,8 @@ mod tests {
         for wrong in ["", "5", "-7d", "10s", "soon"] {
             assert!(long(wrong).is_err(), "`{wrong}`");
         }
+        assert_eq!(period("10s").unwrap(), Duration::from_secs(10));
+        assert!(period("500ms").is_err());
         for wrong in ["", "5", "-5s", "soon"] {
             assert!(duration(wrong).is_err(), "`{wrong}`");
         }

@@ -4,6 +4,7 @@ mod agent;
 mod client;
 mod collector;
 mod explain;
+mod export;
 mod failure;
 mod filter;
 mod graph;
@@ -48,6 +49,8 @@ enum Verb {
     Collector(collector::CollectorArgs),
     /// Say what the policies of some manifests say to a connection.
     Explain(Box<explain::ExplainArgs>),
+    /// Write flows into a Parquet file.
+    Export(Box<export::ExportArgs>),
     /// Print who talked to whom, workload by workload, or what each policy did.
     Graph(Box<graph::GraphArgs>),
     /// Name what is wrong in manifests, or probably not meant.
@@ -91,6 +94,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Explain(args) => explain::run(*args),
         Verb::Graph(args) => graph::run(*args).await,
         Verb::Lint(args) => lint::run(&args),
+        Verb::Export(args) => export::run(*args, stop_on_signal()?).await,
         Verb::Observe(args) => observe::run(*args, stop_on_signal()?).await,
         Verb::Probe(args) => probe::run(&args).await,
         Verb::Status(args) => status::run(*args).await,

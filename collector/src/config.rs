@@ -1,5 +1,6 @@
 //! What an operator may set.
 
+use crate::export::ExportConfig;
 use std::{path::PathBuf, time::Duration};
 
 /// A gibibyte.
@@ -10,6 +11,8 @@ const GIB: u64 = 1 << 30;
 pub struct Config {
     /// Where everything is kept; in memory without.
     pub data: Option<PathBuf>,
+    /// How flows are exported, if they are.
+    pub export: Option<ExportConfig>,
     /// For how long flows are kept.
     pub keep_flows: Duration,
     /// In how many bytes flows are kept.
@@ -57,6 +60,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: None,
+            export: None,
             keep_flows: Duration::from_hours(7 * 24),
             keep_bytes: GIB / 4,
             keep_minutes: Duration::from_hours(24),

@@ -17,6 +17,7 @@ mod clock;
 mod config;
 mod cursor;
 mod dedup;
+mod export;
 mod filter;
 mod graph;
 mod hub;
@@ -36,7 +37,11 @@ mod writer;
 #[cfg(test)]
 #[path = "../tests/support/build.rs"]
 mod build;
+#[cfg(test)]
+#[path = "../../proto/tests/strategies/mod.rs"]
+mod strategies;
 
 pub use config::Config;
+pub use export::{ExportConfig, FlowFile, Row};
 pub use filter::{FilterError, Filters};
 pub use serve::{Error, Listeners, run};

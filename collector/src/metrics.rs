@@ -1,6 +1,6 @@
 //! What the collector counts, for `/metrics` and for the status service alike.
 
-use crate::{graph, join, ledger::StoreError};
+use crate::{export, graph, join, ledger::StoreError};
 use portolan_policy::Verdict;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -61,6 +61,8 @@ pub(crate) struct Metrics {
     pub(crate) told_forgotten: Counter,
     /// Flows that subscribers did not take in time.
     pub(crate) missed: Counter,
+    /// What the export counts.
+    pub(crate) export: export::Counters,
     /// What the join counts.
     pub(crate) join: join::Counters,
     /// What the graph counts.
@@ -94,6 +96,7 @@ impl Metrics {
             evicted: Counter::default(),
             told_forgotten: Counter::default(),
             missed: Counter::default(),
+            export: export::Counters::default(),
             join: join::Counters::default(),
             graph: graph::Counters::default(),
             kept: Gauge::default(),
@@ -123,6 +126,7 @@ impl Metrics {
             evicted,
             told_forgotten,
             missed,
+            export: export::Counters { files, rows, bytes, missing, removed, failures, behind },
             join: join::Counters { late, repeated, cut_short, forgotten },
             graph,
             kept,
@@ -156,11 +160,18 @@ impl Metrics {
         counter("joins_repeated", "Views that had been heard before", repeated);
         counter("joins_cut_short", "Views that could not wait because too many did", cut_short);
         counter("joins_forgotten", "Connections forgotten early because too many were remembered", forgotten);
+        counter("export_files", "Files exported", files);
+        counter("export_rows", "Flows in them", rows);
+        counter("export_bytes", "Bytes of them", bytes);
+        counter("export_missing", "Flows that were gone before they were exported", missing);
+        counter("export_files_removed", "Exported files removed because they were old", removed);
+        counter("export_failures", "Failures of the export", failures);
         let mut gauge = |name, help, gauge: &Gauge| registry.register(name, help, gauge.clone());
         gauge("ledger_bytes", "Bytes of the ledger", store_bytes);
         gauge("ledger_blocks", "Blocks of flows", blocks);
         gauge("flows_kept", "Flows kept", kept);
         gauge("joins_pending", "Views that wait for the other node's", pending);
+        gauge("export_behind", "Flows that no exported file has yet", behind);
         gauge("subscribers", "Subscribers", subscribers);
         registry.register("ledger_commit_seconds", "Time of a transaction", commit_seconds.clone());
         registry.register("flows", "Flows made, by verdict", flows.clone());

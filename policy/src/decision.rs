@@ -70,6 +70,17 @@ pub enum SideVerdict {
 }
 
 impl SideVerdict {
+    /// The spelling used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotIsolated => "not-isolated",
+            Self::Admitted => "admitted",
+            Self::Denied => "denied",
+            Self::NotApplicable => "not-applicable",
+            Self::Undecidable => "undecidable",
+        }
+    }
+
     /// Denied on either side is denied, even where the other side is undecidable (V3).
     pub(crate) fn admit(sides: [Self; 2]) -> Option<bool> {
         if sides.contains(&Self::Denied) {

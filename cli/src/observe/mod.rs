@@ -5,13 +5,14 @@ mod follow;
 mod printer;
 mod request;
 
+pub(crate) use request::Wanted;
+
 use crate::{client::CollectorAddress, failure::Failure, output::Color, render::Renderer};
 use clap::{Args, ValueEnum};
 use cursor::CursorFile;
 use follow::Observer;
 use jiff::{Timestamp, tz::TimeZone};
 use printer::Printer;
-use request::Wanted;
 use std::{path::PathBuf, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 

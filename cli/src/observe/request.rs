@@ -7,7 +7,7 @@ use portolan_proto::{timestamp_to_proto, v1};
 
 /// Which flows.
 #[derive(Debug, Default, Args)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     #[command(flatten)]
     filter: FilterFlags,
     /// Flows that began at this time or later: 5m (ago) or 2026-01-02T12:31:07Z
@@ -26,7 +26,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// The request behind a cursor, with times that are told from now.
-    pub(super) fn request(self, now: Timestamp, after: String) -> v1::ObserveRequest {
+    pub(crate) fn request(self, now: Timestamp, after: String) -> v1::ObserveRequest {
         let Self { filter, since, until, last, follow } = self;
         let time = |moment: Moment| timestamp_to_proto(moment.resolve(now));
         v1::ObserveRequest {

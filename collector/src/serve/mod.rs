@@ -9,6 +9,7 @@ mod status;
 
 use crate::{
     config::Config,
+    export::Export,
     hub::{self, End, Hub},
     writer::Writer,
 };
@@ -65,6 +66,9 @@ pub enum Error {
     /// The ledger's thread cannot run.
     #[error("the ledger's thread ended before its time")]
     Thread(#[source] io::Error),
+    /// The export's thread cannot run.
+    #[error("cannot start the thread of the export")]
+    Export(#[source] io::Error),
     /// The HTTP server failed.
     #[error("the HTTP server failed")]
     Http(#[source] io::Error),
@@ -109,8 +113,11 @@ pub async fn run(
         info!(address = %grpc, "listening for gRPC");
         info!(address = %http, "listening for metrics");
     }
+    let export = config.export.clone();
     let (hub, writer) = open(config, stopping.clone()).await?;
     let hub = Arc::new(hub);
+    let export = export.map(|config| Export::start(hub.shelf(), config, hub.metrics().export.clone()));
+    let export = export.transpose().map_err(Error::Export)?;
     let end = hub::start(writer).map_err(Error::Thread)?;
     let servers = async {
         tokio::try_join!(
@@ -128,7 +135,15 @@ pub async fn run(
         result = &mut servers => return result.map(|_| ()),
         () = shutdown => stopping.cancel(),
     }
-    if let Ok(result) = timeout(DRAIN, servers).await {
+    let drain = async {
+        let result = servers.await;
+        // The last flows are made when the others have ended.
+        if let Some(export) = export {
+            export.stop().await;
+        }
+        result
+    };
+    if let Ok(result) = timeout(DRAIN, drain).await {
         result?;
         info!("Collector stopped.");
     } else {

@@ -4,6 +4,7 @@
 mod around;
 mod batches;
 mod cursors;
+mod exporting;
 mod graph;
 mod observing;
 #[path = "../support/mod.rs"]

@@ -4,12 +4,10 @@ use super::{Row, VERSION, decode};
 use crate::{
     build::{FlowExt as _, at, web_to_db},
     made::Made,
+    strategies,
 };
 use proptest::{prelude::*, sample::Index};
 use std::sync::Arc;
-
-#[path = "../../../../proto/tests/strategies/mod.rs"]
-mod strategies;
 
 fn encode(flows: &[Arc<Made>]) -> Vec<u8> {
     super::encode(&flows.iter().map(Row::from).collect::<Vec<_>>())

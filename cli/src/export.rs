@@ -1,0 +1,184 @@
+//! `portolan export`: flows into one Parquet file.
+
+use crate::{
+    client::CollectorAddress,
+    failure::{Failure, say},
+    manifests::STDIN,
+    observe::Wanted,
+};
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use jiff::Timestamp;
+use portolan_collector::{Filters, FlowFile, Row};
+use portolan_policy::Flow;
+use portolan_proto::{
+    timestamp,
+    v1::{self, flows_client::FlowsClient, observe_response::Item},
+};
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, stdin},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding;
+
+/// Write flows into a Parquet file, for DuckDB, pandas, ClickHouse and others: from the collector, or from
+/// what `observe -o jsonl` printed. With --follow it ends at SIGINT. The columns: docs/export.md.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    address: CollectorAddress,
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Take the flows from these lines instead; `-` reads standard input
+    #[arg(long, value_name = "FLOWS.jsonl")]
+    flows: Option<PathBuf>,
+    /// The file to write; one that is there is replaced when this one is whole
+    #[arg(value_name = "FILE.parquet")]
+    file: PathBuf,
+}
+
+/// Writes until there are no more flows or a signal comes.
+pub(crate) async fn run(args: ExportArgs, stop: CancellationToken) -> Result<ExitCode, Failure> {
+    let ExportArgs { address, wanted, flows, file } = args;
+    let request = wanted.request(Timestamp::now(), String::new());
+    let mut draft = Draft::begin(file)?;
+    let problems = match flows {
+        Some(lines) => take_lines(&lines, request, &mut draft)?,
+        None => {
+            let work = take_stream(&address, request, &mut draft);
+            stop.run_until_cancelled(work).await.unwrap_or(Ok(0))?
+        }
+    };
+    let (path, rows) = draft.finish()?;
+    say(format_args!("wrote {rows} flows to {}", path.display()));
+    Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Takes what the collector has. Says how many could not be understood.
+async fn take_stream(
+    address: &CollectorAddress,
+    request: v1::ObserveRequest,
+    draft: &mut Draft,
+) -> Result<u64, Failure> {
+    let client = FlowsClient::new(address.connect().await?);
+    let mut client = client.accept_compressed(CompressionEncoding::Zstd);
+    let answer = client.observe(request).await.map_err(|status| address.failed(&status))?;
+    let mut stream = answer.into_inner();
+    let mut problems = 0;
+    while let Some(response) = stream.message().await.map_err(|status| address.failed(&status))? {
+        match response.item.map(read_item) {
+            Some(Ok(Some(flow))) => draft.push(flow)?,
+            Some(Ok(None)) => {}
+            Some(Err(problem)) => {
+                say(format_args!("a flow cannot be understood, the rest goes on: {problem}"));
+                problems += 1;
+            }
+            None => problems += 1,
+        }
+    }
+    Ok(problems)
+}
+
+fn read_item(item: Item) -> anyhow::Result<Option<Flow>> {
+    match item {
+        Item::Flow(wire) => Ok(Some(Flow::try_from(wire)?)),
+        Item::Missed(v1::Missed { count, gone: _ }) => {
+            say(format_args!("missed {count} flows: they came faster than they were written"));
+            Ok(None)
+        }
+    }
+}
+
+/// Takes the flows of JSON lines that are wanted. Says how many lines could not be read.
+fn take_lines(path: &Path, request: v1::ObserveRequest, draft: &mut Draft) -> Result<u64, Failure> {
+    let is_wanted = wanted(request)?;
+    let source: Box<dyn BufRead> = if path == Path::new(STDIN) {
+        Box::new(stdin().lock())
+    } else {
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()));
+        Box::new(BufReader::new(file?))
+    };
+    let mut problems = 0;
+    for (number, line) in source.lines().enumerate() {
+        let line = line.with_context(|| format!("cannot read {}", path.display()))?;
+        match serde_json::from_str::<Flow>(&line) {
+            Ok(flow) if is_wanted(&flow) => draft.push(flow)?,
+            Ok(_) => {}
+            Err(error) => {
+                let number = number + 1;
+                say(format_args!("{}:{number}: no flow, the rest goes on: {error}", path.display()));
+                problems += 1;
+            }
+        }
+    }
+    Ok(problems)
+}
+
+/// What a collector would give for the request.
+fn wanted(request: v1::ObserveRequest) -> Result<impl Fn(&Flow) -> bool, Failure> {
+    let v1::ObserveRequest { since, until, last, follow, include, after: _ } = request;
+    if last.is_some() || follow {
+        return Err(Failure::usage(anyhow!("--last and --follow ask a collector: leave out --flows")));
+    }
+    let filters = Filters::new(include).map_err(Failure::usage)?;
+    let time = |wire: Option<_>, name| wire.map(|wire| timestamp(wire, name)).transpose();
+    let since = time(since, "since").map_err(Failure::usage)?;
+    let until = time(until, "until").map_err(Failure::usage)?;
+    Ok(move |flow: &Flow| {
+        since.is_none_or(|since| flow.time >= since)
+            && until.is_none_or(|until| flow.time < until)
+            && filters.matches(flow)
+    })
+}
+
+/// A file that gets its name when it is whole.
+#[derive(Debug)]
+struct Draft {
+    path: PathBuf,
+    writing: PathBuf,
+    /// Until it is finished.
+    file: Option<FlowFile<File>>,
+    rows: u64,
+}
+
+impl Draft {
+    fn begin(path: PathBuf) -> Result<Self, Failure> {
+        let name = path.file_name().ok_or_else(|| {
+            Failure::usage(anyhow!("{} names no file: write FOLDER/FLOWS.parquet", path.display()))
+        })?;
+        let writing = path.with_file_name(format!(".{}.writing", name.to_string_lossy()));
+        let file = File::create(&writing).with_context(|| format!("cannot make {}", writing.display()))?;
+        let file = Some(FlowFile::new(file).context("cannot begin the file")?);
+        Ok(Self { path, writing, file, rows: 0 })
+    }
+
+    fn push(&mut self, flow: Flow) -> anyhow::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        self.rows += 1;
+        file.push(Row { ordinal: None, flow })
+            .with_context(|| format!("cannot write {}", self.writing.display()))
+    }
+
+    /// Gives the file its name, and says how many flows it has.
+    fn finish(mut self) -> anyhow::Result<(PathBuf, u64)> {
+        let path = self.path.clone();
+        if let Some(file) = self.file.take() {
+            let cannot = || format!("cannot write {}", path.display());
+            let file = file.finish(Vec::new()).with_context(cannot)?;
+            file.sync_all().with_context(cannot)?;
+            fs::rename(&self.writing, &path).with_context(cannot)?;
+        }
+        Ok((path, self.rows))
+    }
+}
+
+/// What was not finished leaves nothing behind.
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After a rename it is gone.
+        fs::remove_file(&self.writing).ok();
+    }
+}

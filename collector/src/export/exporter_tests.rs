@@ -1,0 +1,497 @@
+//! Whatever happens to an export, its files hold every flow once, or say that it is missing.
+
+use super::*;
+use crate::build::{FlowExt as _, at, web_to_db};
+use crate::export::notes::Covers;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use parquet::{
+    file::reader::{FileReader as _, SerializedFileReader},
+    record::RowAccessor as _,
+};
+use proptest::{prelude::*, sample::Index};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    thread::sleep,
+};
+
+/// What a test makes and lets go of.
+#[derive(Debug, Default)]
+struct Kept {
+    oldest: u64,
+    end: u64,
+    damaged: BTreeSet<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Ledger {
+    store: &'static str,
+    kept: Arc<Mutex<Kept>>,
+    next: u64,
+}
+
+impl Ledger {
+    fn new(store: &'static str, flows: u64) -> Self {
+        let kept = Kept { end: flows, ..Kept::default() };
+        Self { store, kept: Arc::new(Mutex::new(kept)), next: 0 }
+    }
+
+    fn make(&self, flows: u64) {
+        self.kept.lock().unwrap().end += flows;
+    }
+
+    fn forget_before(&self, ordinal: u64) {
+        let mut kept = self.kept.lock().unwrap();
+        kept.oldest = kept.oldest.max(ordinal.min(kept.end));
+    }
+}
+
+impl Source for Ledger {
+    fn store(&self) -> &str {
+        self.store
+    }
+
+    fn oldest(&self) -> u64 {
+        self.kept.lock().unwrap().oldest
+    }
+
+    fn end(&self) -> u64 {
+        self.kept.lock().unwrap().end
+    }
+
+    fn seek(&mut self, ordinal: u64) {
+        self.next = ordinal;
+    }
+
+    fn next(&mut self) -> Option<Step> {
+        let kept = self.kept.lock().unwrap();
+        let there = (self.next..kept.end).find(|next| *next >= kept.oldest && !kept.damaged.contains(next));
+        let gone = there.unwrap_or(kept.end) - self.next;
+        if gone > 0 {
+            self.next += gone;
+            return Some(Step::Gone(gone));
+        }
+        there.map(|ordinal| {
+            self.next += 1;
+            Step::Flow(Box::new(flow(ordinal)))
+        })
+    }
+}
+
+fn flow(ordinal: u64) -> Flow {
+    web_to_db().started(at(ordinal as i64)).change(|flow| flow.packets = ordinal * 3)
+}
+
+fn now(seconds: u64) -> Now {
+    Now { uptime: Duration::from_secs(seconds), wall: at(seconds as i64 * 1000) }
+}
+
+fn config(folder: &Path) -> ExportConfig {
+    ExportConfig { folder: folder.to_owned(), every: Duration::from_secs(10), bytes: u64::MAX, keep: None }
+}
+
+fn export(folder: &Path, ledger: &Ledger) -> Exporter<Ledger> {
+    Exporter::new(ledger.clone(), config(folder), Counters::default())
+}
+
+/// All files by their names, with what they say and the ordinals of their rows.
+fn read(folder: &Path) -> Vec<(Covers, Vec<u64>)> {
+    let mut files = Vec::new();
+    for date in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
+    {
+        let whole = fs::read_dir(date).unwrap().map(|entry| entry.unwrap().path());
+        files.extend(whole.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.')));
+    }
+    let mut files: Vec<_> = files.iter().map(|path| read_file(path)).collect();
+    files.sort_by_key(|(covers, _)| covers.first);
+    files
+}
+
+fn read_file(path: &Path) -> (Covers, Vec<u64>) {
+    let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+    let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
+    let column = |row: &parquet::record::Row, wanted: &str| {
+        row.get_column_iter().position(|(name, _)| name == wanted).unwrap()
+    };
+    let ordinals = rows.map(|row| {
+        let ordinal = row.get_ulong(column(&row, "ordinal")).unwrap();
+        assert_eq!(row.get_ulong(column(&row, "packets")).unwrap(), ordinal * 3, "another flow's row");
+        ordinal
+    });
+    let ordinals = ordinals.collect();
+    (Covers::read(&File::open(path).unwrap()).unwrap().unwrap(), ordinals)
+}
+
+/// Checks that the files hold each ordinal once or call it missing, and says which they hold.
+fn exact(folder: &Path) -> Vec<u64> {
+    let files = read(folder);
+    let mut next = files.first().map_or(0, |(covers, _)| covers.first);
+    let mut held = Vec::new();
+    for (covers, ordinals) in files {
+        assert_eq!(covers.first, next, "files follow each other");
+        let missing =
+            |ordinal: &u64| covers.missing.iter().any(|(first, last)| (*first..=*last).contains(ordinal));
+        let wanted: Vec<_> = (covers.first..=covers.last).filter(|ordinal| !missing(ordinal)).collect();
+        assert_eq!(ordinals, wanted, "a row for each ordinal that is not missing");
+        held.extend(ordinals);
+        next = covers.last + 1;
+    }
+    held
+}
+
+/// Steps until there is nothing to do.
+fn settle(exporter: &mut Exporter<Ledger>, now: Now) {
+    for _ in 0..1_000 {
+        match exporter.step(now) {
+            Ok(Progress::Busy) => {}
+            Ok(Progress::Idle) => return,
+            // A child that another test starts holds our lock until it is a program of its own.
+            Err(ExportError::Locked(_)) => sleep(Duration::from_millis(5)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("there always was something to do");
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Make(u64),
+    Forget(Index),
+    Damage(Index),
+    Pass(u64),
+    /// The process ends without a word, in the middle of a file.
+    Kill,
+    Stop,
+    /// The folder is away for a step.
+    Away,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (1_u64..40).prop_map(Act::Make),
+        1 => any::<Index>().prop_map(Act::Forget),
+        1 => any::<Index>().prop_map(Act::Damage),
+        4 => (1_u64..15).prop_map(Act::Pass),
+        2 => Just(Act::Kill),
+        1 => Just(Act::Stop),
+        1 => Just(Act::Away),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_flow_is_exported_once_or_said_to_be_missing(acts in prop::collection::vec(act(), 1..30)) {
+        let home = tempfile::tempdir().unwrap();
+        let (folder, away) = (home.path().join("export"), home.path().join("away"));
+        fs::create_dir(&folder).unwrap();
+        let ledger = Ledger::new("one", 1);
+        let mut exporter = export(&folder, &ledger);
+        let mut seconds = 0;
+        settle(&mut exporter, now(seconds));
+        seconds += 10;
+        settle(&mut exporter, now(seconds));
+        for act in acts {
+            match act {
+                Act::Make(flows) => ledger.make(flows),
+                Act::Forget(until) => ledger.forget_before(until.index(ledger.end() as usize) as u64),
+                Act::Damage(ordinal) => {
+                    let ordinal = ordinal.index(ledger.end() as usize) as u64;
+                    ledger.kept.lock().unwrap().damaged.insert(ordinal);
+                }
+                Act::Pass(some) => seconds += some,
+                Act::Kill => exporter = export(&folder, &ledger),
+                Act::Stop => {
+                    exporter.finish().unwrap();
+                    exporter = export(&folder, &ledger);
+                }
+                Act::Away => {
+                    fs::rename(&folder, &away).unwrap();
+                    // What it had in its hands it may still hold; what it must not do is to make the folder.
+                    exporter.step(now(seconds)).ok();
+                    prop_assert!(!folder.exists());
+                    fs::rename(&away, &folder).unwrap();
+                }
+            }
+            // A file that went away is an error, and then goes on.
+            if exporter.step(now(seconds)).is_err() {
+                settle(&mut exporter, now(seconds));
+            }
+        }
+        ledger.make(1);
+        settle(&mut exporter, now(seconds));
+        exporter.finish().unwrap();
+        let held: BTreeSet<_> = exact(&folder).into_iter().collect();
+        let damaged = ledger.kept.lock().unwrap().damaged.clone();
+        let kept: BTreeSet<_> = (ledger.oldest()..ledger.end()).filter(|next| !damaged.contains(next)).collect();
+        prop_assert!(held.is_superset(&kept), "what is kept is exported");
+        prop_assert_eq!(held.last(), Some(&(ledger.end() - 1)));
+    }
+}
+
+#[test]
+fn what_retention_took_is_counted_and_stands_in_the_next_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new("one", 5);
+    let mut exporter = export(folder.path(), &ledger);
+    settle(&mut exporter, now(0));
+    exporter.finish().unwrap();
+    ledger.make(20);
+    ledger.forget_before(12);
+    settle(&mut exporter, now(1));
+    settle(&mut exporter, now(12));
+    let files = read(folder.path());
+    assert_eq!(files[1].0, Covers { store: "one".to_owned(), first: 5, last: 24, missing: vec![(5, 11)] });
+    assert_eq!(exact(folder.path()).len(), 5 + 13);
+    let Counters { files, rows, missing, failures, behind, .. } = &exporter.counters;
+    assert_eq!((files.get(), rows.get(), missing.get(), failures.get(), behind.get()), (2, 18, 7, 0, 0));
+}
+
+#[test]
+fn a_file_ends_when_it_is_old_or_large_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new("one", 9);
+    let mut exporter = export(folder.path(), &ledger);
+    settle(&mut exporter, now(0));
+    settle(&mut exporter, now(9));
+    assert_eq!(read(folder.path()).len(), 0, "it is neither");
+    assert_eq!(exporter.counters.behind.get(), 9);
+    settle(&mut exporter, now(10));
+    assert_eq!(read(folder.path()).len(), 1, "it is old");
+    (exporter.group, exporter.config.bytes) = (100, 30_000);
+    ledger.make(4_000);
+    for _ in 0..3 {
+        ledger.make(400);
+        settle(&mut exporter, now(11));
+    }
+    let files = read(folder.path());
+    assert!(files.len() > 1, "it is large");
+    assert_eq!(exact(folder.path()).len() as u64, exporter.position.unwrap());
+}
+
+#[test]
+fn what_a_killed_run_was_writing_is_removed_and_what_it_named_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new("one", 5);
+    let mut exporter = export(folder.path(), &ledger);
+    settle(&mut exporter, now(0));
+    exporter.finish().unwrap();
+    ledger.make(5);
+    settle(&mut exporter, now(1));
+    drop(exporter);
+    let writing = folder.path().join(".writing.parquet");
+    assert!(writing.exists());
+    let mut exporter = export(folder.path(), &ledger);
+    ledger.forget_before(10);
+    while matches!(exporter.open(), Err(ExportError::Locked(_))) {
+        sleep(Duration::from_millis(5));
+    }
+    assert!(!writing.exists());
+    assert_eq!(exporter.position, Some(5));
+}
+
+#[test]
+fn the_files_of_another_store_say_nothing_of_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for (store, flows) in [("one", 5), ("two", 3), ("one", 8)] {
+        let mut exporter = export(folder.path(), &Ledger::new(store, flows));
+        settle(&mut exporter, now(flows));
+        exporter.finish().unwrap();
+    }
+    let of = |store| read(folder.path()).into_iter().filter(move |(covers, _)| covers.store == store);
+    assert_eq!(of("one").flat_map(|(_, ordinals)| ordinals).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    assert_eq!(of("two").flat_map(|(_, ordinals)| ordinals).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
+fn a_damaged_newest_file_is_set_aside_and_its_flows_exported_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new("one", 5);
+    for _ in 0..2 {
+        let mut exporter = export(folder.path(), &ledger);
+        settle(&mut exporter, now(0));
+        exporter.finish().unwrap();
+        ledger.make(5);
+    }
+    let date = folder.path().join("date=2026-01-02");
+    let newest = fs::read_dir(&date).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    fs::write(&newest, b"PAR1 and then nothing").unwrap();
+    let mut exporter = export(folder.path(), &ledger);
+    settle(&mut exporter, now(5));
+    exporter.finish().unwrap();
+    assert_eq!(exact(folder.path()), (0..15).collect::<Vec<_>>());
+    let names = fs::read_dir(&date).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.filter(|name| name.to_string_lossy().starts_with(".damaged-")).count(), 1);
+}
+
+#[test]
+fn one_folder_is_one_exporters() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new("one", 5);
+    let mut first = export(folder.path(), &ledger);
+    settle(&mut first, now(0));
+    let mut second = export(folder.path(), &ledger);
+    let error = second.step(now(0)).unwrap_err().to_string();
+    assert!(error.contains("another collector exports to"), "{error}");
+    drop(first);
+    settle(&mut second, now(1));
+}
+
+#[test]
+fn a_ledger_put_back_from_a_copy_is_not_taken_for_one_that_was_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut exporter = export(folder.path(), &Ledger::new("one", 9));
+    settle(&mut exporter, now(0));
+    exporter.finish().unwrap();
+    let ledger = Ledger::new("one", 4);
+    let error = export(folder.path(), &ledger).step(now(1)).unwrap_err().to_string();
+    assert!(error.contains("up to ordinal 8, the ledger only made 4"), "{error}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_waited_for_and_never_made() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("volume");
+    let ledger = Ledger::new("one", 9);
+    let mut exporter = export(&folder, &ledger);
+    let error = exporter.step(now(0)).unwrap_err().to_string();
+    assert!(error.contains("volume: is it there"), "{error}");
+    assert!(!folder.exists());
+    fs::create_dir(&folder).unwrap();
+    settle(&mut exporter, now(1));
+    exporter.finish().unwrap();
+    assert_eq!(exact(&folder).len(), 9);
+}
+
+#[test]
+fn old_files_are_removed_but_never_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new("one", 1);
+    let mut exporter = export(folder.path(), &ledger);
+    exporter.config.keep = Some(Duration::from_hours(30));
+    let days = |days: u64| now(days * 24 * 3600);
+    for day in 0..4 {
+        settle(&mut exporter, days(day));
+        exporter.finish().unwrap();
+        ledger.make(1);
+    }
+    settle(&mut exporter, days(4));
+    let dates = || {
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(dates(), [".writing.parquet", "date=2026-01-05"]);
+    assert_eq!(exporter.counters.removed.get(), 3);
+    settle(&mut exporter, days(9));
+    settle(&mut exporter, days(19));
+    assert_eq!(dates(), ["date=2026-01-06"], "the newest says where to go on");
+    assert_eq!(exact(folder.path()), [4]);
+}
+
+/// A file system of its own that is unmounted in the end.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    /// None where this user may not mount.
+    fn mount(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = format!("size={size}");
+        mount(Some("tmpfs"), folder.path(), Some("tmpfs"), MsFlags::empty(), Some(options.as_str())).ok()?;
+        Some(Self(folder))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        umount2(self.0.path(), MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+#[test]
+fn on_a_full_disk_the_export_waits_and_then_goes_on_with_every_flow() {
+    let Some(disk) = Tmpfs::mount("512k") else {
+        println!("skipped: this user may not mount");
+        return;
+    };
+    let folder = disk.0.path();
+    let ledger = Ledger::new("one", 50);
+    let mut exporter = export(folder, &ledger);
+    settle(&mut exporter, now(0));
+    settle(&mut exporter, now(10));
+    // Takes what is left, to the last byte.
+    let filler = folder.join("filler");
+    let mut file = File::create(&filler).unwrap();
+    while std::io::Write::write(&mut file, &[0; 512]).is_ok() {}
+    for seconds in 20..34 {
+        ledger.make(50);
+        let step = exporter.step(now(seconds));
+        assert_eq!(step.is_err(), seconds >= 30, "the file is due then, and there is no room: {step:?}");
+    }
+    assert_eq!(exact(folder), (0..50).collect::<Vec<_>>(), "nothing that is there is half a file");
+    assert!(!folder.join(".writing.parquet").exists(), "and it leaves the room to others");
+    drop(file);
+    fs::remove_file(filler).unwrap();
+    settle(&mut exporter, now(34));
+    assert_eq!(exact(folder), (0..750).collect::<Vec<_>>(), "without waiting for another file's time");
+}
+
+const CHILD: &str = "PORTOLAN_EXPORT_CHILD";
+
+/// Flows that the child exports; a file for each few.
+const CHILD_FLOWS: u64 = 40;
+
+/// Exports as fast as it can until it is killed, or all is done. Only does so as a child of the next test.
+#[test]
+fn child_that_exports() {
+    let Some(folder) = std::env::var_os(CHILD) else { return };
+    let ledger = Ledger::new("one", 1);
+    let mut exporter = export(Path::new(&folder), &ledger);
+    exporter.config.every = Duration::ZERO;
+    println!("{CHILD}");
+    while ledger.end() < CHILD_FLOWS {
+        match exporter.step(now(ledger.end() / 5)) {
+            Ok(_) => ledger.make(1),
+            // What an earlier child made is made.
+            Err(ExportError::Ahead { last, made, .. }) => ledger.make(last + 1 - made),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    settle(&mut exporter, now(CHILD_FLOWS / 5));
+}
+
+#[test]
+fn killed_between_any_two_steps_no_flow_is_skipped_or_exported_twice() {
+    let seed = std::env::var("PORTOLAN_SEED").map_or(11, |seed| seed.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut dice: u64 = seed;
+    let mut kills = 0;
+    loop {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "export::exporter::tests::child_that_exports", "--nocapture"])
+            .env(CHILD, folder.path())
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut child = child.unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        while !lines.next().unwrap().unwrap().contains(CHILD) {}
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        sleep(Duration::from_micros((dice >> 33) % 200_000));
+        let done = child.try_wait().unwrap();
+        child.kill().ok();
+        child.wait().unwrap();
+        kills += 1;
+        if done.is_some_and(|status| status.success()) {
+            break;
+        }
+        assert_eq!(done, None);
+    }
+    println!("PORTOLAN_SEED={seed}: {kills} kills, {} files", read(folder.path()).len());
+    assert_eq!(exact(folder.path()), (0..CHILD_FLOWS).collect::<Vec<_>>());
+}

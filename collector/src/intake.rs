@@ -8,11 +8,12 @@ use crate::{
     config::Config,
     dedup::{Inserted, Run},
     join::{self, Join, Limits, Told, Waits},
+    made::Joined,
     metrics::Metrics,
     nodes::Nodes,
 };
 use jiff::Timestamp;
-use portolan_policy::{Flow, Loss};
+use portolan_policy::Loss;
 use portolan_proto::{Connection, Observation};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -66,7 +67,7 @@ pub(crate) struct Restored {
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     /// The flows that were made, in order.
-    pub(crate) flows: Vec<Arc<Flow>>,
+    pub(crate) flows: Vec<Joined>,
     /// What waits and what was told alone.
     pub(crate) join: join::Changes,
     /// What was applied; None of a run that is forgotten.
@@ -215,8 +216,8 @@ impl Intake {
         effects
     }
 
-    fn make(&mut self, flows: Vec<Flow>) {
-        self.effects.flows.extend(flows.into_iter().map(Arc::new));
+    fn make(&mut self, flows: Vec<Joined>) {
+        self.effects.flows.extend(flows);
     }
 
     fn measure(&self) {

@@ -21,6 +21,7 @@ mod hub;
 mod intake;
 mod join;
 mod ledger;
+mod made;
 mod metrics;
 mod nodes;
 mod query;

@@ -5,10 +5,10 @@
 
 use crate::{
     ledger::{Catalog, Facts, Fresh, Shelf},
+    made::Made,
     subscribe::Wanted,
 };
 use jiff::Timestamp;
-use portolan_policy::Flow;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
@@ -33,7 +33,7 @@ pub(crate) struct Query {
 }
 
 /// Flows that several hold.
-type Flows = Arc<[Arc<Flow>]>;
+type Flows = Arc<[Arc<Made>]>;
 
 /// The place of a flow in the order of all: the greater, the later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,7 @@ struct Place {
 
 impl Query {
     /// Gives every wanted flow in the order they began, until there are no more or no more are taken.
-    pub(crate) fn run(self, mut take: impl FnMut(Arc<Flow>) -> ControlFlow<()>) {
+    pub(crate) fn run(self, mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>) {
         let Some(from) = self.first() else { return };
         let mut merge = Merge::new(&self, Direction::Forward);
         while let Some((place, flow)) = merge.next() {
@@ -142,7 +142,7 @@ impl<'query> Merge<'query> {
             Closed { edge: edge(first, last), number: *number, source: Source::Block { segment } }
         });
         let fresh = query.kept.fresh.iter().filter_map(|Fresh { number, flows }| {
-            let (first, last) = (flows.first()?.time, flows.last()?.time);
+            let (first, last) = (flows.first()?.flow.time, flows.last()?.flow.time);
             let source = Source::Fresh(Arc::clone(flows));
             let closed = Closed { edge: edge(first, last), number: *number, source };
             query.concerns(first, last).then_some(closed)
@@ -157,7 +157,7 @@ impl<'query> Merge<'query> {
     }
 
     /// The next flow and its place.
-    fn next(&mut self) -> Option<(Place, Arc<Flow>)> {
+    fn next(&mut self) -> Option<(Place, Arc<Made>)> {
         let (place, flows, flow) = loop {
             while self.reaches_next() {
                 self.reach();
@@ -175,7 +175,7 @@ impl<'query> Merge<'query> {
             Direction::Backward => place.index.checked_sub(1),
         };
         match index.and_then(|index| Some((index, flows.get(index)?))) {
-            Some((index, flow)) => self.push(place.number, index, flow.time),
+            Some((index, flow)) => self.push(place.number, index, flow.flow.time),
             None => self.close(place.number),
         }
         Some((place, flow))
@@ -199,7 +199,7 @@ impl<'query> Merge<'query> {
             Direction::Backward => flows.len().saturating_sub(1),
         };
         match flows.get(index) {
-            Some(flow) => self.push(number, index, flow.time),
+            Some(flow) => self.push(number, index, flow.flow.time),
             None => self.close(number),
         }
     }
@@ -226,9 +226,11 @@ impl<'query> Merge<'query> {
         let flows: Flows = match self.sources.get(&number) {
             Some(Source::Block { segment }) => {
                 let flows = self.query.shelf.block(*segment, number);
-                flows.into_iter().filter(|flow| wanted.matches(flow)).map(Arc::new).collect()
+                flows.into_iter().filter(|made| wanted.matches(&made.flow)).map(Arc::new).collect()
             }
-            Some(Source::Fresh(flows)) => flows.iter().filter(|flow| wanted.matches(flow)).cloned().collect(),
+            Some(Source::Fresh(flows)) => {
+                flows.iter().filter(|made| wanted.matches(&made.flow)).cloned().collect()
+            }
             None => Arc::new([]),
         };
         self.open.open(number, Arc::clone(&flows));

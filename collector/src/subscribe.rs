@@ -1,7 +1,7 @@
 //! Subscribers and their queues: somebody who is slow misses flows and is told how many; nobody
 //! ever waits for them.
 
-use crate::filter::Filters;
+use crate::{filter::Filters, made::Made};
 use jiff::Timestamp;
 use portolan_policy::Flow;
 use prometheus_client::metrics::counter::Counter;
@@ -35,7 +35,7 @@ impl Wanted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// A flow.
-    Flow(Arc<Flow>),
+    Flow(Arc<Made>),
     /// So many flows were not taken in time.
     Missed(u64),
 }
@@ -50,8 +50,8 @@ struct Subscriber {
 
 impl Subscriber {
     /// False when the subscriber is gone.
-    fn offer(&mut self, flow: &Arc<Flow>, missed: &Counter) -> bool {
-        let sent = self.tell() && self.queue.try_send(Item::Flow(Arc::clone(flow))).is_ok();
+    fn offer(&mut self, made: &Arc<Made>, missed: &Counter) -> bool {
+        let sent = self.tell() && self.queue.try_send(Item::Flow(Arc::clone(made))).is_ok();
         if !sent {
             self.missed += 1;
             missed.inc();
@@ -99,9 +99,11 @@ impl Subscribers {
     }
 
     /// Offers a flow to everybody who wants it.
-    pub(crate) fn publish(&mut self, flow: &Arc<Flow>) {
+    pub(crate) fn publish(&mut self, made: &Arc<Made>) {
         let missed = &self.missed;
-        self.list.retain_mut(|subscriber| !subscriber.wanted.matches(flow) || subscriber.offer(flow, missed));
+        self.list.retain_mut(|subscriber| {
+            !subscriber.wanted.matches(&made.flow) || subscriber.offer(made, missed)
+        });
     }
 
     /// Tells what was missed where there is room again, and drops who is gone.

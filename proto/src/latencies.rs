@@ -26,6 +26,18 @@ impl Latencies {
         Self(counts)
     }
 
+    /// The histogram of these figures with their counts, whoever tells them.
+    pub fn from_counts(counts: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let mut counts: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
+        counts.sort_unstable();
+        counts.dedup_by(|(next, more), (value, count)| {
+            let same = next == value;
+            *count = if same { count.saturating_add(*more) } else { *count };
+            same
+        });
+        Self(counts)
+    }
+
     /// Every figure with its count, from the least to the most.
     pub fn counts(&self) -> &[(u64, u64)] {
         &self.0
@@ -33,15 +45,11 @@ impl Latencies {
 
     /// What a flow tells of it.
     pub fn latency(&self) -> Option<Latency> {
-        latency(&self.0)
+        let counts = &self.0;
+        let (min, max) = (counts.first()?.0, counts.last()?.0);
+        let total = counts.iter().fold(0_u64, |total, (_, count)| total.saturating_add(*count));
+        Some(Latency { min, p50: percentile(counts, total, 50), p99: percentile(counts, total, 99), max })
     }
-}
-
-/// What a flow tells of figures in their order, each with its count.
-pub(crate) fn latency(counts: &[(u64, u64)]) -> Option<Latency> {
-    let (min, max) = (counts.first()?.0, counts.last()?.0);
-    let total = counts.iter().fold(0_u64, |total, (_, count)| total.saturating_add(*count));
-    Some(Latency { min, p50: percentile(counts, total, 50), p99: percentile(counts, total, 99), max })
 }
 
 /// The least figure that so many of a hundred do not exceed.
@@ -85,6 +93,12 @@ mod tests {
             prop_assert_eq!(histogram.counts().iter().map(|(_, count)| count).sum::<u64>(), micros.len() as u64);
             prop_assert!(histogram.counts().is_sorted_by(|(one, _), (next, _)| one < next));
         }
+    }
+
+    #[test]
+    fn counts_told_in_any_order_make_one_histogram() {
+        let told = Latencies::from_counts([(7, 1), (3, 0), (5, 2), (7, u64::MAX)]);
+        assert_eq!(told.counts(), [(5, 2), (7, u64::MAX)]);
     }
 
     #[test]

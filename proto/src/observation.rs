@@ -1,5 +1,6 @@
 //! One agent's view of one attempt: what a batch holds many of.
 
+use crate::Latencies;
 use jiff::Timestamp;
 use portolan_policy::{Flow, Protocol};
 use std::net::SocketAddr;
@@ -79,6 +80,8 @@ impl Witness {
 pub struct Observation {
     /// The flow as this agent would tell it alone.
     pub flow: Flow,
+    /// How long its handshakes took, where it stands for several.
+    pub latencies: Option<Latencies>,
     /// The key by which the other node's view is found.
     pub connection: Connection,
     /// What this agent itself saw.

@@ -17,11 +17,12 @@ const HEADER: Header<'_> = Header { cluster: "test", node: "n1", boot: "b", sequ
 /// The record as a batch tells it: times in microseconds, its key where another node may tell of it.
 fn as_told(mut observation: Observation) -> Observation {
     let second = View::from(&observation).may_have_a_second();
-    let Observation { flow, connection, witness: _ } = &mut observation;
+    let Observation { flow, latencies, connection, witness: _ } = &mut observation;
     for time in [&mut flow.time, &mut flow.end_time] {
         *time = Timestamp::from_microsecond(time.as_microsecond()).unwrap();
     }
-    flow.latency_us = flow.latency_us.map(|latency| Latency::single(latency.p50));
+    let single = flow.latency_us.map(|latency| Latency::single(latency.p50));
+    flow.latency_us = latencies.as_ref().map_or(single, Latencies::latency);
     (flow.lost, flow.losses) = (0, Vec::new());
     let socket = |end: &End| SocketAddr::new(end.ip(), end.port().unwrap_or(0));
     let plain = [socket(&flow.source), socket(&flow.destination)];
@@ -67,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn handshakes_of_several_attempts_come_out_as_their_summary(
+    fn handshakes_of_several_attempts_come_out_as_they_were_told(
         records in records(),
         micros in vec(vec(any::<u64>(), 2..20), 1..4),
     ) {
@@ -81,6 +82,7 @@ proptest! {
         for (index, told) in told.iter().enumerate() {
             let latencies = several.get(index / 2).filter(|_| index % 2 == 1);
             prop_assert_eq!(told.flow.latency_us, latencies.and_then(Latencies::latency));
+            prop_assert_eq!(told.latencies.as_ref(), latencies);
         }
     }
 

@@ -129,14 +129,14 @@ use portolan_proto::Observation;
 impl Record {
     /// The record as an observation of its own.
     pub(crate) fn observation(&self) -> Observation {
-        Observation { flow: self.flow(), connection: self.connection, witness: self.witness }
+        Observation { flow: self.flow(), latencies: None, connection: self.connection, witness: self.witness }
     }
 }
 
 #[cfg(any(test, feature = "kernel-tests"))]
 impl Record {
     /// The record of which an observation of one attempt came, as far as records go.
-    pub fn sample(Observation { flow, connection, witness }: Observation) -> Self {
+    pub fn sample(Observation { flow, latencies: _, connection, witness }: Observation) -> Self {
         Self {
             end_time: flow.end_time,
             source_port: flow.source.port(),

@@ -25,9 +25,9 @@ proptest! {
         told in vec((strategies::observation(), vec(strategies::loss(), 0..3)), 1..4),
     ) {
         let (mut writer, mut lines, mut expected) = (LineWriter::default(), Vec::new(), String::new());
-        for (Observation { flow, connection, witness }, losses) in told {
+        for (Observation { flow, connection, witness, .. }, losses) in told {
             let flow = of_one_attempt(flow);
-            let record = Record::sample(Observation { flow: flow.clone(), connection, witness });
+            let record = Record::sample(Observation { flow: flow.clone(), latencies: None, connection, witness });
             prop_assert_eq!(&record.flow(), &flow);
             let mut beside = Vec::new();
             for loss in losses {

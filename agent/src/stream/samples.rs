@@ -59,7 +59,7 @@ pub(super) fn record(number: u32) -> Record {
         tcp_isn: 1,
         start: NOW,
     };
-    Record::sample(Observation { flow, connection, witness: Witness::default() })
+    Record::sample(Observation { flow, latencies: None, connection, witness: Witness::default() })
 }
 
 pub(super) fn lost(cause: &str, count: u64) -> Item {

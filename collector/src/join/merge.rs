@@ -1,6 +1,7 @@
 //! Two views of one connection become one flow.
 
 use super::side::Side;
+use crate::made::Joined;
 use portolan_policy::{
     Decision, Enforcer, Evidence, Flow, Judgement, Loss, Outcome, Reporter, SideDecision, SideVerdict, judge,
 };
@@ -8,17 +9,17 @@ use portolan_proto::{Observation, Witness};
 use std::cmp::{max, min};
 
 /// The flow of a view that stays alone, as its agent told it.
-pub(crate) fn alone(view: Observation, side: Side) -> Flow {
+pub(crate) fn alone(view: Observation, side: Side) -> Joined {
     let reporter = match side {
         Side::Source => Reporter::Source,
         Side::Destination => Reporter::Destination,
         Side::Both => Reporter::Both,
     };
-    Flow { reporter, ..view.flow }
+    Joined::alone(view, reporter)
 }
 
 /// The flow of the source's and the destination's view.
-pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
+pub(crate) fn both(source: Observation, destination: Observation) -> Joined {
     let evidence = evidence(source.witness, destination.witness);
     let no_way = destination.witness.no_way && !source.witness.forbidden;
     let outcome = outcome(source.flow.outcome, destination.flow.outcome, evidence.dropped_in_pod, no_way);
@@ -28,7 +29,7 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
     let decision =
         Decision { egress: decided(from.egress, to.egress), ingress: decided(to.ingress, from.ingress) };
     let Judgement { verdict, inferred } = judge(outcome, &decision, evidence);
-    Flow {
+    let flow = Flow {
         time: min(from.time, to.time),
         end_time: max(from.end_time, to.end_time),
         source: from.source,
@@ -56,7 +57,8 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Flow {
         srtt_us: from.srtt_us.or(to.srtt_us),
         lost: from.lost.saturating_add(to.lost),
         losses: losses(from.losses, to.losses),
-    }
+    };
+    Joined { flow, latencies: source.latencies }
 }
 
 fn evidence(source: Witness, destination: Witness) -> Evidence {
@@ -153,7 +155,7 @@ mod tests {
     }
 
     fn table(source: Flow, destination: Flow) -> Option<String> {
-        both(by_source(source), by_destination(destination)).enforced_by.map(|rule| rule.table)
+        both(by_source(source), by_destination(destination)).flow.enforced_by.map(|rule| rule.table)
     }
 
     #[test]

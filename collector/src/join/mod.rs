@@ -27,9 +27,10 @@ mod tests;
 pub(crate) use changes::{Changes, Told, Waits};
 pub(crate) use side::Side;
 
+use crate::made::Joined;
 use jiff::{SignedDuration, Timestamp};
 use memory::{Entry, Finding, Id, Memory, Waiting};
-use portolan_policy::{Flow, Loss};
+use portolan_policy::Loss;
 use portolan_proto::{Connection, Observation};
 use prometheus_client::metrics::counter::Counter;
 use side::Certainty;
@@ -147,7 +148,7 @@ impl Join {
         observation: Observation,
         speaks: impl FnOnce(&str) -> bool,
         told: impl FnOnce(&Connection) -> Vec<Told>,
-    ) -> Vec<Flow> {
+    ) -> Vec<Joined> {
         let side = Side::of(&observation, node);
         if observation.flow.attempts > 1 && observation.flow.source.port().is_none() {
             // Agents fold only what no other one tells of. Folds have no port by which they could be told apart.
@@ -178,7 +179,7 @@ impl Join {
     }
 
     /// Returns the flows whose other view did not come in time, and forgets what is old.
-    pub(crate) fn tick(&mut self, now: Duration) -> Vec<Flow> {
+    pub(crate) fn tick(&mut self, now: Duration) -> Vec<Joined> {
         let mut flows = Vec::new();
         while self.deadlines.first_key_value().is_some_and(|((deadline, _), _)| *deadline <= now) {
             flows.extend(self.give_up_first(now));
@@ -190,7 +191,7 @@ impl Join {
     }
 
     /// Returns every view that waits as a flow of its own: nothing more will come.
-    pub(crate) fn flush(&mut self, now: Duration) -> Vec<Flow> {
+    pub(crate) fn flush(&mut self, now: Duration) -> Vec<Joined> {
         let mut flows = Vec::new();
         while !self.deadlines.is_empty() {
             flows.extend(self.give_up_first(now));
@@ -227,7 +228,7 @@ impl Join {
         true
     }
 
-    fn tell_alone(&mut self, now: Duration, side: Side, view: Observation, may_come: bool) -> Flow {
+    fn tell_alone(&mut self, now: Duration, side: Side, view: Observation, may_come: bool) -> Joined {
         let id = self.memory.insert(Entry::heard(side, &view.connection), &view.connection);
         self.remember(now, id);
         if may_come {
@@ -236,7 +237,7 @@ impl Join {
         merge::alone(view, side)
     }
 
-    fn wait(&mut self, now: Duration, side: Side, view: Observation, wait: Duration) -> Vec<Flow> {
+    fn wait(&mut self, now: Duration, side: Side, view: Observation, wait: Duration) -> Vec<Joined> {
         let connection = view.connection;
         let (view, deadline) = (Arc::new(view), now + wait);
         let mut entry = Entry::heard(side, &connection);
@@ -253,7 +254,7 @@ impl Join {
     }
 
     /// A view that tells nothing new; what was lost beside it is told elsewhere.
-    fn without_flow(&mut self, view: Observation) -> Vec<Flow> {
+    fn without_flow(&mut self, view: Observation) -> Vec<Joined> {
         self.unplaced.extend(view.flow.losses);
         Vec::new()
     }
@@ -263,7 +264,7 @@ impl Join {
         std::mem::take(&mut self.unplaced)
     }
 
-    fn on_second_view(&mut self, now: Duration, id: Id, side: Side, view: Observation) -> Vec<Flow> {
+    fn on_second_view(&mut self, now: Duration, id: Id, side: Side, view: Observation) -> Vec<Joined> {
         let entry = self.memory.get(id).expect("the memory has just found it");
         let told = entry.other_start(side).map(|start| Connection { start, ..view.connection });
         entry.hear(side, view.connection.start);
@@ -286,7 +287,7 @@ impl Join {
     }
 
     /// Lets the view with the first deadline go alone.
-    fn give_up_first(&mut self, now: Duration) -> Option<Flow> {
+    fn give_up_first(&mut self, now: Duration) -> Option<Joined> {
         let (_, id) = self.deadlines.pop_first()?;
         let entry = self.memory.get(id)?;
         let Waiting { view, deadline: _ } = entry.waiting.take()?;

@@ -4,10 +4,11 @@ use super::{Counters, Join, Limits, Told};
 use crate::build::{
     FlowExt as _, admitted, at, by_destination, by_source, denied, external, flow, node, pod, view, web_to_db,
 };
+use crate::made::Joined;
 use portolan_policy::{
     End, Flow, Latency, Loss, Outcome, Protocol, Reporter, ServiceRef, SideDecision, SideVerdict, Verdict,
 };
-use portolan_proto::{Connection, Observation, Witness};
+use portolan_proto::{Connection, Latencies, Observation, Witness};
 use std::time::Duration;
 
 const WINDOW: Duration = Duration::from_secs(5);
@@ -38,8 +39,13 @@ pub(super) fn nothing(_: &Connection) -> Vec<Told> {
     Vec::new()
 }
 
+/// The flows of what was made.
+pub(super) fn flows(made: Vec<Joined>) -> Vec<Flow> {
+    made.into_iter().map(|Joined { flow, latencies: _ }| flow).collect()
+}
+
 pub(super) fn take(join: &mut Join, now: Duration, observation: &Observation) -> Vec<Flow> {
-    join.on_observation(now, node_of(observation), observation.clone(), |_| true, nothing)
+    flows(join.on_observation(now, node_of(observation), observation.clone(), |_| true, nothing))
 }
 
 /// The flow of two views, which must be the same in either order.
@@ -252,7 +258,7 @@ fn a_view_waits_for_its_other_half_and_then_goes_alone() {
         let mut join = join();
         assert_eq!(take(&mut join, seconds(10), &view), [], "{name}");
         assert_eq!(join.tick(seconds(9) + wait), [], "{name}");
-        let flows = join.tick(seconds(10) + wait);
+        let flows = flows(join.tick(seconds(10) + wait));
         assert_eq!(flows, [Flow { reporter, ..view.flow.clone() }], "{name}: as its agent told it");
         assert_eq!(join.pending(), 0);
     }
@@ -273,7 +279,7 @@ fn nobody_waits_where_nobody_else_can_speak() {
     ];
     for (name, flow, witness, reporter) in cases {
         let mut join = join();
-        let flows = join.on_observation(seconds(0), "n1", view(flow, 7, witness), |_| true, nothing);
+        let flows = flows(join.on_observation(seconds(0), "n1", view(flow, 7, witness), |_| true, nothing));
         assert_eq!(flows.iter().map(|flow| flow.reporter).collect::<Vec<_>>(), [reporter], "{name}");
         assert_eq!(join.pending(), 0, "{name}");
     }
@@ -396,7 +402,7 @@ fn a_router_without_a_way_is_no_firewall_unless_it_said_that_it_is_forbidden() {
 fn an_undecidable_side_stays_undecidable_alone() {
     let flow = web_to_db().ingress(SideDecision::undecidable("no such pod"));
     let mut join = join();
-    let flows = join.on_observation(seconds(0), "n1", by_source(flow), |_| false, nothing);
+    let flows = flows(join.on_observation(seconds(0), "n1", by_source(flow), |_| false, nothing));
     assert_eq!(flows[0].ingress.verdict, SideVerdict::Undecidable);
     assert_eq!(flows[0].verdict, Verdict::Undecided);
 }
@@ -414,4 +420,18 @@ fn views_of_several_attempts_are_told_at_once_and_never_taken_for_each_other() {
         assert_eq!(flows.iter().map(|flow| flow.attempts).collect::<Vec<_>>(), [40]);
     }
     assert_eq!((join.pending(), join.tick(seconds(1000))), (0, vec![]));
+}
+
+#[test]
+fn a_histogram_of_handshakes_stays_with_its_flow() {
+    let latencies = Some(Latencies::of(vec![80, 95, 4000]));
+    let near = Observation { latencies: latencies.clone(), ..by_source(web_to_db()) };
+    let mut join = join();
+    let far = by_destination(web_to_db());
+    assert_eq!(join.on_observation(seconds(0), "n1", near.clone(), |_| true, nothing), []);
+    let both = join.on_observation(seconds(0), "n2", far, |_| true, nothing);
+    assert_eq!(both[0].latencies, latencies, "the client's node knows best");
+    let mut join = super::tests::join();
+    let alone = join.on_observation(seconds(0), "n1", near, |_| false, nothing);
+    assert_eq!(alone[0].latencies, latencies);
 }

@@ -1,8 +1,8 @@
 //! What a query must know of each block to leave it out, and which segments there are.
 
+use crate::made::Made;
 use imbl::OrdMap;
 use jiff::Timestamp;
-use portolan_policy::Flow;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -15,6 +15,10 @@ pub(crate) struct Facts {
     pub(crate) first: Timestamp,
     /// When its last flow began.
     pub(crate) last: Timestamp,
+    /// The least ordinal in it.
+    pub(crate) least: u64,
+    /// The greatest ordinal in it.
+    pub(crate) greatest: u64,
     /// How many flows it holds.
     pub(crate) flows: u32,
     /// How many bytes it takes.
@@ -23,25 +27,27 @@ pub(crate) struct Facts {
 
 /// The form of facts on disk.
 #[derive(Serialize, Deserialize)]
-struct FactsRow(i128, i128, u32, u32);
+struct FactsRow(i128, i128, u64, u64, u32, u32);
 
 impl Facts {
     /// Of a block with these flows, which are ordered by time; None of no flows.
-    pub(super) fn of(segment: u64, flows: &[Arc<Flow>], bytes: usize) -> Option<Self> {
-        let (first, last) = (flows.first()?.time, flows.last()?.time);
-        Some(Self { segment, first, last, flows: flows.len() as u32, bytes: bytes as u32 })
+    pub(super) fn of(segment: u64, flows: &[Arc<Made>], bytes: usize) -> Option<Self> {
+        let (first, last) = (flows.first()?.flow.time, flows.last()?.flow.time);
+        let ordinals = || flows.iter().map(|made| made.ordinal);
+        let (least, greatest) = (ordinals().min()?, ordinals().max()?);
+        Some(Self { segment, first, last, least, greatest, flows: flows.len() as u32, bytes: bytes as u32 })
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let Self { segment: _, first, last, flows, bytes } = *self;
-        let row = FactsRow(first.as_nanosecond(), last.as_nanosecond(), flows, bytes);
+        let Self { segment: _, first, last, least, greatest, flows, bytes } = *self;
+        let row = FactsRow(first.as_nanosecond(), last.as_nanosecond(), least, greatest, flows, bytes);
         postcard::to_stdvec(&row).expect("numbers always have a form")
     }
 
     pub(super) fn decode(segment: u64, bytes: &[u8]) -> Option<Self> {
-        let FactsRow(first, last, flows, bytes) = postcard::from_bytes(bytes).ok()?;
+        let FactsRow(first, last, least, greatest, flows, bytes) = postcard::from_bytes(bytes).ok()?;
         let (first, last) = (Timestamp::from_nanosecond(first).ok()?, Timestamp::from_nanosecond(last).ok()?);
-        Some(Self { segment, first, last, flows, bytes })
+        Some(Self { segment, first, last, least, greatest, flows, bytes })
     }
 }
 
@@ -51,7 +57,7 @@ pub(crate) struct Fresh {
     /// Sorts with the numbers of blocks.
     pub(crate) number: u64,
     /// The flows.
-    pub(crate) flows: Arc<[Arc<Flow>]>,
+    pub(crate) flows: Arc<[Arc<Made>]>,
 }
 
 /// Everything that is kept. A copy is cheap and stays as it is.
@@ -65,6 +71,8 @@ pub(crate) struct Catalog {
     pub(crate) flows: u64,
     /// How many bytes the blocks take.
     pub(crate) bytes: u64,
+    /// How many flows were ever made: the ordinal of the next.
+    pub(crate) next: u64,
 }
 
 impl Catalog {

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// The form of all rows; a store of another form is not ours to change.
-const FORM: &[u8] = &[1];
+const FORM: &[u8] = &[2];
 
 /// What is replayed at start; the engine wants no less.
 const JOURNAL: u64 = 64 * 1024 * 1024;
@@ -79,7 +79,7 @@ impl DiskStore {
         match self.get(Space::State, keys::FORM) {
             Ok(Some(form)) if form == FORM => Ok(self),
             Ok(Some(form)) => Err(OpenError::Failed(
-                format!("it has form {form:?}, this version knows {FORM:?}: use the version that made it")
+                format!("it has form {form:?}, this version knows {FORM:?}: use the version that made it, or another folder")
                     .into(),
             )),
             Ok(None) if new => {

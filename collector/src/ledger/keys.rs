@@ -10,6 +10,8 @@
 //!          t hour connection start   a connection of which one side was told
 //!          h hour                    an hour that has such connections
 //!          f number                  flows of late
+//!          o                         how many flows were ever made
+//!          n                         the name that this store has and no other
 //! segment  b number                  a block of flows
 //!          i number                  what a query must know of it
 //! ```
@@ -29,6 +31,8 @@ pub(super) const RESOLVED: &[u8] = b"x";
 const TOLD: &[u8] = b"t";
 pub(super) const HOURS: &[u8] = b"h";
 pub(super) const FRESH: &[u8] = b"f";
+pub(super) const MADE: &[u8] = b"o";
+pub(super) const NAME: &[u8] = b"n";
 pub(super) const BLOCK: &[u8] = b"b";
 pub(super) const FACTS: &[u8] = b"i";
 

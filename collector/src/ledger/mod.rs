@@ -14,11 +14,13 @@ mod disk;
 mod folder;
 mod keys;
 mod memory;
+mod name;
 mod restore;
 mod retention;
 mod seal;
 mod shelf;
 mod store;
+mod tail;
 mod told;
 mod views;
 mod waiting;
@@ -35,16 +37,18 @@ pub(crate) use folder::OpenFolderError;
 pub(crate) use memory::MemoryStore;
 pub(crate) use shelf::Shelf;
 pub(crate) use store::StoreError;
+pub(crate) use tail::{Step, Tail};
 
 use crate::{
     config::Config,
     intake::{Effects, NodeRun, Progress, Restored},
     join::{Changes, Told},
+    made::Made,
     metrics::Metrics,
 };
 use folder::Folder;
 use jiff::{SignedDuration, Timestamp};
-use portolan_policy::{Flow, Loss};
+use portolan_policy::Loss;
 use portolan_proto::Connection;
 use retention::Retention;
 use seal::Segments;
@@ -129,6 +133,8 @@ impl Ledger {
             self.write_join(join, &mut changes);
         }
         let mut catalog = self.catalog.clone();
+        let made = |(ordinal, flow)| Arc::new(Made::new(ordinal, flow));
+        let flows: Vec<_> = (catalog.next..).zip(flows).map(made).collect();
         self.segments.keep(&flows, now, &mut catalog, &mut changes);
         if changes.is_empty() {
             return Ok(());
@@ -139,8 +145,8 @@ impl Ledger {
         }
         self.catalog = catalog;
         self.shelf.show(self.catalog.clone(), &flows);
-        for flow in flows {
-            self.metrics.flow(flow.verdict);
+        for made in flows {
+            self.metrics.flow(made.flow.verdict);
         }
         self.metrics.commits.inc();
         self.metrics.commit_seconds.observe(begin.elapsed().as_secs_f64());
@@ -204,7 +210,7 @@ fn write_untold(untold: BTreeMap<String, Vec<Loss>>, changes: &mut Vec<Change>) 
 }
 
 /// The flows in the order of their time; those of one time stay in the order in which they were made.
-fn by_time(mut flows: Vec<Arc<Flow>>) -> Vec<Arc<Flow>> {
-    flows.sort_by_key(|flow| flow.time);
+fn by_time(mut flows: Vec<Arc<Made>>) -> Vec<Arc<Made>> {
+    flows.sort_by_key(|made| made.flow.time);
     flows
 }

@@ -4,10 +4,11 @@ use super::{
     Ledger, block, by_time,
     catalog::{Catalog, Facts, Fresh},
     keys,
+    name::StoreName,
     retention::Retention,
     seal::{Full, MOST, Segments},
     shelf::Shelf,
-    store::{SharedStore, Space},
+    store::{Change, SharedStore, Space},
     told::ToldHours,
     views,
     waiting::WaitingRows,
@@ -54,8 +55,9 @@ pub(super) fn restore(
         waits,
         horizon: store.durable().then(|| told.end().map_or(now, |end| end.max(now))),
     };
-    let shelf =
-        Shelf::new(Arc::clone(&store), Arc::clone(&metrics), config.subscriber_queue, catalog.clone());
+    let name = reader.name();
+    let queue = config.subscriber_queue;
+    let shelf = Shelf::new(name, Arc::clone(&store), Arc::clone(&metrics), queue, catalog.clone());
     let ledger = Ledger {
         segments: segments(&store, config, &catalog),
         retention: Retention { age: signed(config.keep_flows), bytes: config.keep_bytes },
@@ -142,7 +144,32 @@ impl Reader<'_> {
             Ok(Fresh { number: number_of(key)?, flows: flows.into() })
         });
         catalog.fresh = Arc::new(fresh);
+        catalog.next = self.next(&catalog);
         catalog
+    }
+
+    /// The name of the store. One that has none gets it; where that cannot be written, the next run will try.
+    fn name(&self) -> StoreName {
+        let found = self.rows(Space::State, keys::NAME, |_, value| {
+            value.try_into().map(StoreName).map_err(|_| "this is no name of a store".to_owned())
+        });
+        found.first().copied().unwrap_or_else(|| {
+            let name = StoreName::drawn();
+            let row = Change::Put(Space::State, keys::NAME.to_vec(), name.0.to_vec());
+            self.store.commit(vec![row]).unwrap_or_else(|error| self.metrics.report(&error));
+            name
+        })
+    }
+
+    /// The ordinal of the next flow. Where its row is gone, it comes after all that are kept.
+    fn next(&self, catalog: &Catalog) -> u64 {
+        let written = self.rows(Space::State, keys::MADE, |_, value| {
+            Ok(u64::from_be_bytes(value.try_into().map_err(|_| "this is no number of flows")?))
+        });
+        let blocks = catalog.blocks.values().map(|facts| facts.greatest);
+        let fresh = catalog.fresh.iter().flat_map(|fresh| fresh.flows.iter()).map(|made| made.ordinal);
+        let after = blocks.chain(fresh).map(|ordinal| ordinal.saturating_add(1));
+        after.chain(written).max().unwrap_or(0)
     }
 
     /// Says which segments have not the blocks that were written: the engine takes a keyspace whose list

@@ -64,7 +64,15 @@ mod tests {
         let mut catalog = Catalog::default();
         for number in 0..6 {
             let time = at(number as i64 / 2 * HOUR);
-            let facts = Facts { segment: number / 2, first: time, last: time, flows: 10, bytes: 100 };
+            let facts = Facts {
+                segment: number / 2,
+                first: time,
+                last: time,
+                least: number,
+                greatest: number,
+                flows: 10,
+                bytes: 100,
+            };
             catalog.add(number, facts);
         }
         catalog
@@ -94,7 +102,10 @@ mod tests {
     fn an_agent_whose_clock_runs_ahead_takes_nothing_away() {
         let mut catalog = catalog();
         let time = at(9000 * HOUR);
-        catalog.add(6, Facts { segment: 2, first: time, last: time, flows: 1, bytes: 10 });
+        catalog.add(
+            6,
+            Facts { segment: 2, first: time, last: time, least: 6, greatest: 6, flows: 1, bytes: 10 },
+        );
         let retention = Retention { age: SignedDuration::from_hours(3), bytes: 1000 };
         assert_eq!(retention.too_much(&catalog, 2, at(2 * HOUR)), [] as [u64; 0]);
     }

@@ -4,13 +4,14 @@
 //! they become blocks, each of flows of one span of time, and the small rows go.
 
 use super::{
-    block, by_time,
+    block::{self, Row},
+    by_time,
     catalog::{Catalog, Facts, Fresh},
     keys,
     store::{Change, Space},
 };
+use crate::made::Made;
 use jiff::{SignedDuration, Timestamp};
-use portolan_policy::Flow;
 use std::sync::Arc;
 
 /// The most flows in a block, and of late.
@@ -51,7 +52,7 @@ impl Segments {
     /// Keeps flows that were just made.
     pub(super) fn keep(
         &mut self,
-        flows: &[Arc<Flow>],
+        flows: &[Arc<Made>],
         now: Timestamp,
         catalog: &mut Catalog,
         changes: &mut Vec<Change>,
@@ -59,6 +60,8 @@ impl Segments {
         if flows.is_empty() {
             return;
         }
+        catalog.next = catalog.next.max(flows.iter().map(|made| made.ordinal + 1).max().unwrap_or(0));
+        changes.push(Change::Put(Space::State, keys::MADE.to_vec(), catalog.next.to_be_bytes().to_vec()));
         if catalog.fresh_len() + flows.len() >= self.full.flows {
             self.seal(flows, now, catalog, changes);
         } else {
@@ -67,9 +70,9 @@ impl Segments {
     }
 
     /// Keeps flows as they are.
-    fn note(&mut self, flows: &[Arc<Flow>], catalog: &mut Catalog, changes: &mut Vec<Change>) {
+    fn note(&mut self, flows: &[Arc<Made>], catalog: &mut Catalog, changes: &mut Vec<Change>) {
         let flows = by_time(flows.to_vec());
-        let block = block::encode(&flows);
+        let block = block::encode(&flows.iter().map(Row::from).collect::<Vec<_>>());
         let number = self.number();
         changes.push(Change::Put(Space::State, keys::number(keys::FRESH, number), block));
         Arc::make_mut(&mut catalog.fresh).push(Fresh { number, flows: flows.into() });
@@ -78,7 +81,7 @@ impl Segments {
     /// Turns everything of late into blocks.
     fn seal(
         &mut self,
-        flows: &[Arc<Flow>],
+        flows: &[Arc<Made>],
         now: Timestamp,
         catalog: &mut Catalog,
         changes: &mut Vec<Change>,
@@ -96,9 +99,9 @@ impl Segments {
         }
     }
 
-    fn add(&mut self, flows: &[Arc<Flow>], now: Timestamp, catalog: &mut Catalog, changes: &mut Vec<Change>) {
+    fn add(&mut self, flows: &[Arc<Made>], now: Timestamp, catalog: &mut Catalog, changes: &mut Vec<Change>) {
         self.turn(now);
-        let block = block::encode(flows);
+        let block = block::encode(&flows.iter().map(Row::from).collect::<Vec<_>>());
         let Some(facts) = Facts::of(self.current, flows, block.len()) else { return };
         let (number, space) = (self.number(), Space::Segment(self.current));
         self.bytes += block.len() as u64;
@@ -127,6 +130,6 @@ impl Segments {
     }
 }
 
-fn span(flow: &Flow) -> i64 {
-    flow.time.as_second().div_euclid(SPAN_SECONDS)
+fn span(made: &Made) -> i64 {
+    made.flow.time.as_second().div_euclid(SPAN_SECONDS)
 }

@@ -4,14 +4,16 @@ use super::{
     block,
     catalog::Catalog,
     keys,
+    name::StoreName,
     store::{SharedStore, Space},
 };
 use crate::{
+    made::Made,
     metrics::Metrics,
     subscribe::{Item, Subscribers, Wanted},
 };
-use portolan_policy::Flow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -33,20 +35,30 @@ struct Shown {
 /// The kept flows and who follows.
 #[derive(Debug)]
 pub(crate) struct Shelf {
+    name: StoreName,
     store: SharedStore,
     metrics: Arc<Metrics>,
     shown: Mutex<Shown>,
+    /// Told when more is shown.
+    more: Condvar,
 }
 
 impl Shelf {
     pub(super) fn new(
+        name: StoreName,
         store: SharedStore,
         metrics: Arc<Metrics>,
         subscriber_queue: usize,
         catalog: Catalog,
     ) -> Self {
         let subscribers = Subscribers::new(subscriber_queue, metrics.missed.clone());
-        let shelf = Self { store, metrics, shown: Mutex::new(Shown { catalog, subscribers }) };
+        let shelf = Self {
+            name,
+            store,
+            metrics,
+            shown: Mutex::new(Shown { catalog, subscribers }),
+            more: Condvar::new(),
+        };
         shelf.measure(&shelf.shown());
         shelf
     }
@@ -62,7 +74,7 @@ impl Shelf {
 
     /// The flows of a block. A block that retention took meanwhile has none; one that is damaged has
     /// none either, is said and counted.
-    pub(crate) fn block(&self, segment: u64, number: u64) -> Vec<Flow> {
+    pub(crate) fn block(&self, segment: u64, number: u64) -> Vec<Made> {
         let bytes = match self.store.get(Space::Segment(segment), &keys::number(keys::BLOCK, number)) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Vec::new(),
@@ -83,9 +95,22 @@ impl Shelf {
         warn!(segment, block = number, %error, cause, "Block damaged, its flows are left out.");
     }
 
+    /// The name of the store.
+    pub(crate) fn name(&self) -> StoreName {
+        self.name
+    }
+
     /// What is kept, now.
     pub(crate) fn catalog(&self) -> Catalog {
         self.shown().catalog.clone()
+    }
+
+    /// Waits until more flows than these were ever made, for so long at the most; says how many there are.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers with a thread of their own"))]
+    pub(crate) fn wait_beyond(&self, made: u64, most: Duration) -> u64 {
+        let waited = self.more.wait_timeout_while(self.shown(), most, |shown| shown.catalog.next <= made);
+        let (shown, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        shown.catalog.next
     }
 
     /// How many follow.
@@ -94,13 +119,14 @@ impl Shelf {
     }
 
     /// Shows what has become durable: the flows to who follows, the catalog to who comes.
-    pub(super) fn show(&self, catalog: Catalog, flows: &[Arc<Flow>]) {
+    pub(super) fn show(&self, catalog: Catalog, flows: &[Arc<Made>]) {
         let mut shown = self.shown();
         shown.catalog = catalog;
-        for flow in flows {
-            shown.subscribers.publish(flow);
+        for made in flows {
+            shown.subscribers.publish(made);
         }
         self.measure(&shown);
+        self.more.notify_all();
     }
 
     /// Lets time pass for who follows.

@@ -1,7 +1,7 @@
 //! A ledger and the queries on it, against a plain list of flows.
 
 use super::{
-    Ledger, keys,
+    Ledger, Step, Tail, keys,
     memory::MemoryStore,
     restore::restore,
     store::{Change, SharedStore, Space},
@@ -10,6 +10,7 @@ use crate::{
     build::{FlowExt as _, at, web_to_db},
     config::Config,
     intake::Effects,
+    made::{Joined, Made},
     metrics::Metrics,
     query::Query,
     subscribe::Wanted,
@@ -27,24 +28,25 @@ fn open(store: &SharedStore, flows: usize) -> Ledger {
 }
 
 /// Flows as they were made; no two have the same time.
-fn made(times: &[i64], number: &mut i64) -> Vec<Arc<Flow>> {
+fn made(times: &[i64], number: &mut i64) -> Vec<Flow> {
     let flow = |millis: &i64| {
         *number += 1;
         let time = at(*millis) + jiff::SignedDuration::from_micros(*number);
-        Arc::new(web_to_db().started(time).source_port(1000 + (*number % 7) as u16))
+        web_to_db().started(time).source_port(1000 + (*number % 7) as u16)
     };
     times.iter().map(flow).collect()
 }
 
-fn commit(ledger: &mut Ledger, flows: Vec<Arc<Flow>>) {
+fn commit(ledger: &mut Ledger, flows: Vec<Flow>) {
+    let flows = flows.into_iter().map(|flow| Joined { flow, latencies: None }).collect();
     ledger.commit(Effects { flows, ..Effects::default() }, at(0)).unwrap();
 }
 
-fn ask(ledger: &Ledger, wanted: Wanted, last: Option<u64>) -> Vec<Arc<Flow>> {
+fn ask(ledger: &Ledger, wanted: Wanted, last: Option<u64>) -> Vec<Flow> {
     let kept = ledger.shelf().subscribe(wanted.clone(), false).unwrap().kept;
     let mut flows = Vec::new();
-    Query { shelf: ledger.shelf(), kept, wanted, last }.run(|flow| {
-        flows.push(flow);
+    Query { shelf: ledger.shelf(), kept, wanted, last }.run(|made| {
+        flows.push(made.flow.clone());
         ControlFlow::Continue(())
     });
     flows
@@ -139,4 +141,101 @@ fn what_is_dropped_is_gone_from_queries_and_from_the_store() {
     assert_eq!(late, flows.len(), "who asked before finds what is left");
     assert_eq!(ledger.metrics.damaged.get(), 0);
     assert_eq!(open(&store, 5).shelf().catalog().len(), flows.len() as u64);
+}
+
+/// What a reader finds from an ordinal on: flows as they were made, and how many are gone.
+fn tail(ledger: &Ledger, from: u64) -> (Vec<Arc<Made>>, u64) {
+    let (mut flows, mut gone) = (Vec::new(), 0);
+    let mut tail = Tail::new(ledger.shelf(), &ledger.shelf().catalog(), from);
+    while let Some(step) = tail.next() {
+        match step {
+            Step::Made(made) => flows.push(made),
+            Step::Gone(count) => gone += count,
+        }
+    }
+    assert_eq!(tail.position(), from.max(ledger.shelf().catalog().next));
+    (flows, gone)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn flows_are_read_in_the_order_in_which_they_were_made_whoever_restarts(
+        commits in prop::collection::vec(prop::collection::vec(0_i64..2_000_000, 0..12), 1..40),
+        block in 1_usize..8,
+        restarts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        from in any::<prop::sample::Index>(),
+    ) {
+        let store: SharedStore = Arc::new(MemoryStore::default());
+        let (mut ledger, mut number, mut all) = (open(&store, block), 0, Vec::new());
+        let mut following = Tail::new(ledger.shelf(), &ledger.shelf().catalog(), 0);
+        let mut followed = Vec::new();
+        for (index, times) in commits.iter().enumerate() {
+            let flows = made(times, &mut number);
+            all.extend(flows.clone());
+            commit(&mut ledger, flows);
+            if restarts.iter().any(|restart| restart.index(commits.len()) == index) {
+                ledger = open(&store, block);
+                following = Tail::new(ledger.shelf(), &ledger.shelf().catalog(), following.position());
+            }
+            following.go_on();
+            followed.extend(std::iter::from_fn(|| following.next()));
+        }
+        let expected: Vec<_> = (0..).zip(all).map(|(ordinal, flow)| Arc::new(Made { ordinal, flow, latencies: None })).collect();
+        prop_assert_eq!(followed, expected.iter().cloned().map(Step::Made).collect::<Vec<_>>());
+        let from = from.index(expected.len() + 1);
+        prop_assert_eq!(tail(&ledger, from as u64), (expected[from..].to_vec(), 0));
+    }
+}
+
+#[test]
+fn flows_that_are_gone_are_counted_where_they_were_and_their_ordinals_never_given_again() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let (mut ledger, mut number) = (open(&store, 5), 0);
+    ledger.segments.full.bytes = 1;
+    commit(&mut ledger, made(&(0..20).collect::<Vec<_>>(), &mut number));
+    let (number_of_third, facts) =
+        ledger.shelf().catalog().blocks.iter().nth(2).map(|(n, f)| (*n, *f)).unwrap();
+    let block = Change::Delete(Space::Segment(facts.segment), keys::number(keys::BLOCK, number_of_third));
+    store.commit(vec![block]).unwrap();
+    let mut reader = Tail::new(ledger.shelf(), &ledger.shelf().catalog(), 8);
+    let steps: Vec<_> = std::iter::from_fn(|| reader.next()).collect();
+    let told: Vec<_> = steps
+        .iter()
+        .map(|step| match step {
+            Step::Made(made) => made.ordinal,
+            Step::Gone(count) => 1000 + count,
+        })
+        .collect();
+    assert_eq!(told, [8, 9, 1005, 15, 16, 17, 18, 19]);
+
+    for segment in store.segments() {
+        store.drop_segment(segment).unwrap();
+    }
+    let mut ledger = open(&store, 5);
+    assert_eq!(tail(&ledger, 7), (Vec::new(), 13), "all are gone");
+    commit(&mut ledger, made(&[0], &mut number));
+    assert_eq!(tail(&ledger, 0).0[0].ordinal, 20);
+    store.commit(vec![Change::Delete(Space::State, keys::MADE.to_vec())]).unwrap();
+    assert_eq!(open(&store, 5).shelf().catalog().next, 21, "what is kept says so too");
+}
+
+#[test]
+fn a_store_keeps_its_name_and_no_other_has_it() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let name = open(&store, 5).shelf().name();
+    assert_eq!(open(&store, 5).shelf().name(), name);
+    assert_ne!(open(&(Arc::new(MemoryStore::default()) as SharedStore), 5).shelf().name(), name);
+}
+
+#[test]
+fn who_waits_for_flows_is_told_of_new_ones() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let (mut ledger, mut number) = (open(&store, 5), 0);
+    let shelf = ledger.shelf();
+    assert_eq!(shelf.wait_beyond(0, std::time::Duration::ZERO), 0, "nothing comes");
+    let waiter = std::thread::spawn(move || shelf.wait_beyond(0, std::time::Duration::from_secs(60)));
+    commit(&mut ledger, made(&[1, 2], &mut number));
+    assert_eq!(waiter.join().unwrap(), 2);
 }

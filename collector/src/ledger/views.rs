@@ -1,9 +1,12 @@
 //! The form of views that wait: the flows as a block, beside them what only the join needs.
 
-use super::block::{self, BlockError};
-use crate::join::{Side, Waits};
+use super::block::{self, BlockError, Row};
+use crate::{
+    join::{Side, Waits},
+    made::Made,
+};
 use jiff::Timestamp;
-use portolan_policy::{Flow, Protocol};
+use portolan_policy::Protocol;
 use portolan_proto::{Connection, Observation, Witness};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::Arc};
@@ -29,8 +32,7 @@ struct Rest {
 
 /// Writes views that wait.
 pub(crate) fn encode(waits: &[Waits]) -> Vec<u8> {
-    let flows: Vec<&Flow> = waits.iter().map(|waits| &waits.view.flow).collect();
-    let flows = block::encode(&flows);
+    let flows = block::encode(&waits.iter().map(row).collect::<Vec<_>>());
     block::pack(&Views { flows, rest: waits.iter().map(rest).collect() })
 }
 
@@ -41,7 +43,13 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Waits>, BlockError> {
     if flows.len() != rest.len() {
         return Err(BlockError::Shape("views"));
     }
-    flows.into_iter().zip(rest).map(|(flow, rest)| waits(flow, &rest)).collect()
+    flows.into_iter().zip(rest).map(|(made, rest)| waits(made, &rest)).collect()
+}
+
+/// The flow of a view; nobody asks for its ordinal.
+fn row(waits: &Waits) -> Row<'_> {
+    let Observation { flow, latencies, connection: _, witness: _ } = &*waits.view;
+    Row { ordinal: 0, flow, latencies: latencies.as_ref() }
 }
 
 fn rest(Waits { number, side, view }: &Waits) -> Rest {
@@ -58,22 +66,25 @@ fn rest(Waits { number, side, view }: &Waits) -> Rest {
     }
 }
 
-fn waits(flow: Flow, rest: &Rest) -> Result<Waits, BlockError> {
+fn waits(Made { ordinal: _, flow, latencies }: Made, rest: &Rest) -> Result<Waits, BlockError> {
     let Rest { number, side, protocol, source, destination, tcp_isn, start, witness } = *rest;
     let start = Timestamp::from_nanosecond(start).map_err(|_| BlockError::Shape("times"))?;
     let connection = Connection { protocol, source, destination, tcp_isn, start };
     let witness = Witness::from_bits(witness);
-    Ok(Waits { number, side, view: Arc::new(Observation { flow, connection, witness }) })
+    Ok(Waits { number, side, view: Arc::new(Observation { flow, latencies, connection, witness }) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::build::{by_destination, by_source, web_to_db};
+    use portolan_proto::Latencies;
 
     #[test]
     fn views_come_back_as_they_were() {
-        let near = Waits { number: 3, side: Side::Source, view: Arc::new(by_source(web_to_db())) };
+        let latencies = Some(Latencies::of(vec![5, 80, 80]));
+        let view = Observation { latencies, ..by_source(web_to_db()) };
+        let near = Waits { number: 3, side: Side::Source, view: Arc::new(view) };
         let far = Waits { number: 9, side: Side::Destination, view: Arc::new(by_destination(web_to_db())) };
         let waits = [near, far];
         assert_eq!(decode(&encode(&waits)).unwrap(), waits);

@@ -129,7 +129,7 @@ fn farewell(
 #[expect(clippy::unnecessary_wraps, reason = "the item type of the stream")]
 fn response(item: Item) -> Result<v1::ObserveResponse, Status> {
     let item = match item {
-        Item::Flow(flow) => WireItem::Flow(Arc::unwrap_or_clone(flow).into()),
+        Item::Flow(flow) => WireItem::Flow(Arc::unwrap_or_clone(flow).flow.into()),
         Item::Missed(count) => WireItem::Missed(v1::Missed { count }),
     };
     Ok(v1::ObserveResponse { item: Some(item) })

@@ -180,7 +180,8 @@ pub(crate) fn view(flow: Flow, tcp_isn: u32, witness: Witness) -> Observation {
         filtered: witness.filtered,
         recently_changed: witness.recently_changed,
     };
-    Observation { connection: connection(&flow, tcp_isn), flow: flow.judged(evidence), witness }
+    let connection = connection(&flow, tcp_isn);
+    Observation { flow: flow.judged(evidence), latencies: None, connection, witness }
 }
 
 /// The view of the source's node.

@@ -54,7 +54,7 @@ fn octets(ip: IpAddr) -> Vec<u8> {
 /// Writes one message after the other, each with its length.
 pub(crate) fn encode(records: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for Record { observation: Observation { flow, connection, witness }, .. } in records {
+    for Record { observation: Observation { flow, latencies: _, connection, witness }, .. } in records {
         let key = Key {
             protocol: v1::Protocol::from(connection.protocol).into(),
             source_ip: octets(connection.source.ip()),
@@ -92,6 +92,7 @@ pub(crate) fn decode(mut bytes: &[u8]) -> anyhow::Result<Vec<Observation>> {
                 start: timestamp(key.start.unwrap_or_default(), "start")?,
             },
             flow,
+            latencies: None,
             witness: Witness { source_local, destination_local, reached_pod, ..Witness::default() },
         });
     }

@@ -330,7 +330,7 @@ fn observation(
         start: flow.time,
     };
     let witness = Witness { source_local, destination_local, reached_pod: reached, ..Witness::default() };
-    Observation { flow, connection, witness }
+    Observation { flow, latencies: None, connection, witness }
 }
 
 /// How many of the records another node tells of too, and how many are denied, in percent.

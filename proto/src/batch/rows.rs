@@ -5,7 +5,7 @@ use super::{
     column::{Column, Entries, Entry, Memory, addresses, offsets},
     relations::{Kind, Relation},
 };
-use crate::{Connection, Observation, latencies::latency, v1};
+use crate::{Connection, Latencies, Observation, v1};
 use jiff::Timestamp;
 use portolan_policy::{Flow, Latency};
 use std::net::{IpAddr, SocketAddr};
@@ -26,7 +26,7 @@ pub(super) struct Rows<'a> {
     srtts: Column<'a, u64>,
     numbered: Sparse<'a, u32>,
     translated: Sparse<'a, [Socket; 2]>,
-    spread: Sparse<'a, Latency>,
+    spread: Sparse<'a, Spread<'a>>,
 }
 
 /// An address and a port that may be out of range.
@@ -90,7 +90,7 @@ impl<'a> Rows<'a> {
     fn row(
         &self,
         entry: Entry,
-        own: Own,
+        own: Own<'_>,
         relations: &Entries<Relation<'_>>,
         kinds: &Entries<Kind<'_>>,
         memory: &mut Memory,
@@ -103,9 +103,11 @@ impl<'a> Rows<'a> {
         let end_time = time(entry, own.end)?;
         let time = time_before(entry, own.end, self.durations.at(at))?;
         let mut flow = self.flow(at, [time, end_time], relation, kind);
-        flow.latency_us = own.spread.or(flow.latency_us);
+        let latencies = own.spread.map(|spread| spread.read(entry, memory)).transpose()?;
+        let latencies = latencies.filter(|latencies| !latencies.counts().is_empty());
+        flow.latency_us = latencies.as_ref().and_then(Latencies::latency).or(flow.latency_us);
         let connection = connection(entry, &flow, own)?;
-        Ok(Observation { flow, connection, witness: kind.witness })
+        Ok(Observation { flow, latencies, connection, witness: kind.witness })
     }
 
     fn flow(
@@ -153,11 +155,11 @@ impl<'a> Rows<'a> {
 
 /// What a row says outside the dense columns.
 #[derive(Clone, Copy)]
-struct Own {
+struct Own<'a> {
     end: i64,
     tcp_isn: Option<u32>,
     translated: Option<[Socket; 2]>,
-    spread: Option<Latency>,
+    spread: Option<Spread<'a>>,
 }
 
 /// One less than the figure; none where that is 0.
@@ -175,7 +177,7 @@ fn time_before(entry: Entry, end: i64, duration: i64) -> Result<Timestamp, Flaw>
 }
 
 /// The key of the row: the addresses of its ends, unless it tells others.
-fn connection(entry: Entry, flow: &Flow, own: Own) -> Result<Connection, Flaw> {
+fn connection(entry: Entry, flow: &Flow, own: Own<'_>) -> Result<Connection, Flaw> {
     let Own { end: _, tcp_isn, translated, spread: _ } = own;
     let plain = [&flow.source, &flow.destination].map(|end| (end.ip(), end.port().unwrap_or(0).into()));
     let socket = |(ip, port): Socket| {
@@ -208,24 +210,34 @@ fn translated(wire: &v1::Rows) -> Result<Vec<[Socket; 2]>, BatchError> {
         .collect())
 }
 
-/// What the rows say whose attempts took differently long.
-fn spread(wire: &v1::Rows) -> Result<Vec<Latency>, BatchError> {
-    let v1::Rows { spread_sizes, spread_steps, spread_counts, .. } = wire;
-    offsets("rows.spread_counts", spread_sizes, spread_counts.len())?;
-    let offsets = offsets("rows.spread_steps", spread_sizes, spread_steps.len())?;
-    let mut counts = Vec::new();
-    let summary = |range: &[u32]| {
-        let &[from, to] = range else { return Latency::single(0) };
-        let (from, to) = (from as usize, to as usize);
-        let values = spread_steps[from..to].iter().scan(0_u64, |value, step| {
+/// A histogram as it stands on the wire.
+#[derive(Clone, Copy)]
+struct Spread<'a> {
+    steps: &'a [u64],
+    counts: &'a [u64],
+}
+
+impl Spread<'_> {
+    fn read(self, entry: Entry, memory: &mut Memory) -> Result<Latencies, Flaw> {
+        entry.take(memory, self.steps.len().saturating_mul(size_of::<(u64, u64)>()))?;
+        let values = self.steps.iter().scan(0_u64, |value, step| {
             *value = value.saturating_add(*step);
             Some(*value)
         });
-        counts.clear();
-        counts.extend(values.zip(spread_counts[from..to].iter().copied()));
-        latency(&counts).unwrap_or(Latency::single(0))
-    };
-    Ok(offsets.windows(2).map(summary).collect())
+        Ok(Latencies::from_counts(values.zip(self.counts.iter().copied())))
+    }
+}
+
+/// What the rows say whose attempts took differently long.
+fn spread(wire: &v1::Rows) -> Result<Vec<Spread<'_>>, BatchError> {
+    let v1::Rows { spread_sizes, spread_steps, spread_counts, .. } = wire;
+    offsets("rows.spread_counts", spread_sizes, spread_counts.len())?;
+    let offsets = offsets("rows.spread_steps", spread_sizes, spread_steps.len())?;
+    let pairs = offsets.windows(2).map(|range| {
+        let range = range[0] as usize..range[1] as usize;
+        Spread { steps: &spread_steps[range.clone()], counts: &spread_counts[range] }
+    });
+    Ok(pairs.collect())
 }
 
 /// Values that few rows have, with the distances between these.

@@ -65,7 +65,7 @@ pub struct View<'a> {
 }
 
 impl<'a> From<&'a Observation> for View<'a> {
-    fn from(Observation { flow, connection, witness }: &'a Observation) -> Self {
+    fn from(Observation { flow, latencies, connection, witness }: &'a Observation) -> Self {
         let Flow {
             time,
             end_time,
@@ -115,8 +115,8 @@ impl<'a> From<&'a Observation> for View<'a> {
             tries: *tries,
             packets: *packets,
             bytes: *bytes,
-            latency_us: latency_us.map(|latency| latency.p50),
-            latencies: None,
+            latency_us: latency_us.filter(|_| latencies.is_none()).map(|latency| latency.p50),
+            latencies: latencies.as_ref(),
             retransmits: *retransmits,
             srtt_us: *srtt_us,
             connection: *connection,

@@ -8,7 +8,7 @@ use portolan_policy::{
     End, Enforcer, Flow, Latency, Loss, Outcome, PodEnd, PolicyKind, PolicyRef, Protocol, Reporter,
     RuleVerdict, ServiceRef, SideDecision, SideVerdict, Verdict, Workload,
 };
-use portolan_proto::{Connection, Observation, Witness};
+use portolan_proto::{Connection, Latencies, Observation, Witness};
 use proptest::{collection, option, prelude::*, sample::select};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -210,6 +210,11 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
         .boxed()
 }
 
+/// The histogram of a few flows, as agents make them.
+pub(crate) fn latencies() -> impl Strategy<Value = Option<Latencies>> {
+    option::weighted(0.2, collection::vec(any::<u64>(), 2..20).prop_map(Latencies::of))
+}
+
 /// Any observation of any flow.
 pub(crate) fn observation() -> impl Strategy<Value = Observation> {
     let address = || (any::<IpAddr>(), any::<u16>()).prop_map(|(ip, port)| SocketAddr::new(ip, port));
@@ -232,9 +237,7 @@ pub(crate) fn observation() -> impl Strategy<Value = Observation> {
         no_way: facts[6],
         forbidden: facts[7],
     });
-    (flow(), connection, witness).prop_map(|(flow, connection, witness)| Observation {
-        flow,
-        connection,
-        witness,
+    (flow(), latencies(), connection, witness).prop_map(|(flow, latencies, connection, witness)| {
+        Observation { flow, latencies, connection, witness }
     })
 }

@@ -5,8 +5,10 @@ use super::{
     names::{EndRow, Index, KindRow, PolicyRow, RelationRow, ServiceRow, SideRow},
     unpack,
 };
+use crate::made::Made;
 use jiff::Timestamp;
 use portolan_policy::{End, Flow, Latency, PodEnd, PolicyRef, ServiceRef, SideDecision, Workload};
+use portolan_proto::Latencies;
 use std::{io, sync::Arc};
 
 /// Why bytes are no block.
@@ -33,7 +35,7 @@ pub(crate) enum BlockError {
 }
 
 /// The flows of a block, in their order.
-pub(crate) fn decode(block: &[u8]) -> Result<Vec<Flow>, BlockError> {
+pub(crate) fn decode(block: &[u8]) -> Result<Vec<Made>, BlockError> {
     let Content { names, ends, services, sides, relations, kinds, columns, rare } = unpack(block)?;
     let names = Names(&names);
     let ends = ends.iter().map(|row| names.end(row)).collect::<Result<Vec<_>, _>>()?;
@@ -41,10 +43,11 @@ pub(crate) fn decode(block: &[u8]) -> Result<Vec<Flow>, BlockError> {
     let sides = sides.iter().map(|row| names.side(row)).collect::<Result<Vec<_>, _>>()?;
     let tables = Tables { names, ends, services, sides, relations, kinds };
     columns.check()?;
-    let mut last = 0_i128;
+    let (mut last, mut ordinal) = (0_i128, 0_u64);
     let mut flows = Vec::with_capacity(columns.relation.len());
     for place in 0..columns.relation.len() {
-        flows.push(tables.flow(&columns, place, &mut last)?);
+        ordinal = ordinal.wrapping_add_signed(columns.ordinal[place]);
+        flows.push(Made { ordinal, flow: tables.flow(&columns, place, &mut last)?, latencies: None });
     }
     rare.apply(&mut flows)?;
     Ok(flows)
@@ -52,10 +55,22 @@ pub(crate) fn decode(block: &[u8]) -> Result<Vec<Flow>, BlockError> {
 
 impl Columns {
     fn check(&self) -> Result<(), BlockError> {
-        let Self { relation, kind, unit: _, time, duration, port, attempts, tries, packets, bytes, latency } =
-            self;
+        let Self {
+            ordinal,
+            relation,
+            kind,
+            unit: _,
+            time,
+            duration,
+            port,
+            attempts,
+            tries,
+            packets,
+            bytes,
+            latency,
+        } = self;
         let lengths = [kind.len(), time.len(), duration.len(), port.len(), attempts.len(), tries.len()];
-        let more = [packets.len(), bytes.len(), latency.len()];
+        let more = [ordinal.len(), packets.len(), bytes.len(), latency.len()];
         let same = lengths.iter().chain(&more).all(|length| *length == relation.len());
         if same { Ok(()) } else { Err(BlockError::Shape("columns")) }
     }
@@ -129,8 +144,11 @@ impl Tables<'_> {
 }
 
 impl Rare {
-    fn apply(self, flows: &mut [Flow]) -> Result<(), BlockError> {
-        let Self { latency, retransmits, srtt, lost } = self;
+    fn apply(self, flows: &mut [Made]) -> Result<(), BlockError> {
+        let Self { latency, latencies, retransmits, srtt, lost } = self;
+        for (place, steps) in latencies {
+            made_at(flows, place)?.latencies = Some(histogram(steps));
+        }
         for (place, p50, p99, max) in latency {
             let flow = flow_at(flows, place)?;
             let min = flow.latency_us.ok_or(BlockError::Shape("latencies"))?.min;
@@ -150,7 +168,18 @@ impl Rare {
     }
 }
 
-fn flow_at(flows: &mut [Flow], place: Index) -> Result<&mut Flow, BlockError> {
+fn histogram(steps: Vec<(u64, u64)>) -> Latencies {
+    Latencies::from_counts(steps.into_iter().scan(0_u64, |value, (step, count)| {
+        *value = value.saturating_add(step);
+        Some((*value, count))
+    }))
+}
+
+fn flow_at(flows: &mut [Made], place: Index) -> Result<&mut Flow, BlockError> {
+    Ok(&mut made_at(flows, place)?.flow)
+}
+
+fn made_at(flows: &mut [Made], place: Index) -> Result<&mut Made, BlockError> {
     flows.get_mut(place as usize).ok_or(BlockError::Shape("rare columns"))
 }
 

@@ -1,26 +1,28 @@
 //! From flows to a block.
 
 use super::{
-    Columns, Content, Rare,
+    Columns, Content, Rare, Row,
     names::{EndRow, Index, KindRow, PolicyRow, RelationRow, ServiceRow, SideRow, Table},
     pack,
 };
 use jiff::Timestamp;
 use portolan_policy::{End, Flow, Latency, PodEnd, PolicyRef, ServiceRef, SideDecision};
-use std::borrow::Borrow;
+use portolan_proto::Latencies;
 
 const MICROSECOND: i128 = 1000;
 
 /// The block of these flows, in their order.
-pub(crate) fn encode(flows: &[impl Borrow<Flow>]) -> Vec<u8> {
-    let whole =
-        flows.iter().map(Borrow::borrow).all(|flow: &Flow| is_whole(flow.time) && is_whole(flow.end_time));
+pub(crate) fn encode(rows: &[Row<'_>]) -> Vec<u8> {
+    let whole = rows.iter().all(|row| is_whole(row.flow.time) && is_whole(row.flow.end_time));
     let unit = if whole { MICROSECOND } else { 1 };
     let mut tables = Tables::default();
     let mut columns = Columns { unit: unit as u32, ..Columns::default() };
     let mut rare = Rare::default();
-    let mut last = 0;
-    for (place, flow) in flows.iter().map(Borrow::borrow).enumerate() {
+    let (mut last, mut last_ordinal) = (0, 0_u64);
+    for (place, row) in rows.iter().enumerate() {
+        let Row { ordinal, flow, latencies: _ } = *row;
+        columns.ordinal.push(ordinal.wrapping_sub(last_ordinal).cast_signed());
+        last_ordinal = ordinal;
         let time = flow.time.as_nanosecond() / unit;
         columns.time.push(time - last);
         columns.duration.push(flow.end_time.as_nanosecond() / unit - time);
@@ -28,7 +30,7 @@ pub(crate) fn encode(flows: &[impl Borrow<Flow>]) -> Vec<u8> {
         columns.relation.push(tables.relation(flow));
         columns.kind.push(tables.kind(flow));
         columns.push(flow);
-        rare.push(place as Index, flow);
+        rare.push(place as Index, *row);
     }
     let Tables { names, ends, services, sides, relations, kinds } = tables;
     pack(&Content {
@@ -59,7 +61,8 @@ impl Columns {
 }
 
 impl Rare {
-    fn push(&mut self, place: Index, flow: &Flow) {
+    fn push(&mut self, place: Index, Row { ordinal: _, flow, latencies }: Row<'_>) {
+        self.latencies.extend(latencies.map(|latencies| (place, steps(latencies))));
         if let Some(latency) = flow.latency_us.filter(|latency| *latency != Latency::single(latency.min)) {
             self.latency.push((place, latency.p50, latency.p99, latency.max));
         }
@@ -69,6 +72,12 @@ impl Rare {
             self.lost.push((place, flow.lost, flow.losses.clone()));
         }
     }
+}
+
+fn steps(latencies: &Latencies) -> Vec<(u64, u64)> {
+    let mut before = 0;
+    let step = |(value, count): &(u64, u64)| (value - std::mem::replace(&mut before, *value), *count);
+    latencies.counts().iter().map(step).collect()
 }
 
 #[derive(Default)]

@@ -13,12 +13,15 @@ mod tests;
 pub(crate) use decode::{BlockError, decode};
 pub(crate) use encode::encode;
 
+use crate::made::Made;
 use names::{EndRow, Index, KindRow, RelationRow, ServiceRow, SideRow};
-use portolan_policy::Loss;
+use portolan_policy::{Flow, Loss};
+use portolan_proto::Latencies;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::sync::Arc;
 
 /// The form of a block; a block of another form is refused.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The most that a block may be before compression.
 const MOST: usize = 64 * 1024 * 1024;
@@ -28,6 +31,24 @@ const LEVEL: i32 = 3;
 
 /// Version and length.
 const HEAD: usize = 5;
+
+/// A flow as it goes into a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
+    /// Its place among all flows.
+    pub(crate) ordinal: u64,
+    /// The flow.
+    pub(crate) flow: &'a Flow,
+    /// How long its handshakes took, where it stands for several.
+    pub(crate) latencies: Option<&'a Latencies>,
+}
+
+impl<'a> From<&'a Arc<Made>> for Row<'a> {
+    fn from(made: &'a Arc<Made>) -> Self {
+        let Made { ordinal, flow, latencies } = &**made;
+        Self { ordinal: *ordinal, flow, latencies: latencies.as_ref() }
+    }
+}
 
 /// A block before compression.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -45,6 +66,8 @@ struct Content {
 /// A number for each flow.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Columns {
+    /// More than the ordinal before; flows are ordered by time, so it may be less.
+    ordinal: Vec<i64>,
     relation: Vec<Index>,
     kind: Vec<Index>,
     /// How many nanoseconds the numbers of the next two columns stand for.
@@ -67,6 +90,8 @@ struct Columns {
 struct Rare {
     /// Median, 99th percentile and longest handshake, where they are not all the shortest.
     latency: Vec<(Index, u64, u64, u64)>,
+    /// Of several handshakes, each figure more than the one before, with its count.
+    latencies: Vec<(Index, Vec<(u64, u64)>)>,
     retransmits: Vec<(Index, u64)>,
     srtt: Vec<(Index, u64)>,
     lost: Vec<(Index, u64, Vec<Loss>)>,

@@ -31,7 +31,7 @@ pub(crate) const BLOCK: u64 = 1000;
 /// The node that tells more than its spool holds.
 pub(crate) const HASTY: &str = "n4";
 /// What that spool holds.
-const HASTY_SPOOL: u64 = 256 << 10;
+const HASTY_SPOOL: u64 = 16 << 10;
 const SPOOL: u64 = 1 << 30;
 
 /// After so long every batch is sealed, as the uplink has it.
@@ -207,7 +207,7 @@ async fn tell_hastily(
     mut ended: tokio::sync::oneshot::Receiver<()>,
     mut numbers: std::ops::Range<u64>,
 ) -> u64 {
-    const COUNT: usize = 100;
+    const COUNT: usize = 30;
     loop {
         let records: Vec<Record> = numbers.by_ref().take(COUNT).map(hasty).map(Record::sample).collect();
         if !records.is_empty() {

@@ -7,14 +7,19 @@ use crate::{
     process::{Process, free_port},
     world::{Dice, NODES},
 };
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
 /// Nobody goes alone while a collector is away.
 pub(crate) const PATIENT: &str = "--join-window 10m";
 /// What waits at the end waits for nobody.
-pub(crate) const IMPATIENT: &str = "--join-window 300ms";
+const IMPATIENT: &str = "--join-window 300ms";
 
 /// What was done, and what must be there.
 #[derive(Debug, Default)]
@@ -172,9 +177,7 @@ impl Scene {
         self.count.hasty += 1;
         self.collector.take().unwrap().stop();
         let data = self.disk.path().join("data");
-        let collector = Process::start(&data, self.port, IMPATIENT).await;
-        collector.until(|status| status.pending_joins == 0).await;
-        (collector, self.count)
+        (all_told(&data, self.port).await, self.count)
     }
 
     async fn drain(&mut self, node: &'static str, run: u64) {
@@ -184,4 +187,13 @@ impl Scene {
         agent.drained().await;
         agent.end().await;
     }
+}
+
+/// A collector on a folder that has told all that waited there. What it makes of the last views is on disk only when it
+/// has ended.
+pub(crate) async fn all_told(data: &Path, port: u16) -> Process {
+    let collector = Process::start(data, port, IMPATIENT).await;
+    collector.until(|status| status.pending_joins == 0).await;
+    collector.stop();
+    Process::start(data, port, IMPATIENT).await
 }

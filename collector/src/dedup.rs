@@ -51,6 +51,12 @@ impl Applied {
         if fresh { Inserted::New { forgotten } } else { Inserted::Known }
     }
 
+    /// Whether a batch was applied.
+    pub(crate) fn contains(&self, cluster: &str, boot: &str, sequence: u64) -> bool {
+        let run = self.runs.iter().rfind(|(run, _)| run.boot == boot && run.cluster == cluster);
+        run.is_some_and(|(_, sequences)| sequences.contains(sequence))
+    }
+
     /// Goes on where an earlier run of the collector stopped. Runs heard of last come last.
     pub(crate) fn restore(&mut self, run: Run, ranges: Vec<(u64, u64)>) {
         self.runs.push_back((run, Sequences::from_ranges(ranges)));
@@ -92,11 +98,11 @@ impl Sequences {
     }
 
     fn insert(&mut self, sequence: u64) -> bool {
-        let Self(ranges) = self;
-        let at = ranges.partition_point(|(_, last)| *last < sequence);
-        if ranges.get(at).is_some_and(|(first, _)| *first <= sequence) {
+        if self.contains(sequence) {
             return false;
         }
+        let Self(ranges) = self;
+        let at = ranges.partition_point(|(_, last)| *last < sequence);
         let extends_left = at > 0 && ranges[at - 1].1 + 1 == sequence;
         let extends_right = ranges.get(at).is_some_and(|(first, _)| sequence + 1 == *first);
         match (extends_left, extends_right) {
@@ -114,6 +120,12 @@ impl Sequences {
             ranges.remove(0);
         }
         true
+    }
+
+    fn contains(&self, sequence: u64) -> bool {
+        let Self(ranges) = self;
+        let at = ranges.partition_point(|(_, last)| *last < sequence);
+        ranges.get(at).is_some_and(|(first, _)| *first <= sequence)
     }
 
     fn highest(&self) -> u64 {

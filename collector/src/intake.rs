@@ -10,7 +10,7 @@ use crate::{
     join::{self, Join, Limits, Told, Waits},
     made::Joined,
     metrics::Metrics,
-    nodes::Nodes,
+    nodes::{Node, Nodes},
 };
 use jiff::Timestamp;
 use portolan_policy::Loss;
@@ -33,6 +33,19 @@ pub(crate) struct Batch {
     /// How many observations could not.
     pub(crate) malformed: u64,
     /// Records that the agent lost.
+    pub(crate) losses: Vec<Loss>,
+    /// Batches that the agent gave up, which may have come here before.
+    pub(crate) given_up: Vec<GivenUp>,
+}
+
+/// A batch that will not come any more; unless it has come, so much is lost with it.
+#[derive(Debug)]
+pub(crate) struct GivenUp {
+    /// The run of the agent.
+    pub(crate) boot: String,
+    /// Which batch of that run.
+    pub(crate) sequence: u64,
+    /// What is lost.
     pub(crate) losses: Vec<Loss>,
 }
 
@@ -139,13 +152,20 @@ impl Intake {
     ///
     /// `told` knows of connections told alone that the join has forgotten.
     pub(crate) fn apply(&mut self, now: Now, batch: Batch, told: &dyn Fn(&Connection) -> Vec<Told>) {
-        let Batch { cluster, node: name, boot, sequence, mut observations, malformed, losses } = batch;
+        let Batch { cluster, node: name, boot, sequence, mut observations, malformed, mut losses, given_up } =
+            batch;
         let node = self.nodes.hear(&name, now);
-        let Inserted::New { forgotten } = node.applied.insert(&cluster, &boot, sequence) else {
+        if node.applied.contains(&cluster, &boot, sequence) {
             node.duplicates += 1;
             self.metrics.duplicates.inc();
             return;
-        };
+        }
+        for GivenUp { boot, sequence, losses: lost } in given_up {
+            if mark_applied(&mut self.effects, node, &name, (&cluster, &boot, sequence), now) {
+                losses.extend(lost);
+            }
+        }
+        mark_applied(&mut self.effects, node, &name, (&cluster, &boot, sequence), now);
         node.cluster.clone_from(&cluster);
         node.observations += observations.len() as u64;
         node.malformed = node.malformed.saturating_add(malformed);
@@ -162,13 +182,6 @@ impl Intake {
         }
         if untold_before || !node.untold.is_empty() {
             self.effects.untold.insert(name.clone(), node.untold.clone());
-        }
-        if let Some((run, ranges)) = node.applied.newest() {
-            let progress = Progress { ranges: ranges.to_vec(), heard: now.wall };
-            self.effects.runs.insert((name.clone(), run.clone()), Some(progress));
-        }
-        if let Some(run) = forgotten {
-            self.effects.runs.insert((name.clone(), run), None);
         }
         self.metrics.batches.inc();
         self.metrics.observations.inc_by(observations.len() as u64);
@@ -223,4 +236,23 @@ impl Intake {
     fn measure(&self) {
         self.metrics.pending.set(self.join.pending() as i64);
     }
+}
+
+/// Notes a batch as applied. False where it was.
+fn mark_applied(
+    effects: &mut Effects,
+    node: &mut Node,
+    name: &str,
+    (cluster, boot, sequence): (&str, &str, u64),
+    now: Now,
+) -> bool {
+    let Inserted::New { forgotten } = node.applied.insert(cluster, boot, sequence) else { return false };
+    if let Some((run, ranges)) = node.applied.newest() {
+        let progress = Progress { ranges: ranges.to_vec(), heard: now.wall };
+        effects.runs.insert((name.to_owned(), run.clone()), Some(progress));
+    }
+    if let Some(run) = forgotten {
+        effects.runs.insert((name.to_owned(), run), None);
+    }
+    true
 }

@@ -122,7 +122,7 @@ impl Record {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "kernel-tests"))]
 use portolan_proto::Observation;
 
 #[cfg(test)]
@@ -131,9 +131,12 @@ impl Record {
     pub(crate) fn observation(&self) -> Observation {
         Observation { flow: self.flow(), latencies: None, connection: self.connection, witness: self.witness }
     }
+}
 
+#[cfg(any(test, feature = "kernel-tests"))]
+impl Record {
     /// The record of which an observation of one attempt came, as far as records go.
-    pub(crate) fn sample(Observation { flow, latencies: _, connection, witness }: Observation) -> Self {
+    pub fn sample(Observation { flow, latencies: _, connection, witness }: Observation) -> Self {
         Self {
             end_time: flow.end_time,
             source_port: flow.source.port(),

@@ -171,7 +171,7 @@ pub(super) fn port(address: Address, protocol: Protocol) -> Option<u16> {
     protocol.has_ports().then_some(address.port)
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "kernel-tests"))]
 impl Relation {
     /// The relation that a flow speaks of, on no node.
     pub(crate) fn sample(flow: portolan_policy::Flow) -> Self {

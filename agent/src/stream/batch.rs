@@ -35,11 +35,13 @@ pub struct Identity {
 pub(super) struct Open {
     pub(super) records: Vec<Record>,
     pub(super) losses: Vec<Loss>,
+    /// Batches that the collector may have, or not.
+    pub(super) given_up: Vec<v1::GivenUp>,
 }
 
 impl Open {
     pub(super) const fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.losses.is_empty()
+        self.records.is_empty() && self.losses.is_empty() && self.given_up.is_empty()
     }
 
     /// When the first of its attempts was made; now where there is none.
@@ -54,12 +56,21 @@ impl Open {
 
     fn to_proto(&self, Identity { cluster, node, boot }: &Identity, sequence: u64) -> v1::Batch {
         let header = Header { cluster, node, boot, sequence };
-        encode(header, fold(&self.records).iter().map(Folded::view), &self.losses)
+        let batch = encode(header, fold(&self.records).iter().map(Folded::view), &self.losses);
+        v1::Batch { given_up: self.given_up.clone(), ..batch }
     }
 }
 
+/// What a batch tells of losses.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    pub(super) own: Vec<Loss>,
+    pub(super) given_up: Vec<v1::GivenUp>,
+}
+
 /// The losses that a batch tells of; those that cannot be read are none.
-pub(super) fn losses_in(body: Bytes) -> Vec<Loss> {
-    let losses = v1::Batch::decode(body).map(|batch| batch.losses).unwrap_or_default();
-    losses.into_iter().filter_map(|loss| Loss::try_from(loss).ok()).collect()
+pub(super) fn losses_in(body: Bytes) -> Losses {
+    let v1::Batch { losses, given_up, .. } = v1::Batch::decode(body).unwrap_or_default();
+    let own = losses.into_iter().filter_map(|loss| Loss::try_from(loss).ok()).collect();
+    Losses { own, given_up }
 }

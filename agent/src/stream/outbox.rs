@@ -3,7 +3,7 @@
 //! Decides, and does no I/O but through its [`Store`].
 
 use super::{
-    batch::{IN_FLIGHT, Identity, Item, Open, losses_in},
+    batch::{IN_FLIGHT, Identity, Item, Losses, Open, losses_in},
     spool::{Id, Left, Name, Spooled, Store, Unreadable},
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use portolan_policy::Loss;
+use portolan_proto::v1;
 use prost::bytes::Bytes;
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
@@ -143,7 +144,8 @@ impl<S: Store> Outbox<S> {
             self.entries.push_back(Entry { name, length, body: None, is_filed: true, is_sent });
         }
         if left.nameless > 0 {
-            self.count_loss(SPOOL_DAMAGED, left.nameless, now, now);
+            let loss = self.loss_of(SPOOL_DAMAGED, left.nameless, now, now);
+            self.open.losses.extend(loss);
         }
         self.measure();
     }
@@ -315,17 +317,12 @@ impl<S: Store> Outbox<S> {
         self.entries.len() - self.unfiled
     }
 
-    /// The oldest among these is lost. Not one that the collector may have, as long as there is another: it
-    /// would be counted as lost, and told.
+    /// The oldest among these is lost, one that the collector cannot have if there is any: nobody need ask then.
     fn give_up(&mut self, among: Range<usize>, cause: &'static str, now: Timestamp) {
         let unsent = among.clone().find(|at| !self.entries[*at].is_sent);
         let mut entry = self.take_out(unsent.unwrap_or(among.start));
-        if let Ok(body) = body_of(&mut entry, self.store.as_mut()) {
-            for loss in losses_in(body) {
-                loss.add_to(&mut self.open.losses);
-            }
-        }
-        self.count_loss(cause, u64::from(entry.name.records), entry.name.from, now);
+        let losses = body_of(&mut entry, self.store.as_mut()).map(losses_in).unwrap_or_default();
+        self.lose(&entry, cause, u64::from(entry.name.records), losses, now);
         let told_in = self.next();
         // What this one told of is told anew.
         self.doomed
@@ -338,19 +335,35 @@ impl<S: Store> Outbox<S> {
     }
 
     fn lose_damaged(&mut self, at: usize, now: Timestamp) {
-        let Entry { name, .. } = self.take_out(at);
+        let entry = self.take_out(at);
         // One without records told of losses, and who knows of how many.
-        self.count_loss(SPOOL_DAMAGED, u64::from(name.records).max(1), name.from, now);
-        self.doomed.push(Doomed { name, is_damaged: true, told_in: self.next() });
+        let count = u64::from(entry.name.records).max(1);
+        self.lose(&entry, SPOOL_DAMAGED, count, Losses::default(), now);
+        self.doomed.push(Doomed { name: entry.name, is_damaged: true, told_in: self.next() });
         self.measure();
     }
 
-    fn count_loss(&mut self, cause: &'static str, count: u64, from: Timestamp, to: Timestamp) {
-        self.metrics.batches_lost.inc();
-        if count > 0 {
-            self.metrics.lost.get_or_create(&Cause { cause }).inc_by(count);
-            Loss { cause: cause.to_owned(), count, from: from.min(to), to }.add_to(&mut self.open.losses);
+    /// A batch is lost with its records and with what it told of losses. Of one that the collector may have, only the
+    /// collector can say whether it is.
+    fn lose(&mut self, entry: &Entry, cause: &'static str, count: u64, losses: Losses, now: Timestamp) {
+        let Entry { name, is_sent, .. } = entry;
+        let Losses { own: mut lost, given_up } = losses;
+        self.open.given_up.extend(given_up);
+        lost.extend(self.loss_of(cause, count, name.from, now));
+        if *is_sent {
+            let losses = lost.into_iter().map(Into::into).collect();
+            let (boot, sequence) = (name.boot.to_string(), name.id.sequence);
+            self.open.given_up.push(v1::GivenUp { boot, sequence, losses });
+        } else {
+            lost.into_iter().for_each(|loss| loss.add_to(&mut self.open.losses));
         }
+    }
+
+    /// The loss of a batch, if it is one of records.
+    fn loss_of(&self, cause: &'static str, count: u64, from: Timestamp, to: Timestamp) -> Option<Loss> {
+        self.metrics.batches_lost.inc();
+        self.metrics.lost.get_or_create(&Cause { cause }).inc_by(count);
+        (count > 0).then(|| Loss { cause: cause.to_owned(), count, from: from.min(to), to })
     }
 
     fn take_out(&mut self, at: usize) -> Entry {

@@ -84,6 +84,7 @@ fn number(address: IpAddr) -> u32 {
 
 /// What batches tell of a loss.
 pub(super) fn count(batches: &[v1::Batch], cause: &str) -> u64 {
-    let losses = batches.iter().flat_map(|batch| &batch.losses);
+    let given_up = batches.iter().flat_map(|batch| &batch.given_up).flat_map(|batch| &batch.losses);
+    let losses = batches.iter().flat_map(|batch| &batch.losses).chain(given_up);
     losses.filter(|loss| loss.cause == cause).map(|loss| loss.count).sum()
 }

@@ -92,16 +92,22 @@ impl Process {
 
     /// Every kept flow, as text, sorted.
     pub(crate) async fn flows(&self) -> Vec<String> {
+        let mut flows: Vec<String> = self.kept().await.iter().map(|flow| format!("{flow:?}")).collect();
+        flows.sort_unstable();
+        flows
+    }
+
+    /// Every kept flow.
+    pub(crate) async fn kept(&self) -> Vec<v1::Flow> {
         let mut client = FlowsClient::new(connect(self.port).await).max_decoding_message_size(usize::MAX);
         let mut stream = client.observe(v1::ObserveRequest::default()).await.unwrap().into_inner();
         let mut flows = Vec::new();
         while let Some(response) = stream.message().await.unwrap() {
             match response.item {
-                Some(Item::Flow(flow)) => flows.push(format!("{flow:?}")),
+                Some(Item::Flow(flow)) => flows.push(flow),
                 other => panic!("a flow and not {other:?}"),
             }
         }
-        flows.sort_unstable();
         flows
     }
 }

@@ -3,7 +3,7 @@
 use crate::support::build::{FlowExt as _, at, by_destination, by_source, external, flow, pod, view};
 use portolan_policy::{Flow, Loss, Outcome};
 use portolan_proto::{Header, Observation, View, Witness, encode, v1};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Nodes of the world.
 pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
@@ -30,16 +30,25 @@ impl Dice {
 /// The batches of each node, in the order in which its agent sends them.
 pub(crate) type World = BTreeMap<&'static str, Vec<v1::Batch>>;
 
+/// What the agent of each node sees of connections, in order.
+pub(crate) type Views = BTreeMap<&'static str, Vec<Observation>>;
+
 /// A world of so many connections.
 pub(crate) fn world(seed: u64, connections: u64) -> World {
     let mut dice = Dice::new(seed);
-    let mut views: BTreeMap<&'static str, Vec<Observation>> = BTreeMap::new();
-    for number in 0..connections {
-        for (node, observation) in connection(&mut dice, number) {
+    let views = views(&mut dice, 0..connections);
+    views.into_iter().map(|(node, views)| (node, batches(&mut dice, node, views))).collect()
+}
+
+/// The views of the connections with these numbers.
+pub(crate) fn views(dice: &mut Dice, numbers: Range<u64>) -> Views {
+    let mut views = Views::new();
+    for number in numbers {
+        for (node, observation) in connection(dice, number) {
             views.entry(node).or_default().push(observation);
         }
     }
-    views.into_iter().map(|(node, views)| (node, batches(&mut dice, node, views))).collect()
+    views
 }
 
 fn at_node(node: usize, number: u64) -> portolan_policy::End {

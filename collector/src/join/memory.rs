@@ -16,13 +16,27 @@ struct Tuple {
     source: SocketAddr,
     destination: SocketAddr,
     tcp_isn: u32,
+    /// Where no initial sequence number tells attempts apart: about when it began. Very many may follow one another
+    /// between the same ports, and only those of about the same time are looked at.
+    slot: i128,
 }
 
 impl Tuple {
-    fn of(connection: &Connection) -> Self {
-        let Connection { protocol, source, destination, tcp_isn, start: _ } = *connection;
-        Self { protocol, source, destination, tcp_isn }
+    fn of(connection: &Connection, skew: Duration) -> Self {
+        let Connection { protocol, source, destination, tcp_isn, start } = *connection;
+        let slot = if tcp_isn == 0 { start.as_nanosecond().div_euclid(width(skew)) } else { 0 };
+        Self { protocol, source, destination, tcp_isn, slot }
     }
+
+    /// Where the connection is if its other view, or a former one, is no further away than the skew.
+    fn near(self) -> impl Iterator<Item = Self> {
+        let aside = if self.tcp_isn == 0 { 1 } else { 0 };
+        (self.slot - aside..=self.slot + aside).map(move |slot| Self { slot, ..self })
+    }
+}
+
+fn width(skew: Duration) -> i128 {
+    (skew.as_nanos() as i128).max(1)
 }
 
 /// Names one connection in the memory.
@@ -152,17 +166,23 @@ impl Memory {
 
     /// What is known of a view from this side.
     pub(crate) fn find(&self, side: Side, connection: &Connection) -> Finding {
-        let tuple = Tuple::of(connection);
-        let Some(entries) = self.entries.get(&tuple) else { return Finding::New };
-        if entries.iter().any(|entry| entry.repeats(side, connection)) {
-            return Finding::Repeat;
+        let mut nearest: Option<(Duration, Id)> = None;
+        for tuple in Tuple::of(connection, self.skew).near() {
+            for entry in self.entries.get(&tuple).into_iter().flatten() {
+                if entry.repeats(side, connection) {
+                    return Finding::Repeat;
+                }
+                let id = Id { tuple, number: entry.number };
+                let distance = entry.distance(side, connection);
+                let near = distance.filter(|distance| Entry::is_near(*distance, connection, self.skew));
+                nearest = near
+                    .map(|distance| (distance, id))
+                    .into_iter()
+                    .chain(nearest)
+                    .min_by_key(|(distance, id)| (*distance, id.number));
+            }
         }
-        entries
-            .iter()
-            .filter_map(|entry| Some((entry.distance(side, connection)?, entry.number)))
-            .filter(|(distance, _)| Entry::is_near(*distance, connection, self.skew))
-            .min()
-            .map_or(Finding::New, |(_, number)| Finding::Partner(Id { tuple, number }))
+        nearest.map_or(Finding::New, |(_, id)| Finding::Partner(id))
     }
 
     /// Adds a connection.
@@ -172,7 +192,7 @@ impl Memory {
 
     /// Adds a connection that has a number already.
     pub(crate) fn insert_as(&mut self, number: u64, entry: Entry, connection: &Connection) -> Id {
-        let id = Id { tuple: Tuple::of(connection), number };
+        let id = Id { tuple: Tuple::of(connection, self.skew), number };
         self.next = self.next.max(number + 1);
         self.entries.entry(id.tuple).or_default().push(Entry { number: id.number, ..entry });
         id

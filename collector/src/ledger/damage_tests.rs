@@ -48,6 +48,7 @@ fn batch(sequence: u64) -> Batch {
         observations: (0..20).map(view).collect(),
         malformed: 0,
         losses: vec![],
+        given_up: vec![],
     }
 }
 

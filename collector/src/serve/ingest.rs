@@ -1,7 +1,11 @@
 //! `portolan.v1.Ingest`: reads batches, has them applied, acks.
 
 use super::room::Room;
-use crate::{hub::Hub, intake::Batch, nodes};
+use crate::{
+    hub::Hub,
+    intake::{Batch, GivenUp},
+    nodes,
+};
 use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
 use portolan_policy::Loss;
@@ -138,9 +142,24 @@ fn read(wire: v1::Batch) -> Result<Batch, Status> {
         return Err(Status::invalid_argument("field `sequence` of the batch is 0; it counts from 1"));
     }
     let (observations, malformed) = read_observations(&wire);
-    let v1::Batch { cluster, node, boot, sequence, losses, .. } = wire;
-    let losses = losses.into_iter().map(|loss| read_loss(loss, Timestamp::now())).collect();
-    Ok(Batch { cluster, node, boot, sequence, observations, malformed, losses })
+    let v1::Batch { cluster, node, boot, sequence, losses, given_up, .. } = wire;
+    let mut losses = read_losses(losses);
+    let (named, nameless): (Vec<_>, Vec<_>) = given_up
+        .into_iter()
+        .partition(|batch| (1..=MAX_NAME).contains(&batch.boot.len()) && batch.sequence > 0);
+    // Nobody can say whether those came.
+    losses.extend(nameless.into_iter().flat_map(|batch| read_losses(batch.losses)));
+    let given_up = named.into_iter().map(|v1::GivenUp { boot, sequence, losses }| GivenUp {
+        boot,
+        sequence,
+        losses: read_losses(losses),
+    });
+    let given_up = given_up.collect();
+    Ok(Batch { cluster, node, boot, sequence, observations, malformed, losses, given_up })
+}
+
+fn read_losses(losses: Vec<v1::Loss>) -> Vec<Loss> {
+    losses.into_iter().map(|loss| read_loss(loss, Timestamp::now())).collect()
 }
 
 /// The cause of a loss whose own is longer than a name.

@@ -142,6 +142,30 @@ async fn losses_stand_on_the_next_flow_of_the_node_that_lost() {
 }
 
 #[tokio::test]
+async fn a_batch_that_was_given_up_is_applied_or_lost_and_never_both() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    let batches: Vec<_> = (1..=2).map(|port| agent.batch(vec![outward(port)])).collect();
+    let given_up = |batch: &v1::Batch| v1::GivenUp {
+        boot: batch.boot.clone(),
+        sequence: batch.sequence,
+        losses: vec![v1::Loss { cause: "spool-full".to_owned(), count: 1, from: None, to: None }],
+    };
+    agent.send(batches[0].clone()).await.unwrap();
+    let mut after = agent.batch(vec![outward(3)]);
+    after.given_up = batches.iter().chain(&batches).map(given_up).collect();
+    agent.send(after).await.unwrap();
+    // It was on its way all the while.
+    agent.send(batches[1].clone()).await.unwrap();
+    let flows = collector.observe(last(100)).await.unwrap().flows().await;
+    let told: Vec<_> = flows.iter().map(|flow| flow.lost).collect();
+    assert_eq!((ports(&flows), told), (vec![1, 3], vec![0, 1]));
+    let status = collector.status().await;
+    assert_eq!((status.nodes[0].duplicates, status.nodes[0].sequence), (1, 3));
+    collector.stop().await;
+}
+
+#[tokio::test]
 async fn a_loss_whose_cause_is_no_name_counts_all_the_same() {
     let collector = Collector::start(Config::default()).await;
     let mut agent = collector.agent("n1").await;

@@ -46,6 +46,7 @@ pub fn encode<'a>(
         attempts,
         content,
         content_length,
+        given_up: Vec::new(),
     }
 }
 

@@ -303,8 +303,9 @@ impl Model {
         }
     }
 
-    fn count_killed(&mut self, losses: Vec<Loss>, times: i64) {
-        for loss in losses {
+    fn count_killed(&mut self, Losses { own, given_up }: Losses, times: i64) {
+        let given_up = given_up.into_iter().flat_map(|batch| batch.losses);
+        for loss in own.into_iter().map(v1::Loss::from).chain(given_up) {
             let is_bound = BOUNDS.contains(&loss.cause.as_str());
             let killed = if is_bound { &mut self.killed_bounds } else { &mut self.killed_losses };
             *killed += times * loss.count as i64;
@@ -313,13 +314,13 @@ impl Model {
 
     fn kill(&mut self, disk: &Disk, outbox: &mut Outbox<Disk>) {
         let open = std::mem::take(&mut outbox.open);
-        let mut losses = open.losses.clone();
+        self.count_killed(Losses { own: open.losses, given_up: open.given_up }, 1);
         self.killed_records += open.records.len() as u64;
         for entry in outbox.entries.iter().skip(outbox.filed_entries()) {
             self.killed_records += u64::from(entry.name.records);
-            losses.extend(losses_in(entry.body.clone().unwrap()));
+            let losses = losses_in(entry.body.clone().unwrap());
+            self.count_killed(losses, 1);
         }
-        self.count_killed(losses, 1);
         for Doomed { name, is_damaged, .. } in &outbox.doomed {
             let counted = if *is_damaged { name.records.max(1) } else { name.records };
             self.killed_bounds -= i64::from(counted);

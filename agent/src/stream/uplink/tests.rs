@@ -37,6 +37,7 @@ pub(super) struct Collector {
     deeds: Arc<Mutex<Vec<Deed>>>,
     applied: Arc<Mutex<Vec<Taken>>>,
     losses: Arc<Mutex<Vec<v1::Loss>>>,
+    given_up: Arc<Mutex<HashSet<(String, u64)>>>,
     connections: Arc<Mutex<usize>>,
 }
 
@@ -76,19 +77,28 @@ impl Collector {
                 return;
             }
             let records = numbers(&batch);
-            let v1::Batch { boot, sequence, losses, .. } = batch;
-            self.apply((connection, boot.clone(), sequence, records), losses);
+            let v1::Batch { boot, sequence, losses, given_up, .. } = batch;
+            self.apply((connection, boot.clone(), sequence, records), losses, given_up);
             if deed == Deed::Ack && acks.send(Ok(v1::Ack { boot, sequence })).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Losses count once, like all that is in a batch.
-    fn apply(&self, taken: Taken, losses: Vec<v1::Loss>) {
+    /// Losses count once, like all that is in a batch; those of a batch that was given up, where it was not applied.
+    fn apply(&self, taken: Taken, losses: Vec<v1::Loss>, given_up: Vec<v1::GivenUp>) {
         let mut applied = self.applied.lock().unwrap();
-        if !applied.iter().any(|(_, boot, sequence, _)| (boot, sequence) == (&taken.1, &taken.2)) {
+        let mut known = self.given_up.lock().unwrap();
+        let is_known = |boot: &str, sequence| {
+            applied.iter().any(|(_, run, number, _)| (&**run, *number) == (boot, sequence))
+        };
+        if !is_known(&taken.1, taken.2) && !known.contains(&(taken.1.clone(), taken.2)) {
             self.losses.lock().unwrap().extend(losses);
+        }
+        for v1::GivenUp { boot, sequence, losses } in given_up {
+            if !is_known(&boot, sequence) && known.insert((boot, sequence)) {
+                self.losses.lock().unwrap().extend(losses);
+            }
         }
         applied.push(taken);
     }

@@ -92,7 +92,6 @@ async fn killed(data: &Path, port: u16, first: Process, seed: u64, kills: u64) -
     assert!(killed >= kills.min(3), "the agents were done before the collector was killed");
     let kept = kept(port);
     assert_eq!(kept.len() as u64, 400 * kills);
-    println!("PORTOLAN_SEED={seed} {killed} kills, {} flows", kept.len());
     (kept, collector)
 }
 
@@ -110,6 +109,7 @@ async fn a_follower_of_a_collector_that_is_killed_prints_what_the_ledger_has() {
     // Of who begins with the past, some of it is left when the collector is killed.
     let from_the_past = Follower::start(port, "--since 2000-01-01T00:00:00Z");
     first.until(|status| status.subscribers == 2).await;
+    println!("PORTOLAN_SEED={seed} PORTOLAN_KILLS={kills}");
     let (kept, collector) = killed(data.path(), port, first, seed, kills).await;
     same(&sorted(follower.lines(kept.len())), &kept);
     same(&sorted(from_the_past.lines(kept.len())), &kept);

@@ -150,7 +150,7 @@ impl Graph {
             (self.damaged, "damaged"),
         ];
         let wrong = wrong.into_iter().filter(|(count, _)| *count > 0);
-        let wrong: String = wrong.map(|(count, what)| format!(", {count} {what}")).collect();
+        let wrong = wrong.fold(String::new(), |told, (count, what)| format!("{told}, {count} {what}"));
         let (bytes, most) = (size(self.bytes), size(self.keep_bytes));
         format!("{} edges in the newest day, {bytes} in all, at most {most}{wrong}", self.edges)
     }

@@ -79,20 +79,20 @@ impl graph_server::Graph for Canned {
     }
 }
 
-fn time(text: &str) -> Option<prost_types::Timestamp> {
-    Some(portolan_proto::timestamp_to_proto(text.parse().unwrap()))
+fn time(text: &str) -> prost_types::Timestamp {
+    portolan_proto::timestamp_to_proto(text.parse().unwrap())
 }
 
 /// An hour with so many edges or hits.
 pub(crate) fn covered(matching: u64, attempts: u64) -> v1::Covered {
-    let (from, to) = (time("2026-01-02T11:00:00Z"), time("2026-01-02T12:00:00Z"));
+    let (from, to) = (Some(time("2026-01-02T11:00:00Z")), Some(time("2026-01-02T12:00:00Z")));
     v1::Covered { from, to, damaged: 0, matching, told: matching, attempts }
 }
 
-fn workload(kind: &str, name: &str) -> Option<v1::Party> {
+fn workload(kind: &str, name: &str) -> v1::Party {
     let workload = Some(v1::Workload { kind: kind.to_owned(), name: name.to_owned() });
     let party = v1::WorkloadParty { namespace: "shop".to_owned(), workload };
-    Some(v1::Party { party: Some(v1::party::Party::Workload(party)) })
+    v1::Party { party: Some(v1::party::Party::Workload(party)) }
 }
 
 fn policy(rule: Option<u32>) -> v1::PolicyRef {
@@ -102,15 +102,15 @@ fn policy(rule: Option<u32>) -> v1::PolicyRef {
 
 /// From the named workload to shop/db: all denied.
 pub(crate) fn edge(source: &str, attempts: u64) -> v1::Edge {
-    let (first, last) = (time("2026-01-02T11:00:01Z"), time("2026-01-02T11:59:59Z"));
+    let (first, last) = (Some(time("2026-01-02T11:00:01Z")), Some(time("2026-01-02T11:59:59Z")));
     let side = v1::SideDecision {
         verdict: v1::SideVerdict::Denied.into(),
         policies: vec![policy(None)],
         reason: None,
     };
     v1::Edge {
-        source: workload("Deployment", source),
-        destination: workload("StatefulSet", "db"),
+        source: Some(workload("Deployment", source)),
+        destination: Some(workload("StatefulSet", "db")),
         service: None,
         port: Some(5432),
         protocol: v1::Protocol::Tcp.into(),
@@ -154,7 +154,7 @@ pub(crate) fn hit() -> v1::PolicyHit {
         admitted: 5,
         denied: 0,
         edges: 2,
-        first: time("2026-01-02T11:00:01Z"),
-        last: time("2026-01-02T11:59:59Z"),
+        first: Some(time("2026-01-02T11:00:01Z")),
+        last: Some(time("2026-01-02T11:59:59Z")),
     }
 }

@@ -84,7 +84,7 @@ impl Graph {
 enum Whole {
     #[default]
     Nothing,
-    Day(Words, Sums),
+    Day(Box<Words>, Sums),
     Days(Box<Dictionary>, Sums),
 }
 
@@ -92,8 +92,8 @@ impl Whole {
     /// Takes a day in.
     fn take(&mut self, words: Words, sums: Sums) {
         *self = match std::mem::take(self) {
-            Self::Nothing => Self::Day(words, sums),
-            Self::Day(first, first_sums) => both(Box::new(first.into()), first_sums, &words, sums),
+            Self::Nothing => Self::Day(Box::new(words), sums),
+            Self::Day(first, first_sums) => both(Box::new((*first).into()), first_sums, &words, sums),
             Self::Days(dictionary, all) => both(dictionary, all, &words, sums),
         };
     }
@@ -101,7 +101,7 @@ impl Whole {
     fn finish(self) -> (Words, Sums) {
         match self {
             Self::Nothing => (Words::default(), Sums::default()),
-            Self::Day(words, sums) => (words, sums),
+            Self::Day(words, sums) => (*words, sums),
             Self::Days(dictionary, sums) => (dictionary.words(), sums),
         }
     }

@@ -26,10 +26,10 @@ impl Graph {
             let snapshot = self.shared().snapshot(question)?;
             let (from, until) = (snapshot.plan.from, snapshot.plan.until);
             let plan = snapshot.plan.clone();
-            let (days, damaged) = self.days(snapshot);
+            let (whole, damaged) = self.days(snapshot);
             // Where retention took something meanwhile, the answer is another one.
             if plan.holds(self.shared().state()) {
-                let (words, sums) = united(days);
+                let (words, sums) = whole.finish();
                 let edges = edges::edges(&words, sums, wanted);
                 let [from, to] = [from, until].map(|minute| time(micros_of(minute)));
                 return Ok(Answer { edges, from, to, damaged });
@@ -37,10 +37,10 @@ impl Graph {
         }
     }
 
-    /// The sums of each day, and how many chunks could not be read.
-    fn days(&self, snapshot: Snapshot) -> (Vec<(Words, Sums)>, u64) {
+    /// All days as one, and how many chunks could not be read.
+    fn days(&self, snapshot: Snapshot) -> (Whole, u64) {
         let Snapshot { plan, state, open, mut words } = snapshot;
-        let (mut days, mut all_damaged) = (Vec::new(), 0);
+        let (mut whole, mut all_damaged) = (Whole::default(), 0);
         for (day, buckets) in plan.days {
             let (words, damaged) =
                 words.remove(&day).map_or_else(|| self.reader.words(day, &state), |words| (words, 0));
@@ -51,9 +51,9 @@ impl Graph {
             for open in &open {
                 open.add_to(plan.from.max(begin), plan.until.min(begin + DAY), &mut sums);
             }
-            days.push((words, sums));
+            whole.take(words, sums);
         }
-        (days, all_damaged)
+        (whole, all_damaged)
     }
 
     /// The sums of buckets, and how many chunks could not be read.
@@ -79,19 +79,38 @@ impl Graph {
     }
 }
 
-/// Days with different words become one.
-fn united(days: Vec<(Words, Sums)>) -> (Words, Sums) {
-    let mut days = days.into_iter();
-    let Some((words, mut sums)) = days.next() else { return (Words::default(), Sums::default()) };
-    if days.len() == 0 {
-        return (words, sums);
+/// Days with different words on their way to be one. The words of a single day need no look-ups.
+#[derive(Debug, Default)]
+enum Whole {
+    #[default]
+    Nothing,
+    Day(Box<Words>, Sums),
+    Days(Box<Dictionary>, Sums),
+}
+
+impl Whole {
+    /// Takes a day in.
+    fn take(&mut self, words: Words, sums: Sums) {
+        *self = match std::mem::take(self) {
+            Self::Nothing => Self::Day(Box::new(words), sums),
+            Self::Day(first, first_sums) => both(Box::new((*first).into()), first_sums, &words, sums),
+            Self::Days(dictionary, all) => both(dictionary, all, &words, sums),
+        };
     }
-    let mut dictionary = Dictionary::from(words);
-    for (words, others) in days {
-        let places = dictionary.take_in(&words);
-        for (cell, sum) in others.into_some() {
-            sums.of(places[cell as usize]).absorb(sum);
+
+    fn finish(self) -> (Words, Sums) {
+        match self {
+            Self::Nothing => (Words::default(), Sums::default()),
+            Self::Day(words, sums) => (*words, sums),
+            Self::Days(dictionary, sums) => (dictionary.words(), sums),
         }
     }
-    (dictionary.words(), sums)
+}
+
+fn both(mut dictionary: Box<Dictionary>, mut all: Sums, words: &Words, sums: Sums) -> Whole {
+    let places = dictionary.take_in(words);
+    for (cell, sum) in sums.into_some() {
+        all.of(places[cell as usize]).absorb(sum);
+    }
+    Whole::Days(dictionary, all)
 }

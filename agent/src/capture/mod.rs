@@ -20,7 +20,7 @@ pub use handover::{Captured, Giver, Taker, handover};
 pub use ledger::Ledger;
 pub(crate) use losses::KERNEL_LOSSES;
 pub use losses::{LossCause, Lost};
-pub(crate) use probes::PROBES;
+pub(crate) use probes::{PROBES, SECONDS};
 pub use probes::{AttachMode, Cost, ProbeOff, Probes, ProbesError, Wishes, chain, switches};
 pub use reader::Reader;
 pub use watcher::Watcher;

@@ -45,7 +45,10 @@ fn a_running_agent_is_found_in_the_kernel_with_all_that_it_has_there() {
     let found = of_node(&lab, &probe(&[]));
     assert_eq!(found["process"], agent.id());
     let programs: Vec<_> = found["programs"].as_array().unwrap().iter().map(|p| p["probe"].clone()).collect();
-    assert_eq!(programs, ["from_pod", "to_pod", "kfree_skb", "inet_sock_set_state"]);
+    assert_eq!(
+        programs,
+        ["from_pod", "to_pod", "kfree_skb", "inet_sock_set_state", "kfree_skb_again", "inet_sock_again"]
+    );
     assert_eq!(found["off"], serde_json::json!([]));
     assert_eq!(order(&found, &veth, "ingress"), ["tcx from_pod"]);
     assert_eq!(order(&found, &veth, "egress"), ["tcx to_pod"]);

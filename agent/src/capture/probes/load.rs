@@ -2,7 +2,7 @@
 //! goes on.
 
 use super::{
-    FROM_POD, OBJECT, PROBES, ProbeOff, ProbesError, SOCKETS, TO_POD, Wishes, chain, device_program,
+    FROM_POD, OBJECT, PROBES, ProbeOff, ProbesError, SECONDS, SOCKETS, TO_POD, Wishes, chain, device_program,
 };
 use crate::kernel::Layout;
 use aya::{
@@ -128,13 +128,23 @@ fn load_device_program(ebpf: &mut Ebpf, name: &'static str) -> Result<Result<(),
     }
 }
 
+/// Both programs of a tracepoint; the kernel runs them in the order in which they are attached.
 fn load_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: Result<&Btf, &String>) -> Result<(), String> {
-    attach_tracepoint(ebpf, name, btf.map_err(Clone::clone)?).map_err(|error| in_short(&error))
+    let btf = btf.map_err(Clone::clone)?;
+    let second = SECONDS.iter().filter(|(first, _)| *first == name).map(|(_, second)| *second);
+    let mut programs = [name].into_iter().chain(second);
+    programs.try_for_each(|program| attach_tracepoint(ebpf, program, name, btf)).map_err(|error| in_short(&error))
 }
 
-fn attach_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: &Btf) -> Result<(), ProgramError> {
-    let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load(name, btf)?;
+fn attach_tracepoint(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    tracepoint: &'static str,
+    btf: &Btf,
+) -> Result<(), ProgramError> {
+    let program: &mut BtfTracePoint =
+        ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    program.load(tracepoint, btf)?;
     program.attach()?;
     Ok(())
 }

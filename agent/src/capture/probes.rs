@@ -173,8 +173,8 @@ pub(crate) const SECONDS: [(&str, &str); turn::COUNT as usize] =
     [(DROPS, "kfree_skb_again"), (SOCKETS, "inet_sock_again")];
 
 const DROPS: &str = "kfree_skb";
-const FROM_POD: &str = "from_pod";
-const TO_POD: &str = "to_pod";
+const FROM_POD: &str = "portolan_from";
+const TO_POD: &str = "portolan_to";
 const SOCKETS: &str = "inet_sock_set_state";
 
 /// Filters run by priority, the lowest first, and one that takes a verdict ends the row: before it on

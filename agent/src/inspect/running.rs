@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_name_that_the_kernel_cut_is_known() {
-        assert_eq!(known(b"from_pod"), Some("from_pod"));
+        assert_eq!(known(b"portolan_from"), Some("portolan_from"));
         assert_eq!(known(b"inet_sock_set_s"), Some("inet_sock_set_state"));
         assert_eq!(known(b"inet_sock"), None);
         assert_eq!(known(b""), None);
@@ -210,7 +210,14 @@ mod tests {
         let look = |runs, nanos| Running {
             process: None,
             netns: None,
-            programs: vec![Program { probe: "to_pod", id: 7, runs, nanos, nanos_per_run: None, missed: 0 }],
+            programs: vec![Program {
+                probe: "portolan_to",
+                id: 7,
+                runs,
+                nanos,
+                nanos_per_run: None,
+                missed: 0,
+            }],
             off: vec![],
             devices: vec![],
             maps: vec![],

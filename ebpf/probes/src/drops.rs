@@ -12,6 +12,8 @@ use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, programs::BtfTracePointCont
 use core::mem::{MaybeUninit, size_of};
 use portolan_ebpf_types::{Drop, Head, NO_CONNTRACK, direction, kind, lost, tcp_flags};
 
+const BPF_ANY: u64 = 0;
+
 /// The packet of a buffer that is being freed, from its network header on.
 struct Buffer {
     start: u64,
@@ -132,7 +134,10 @@ fn behind(netns: u32, dev: u64) -> Option<Place> {
     if device_netns(ours)? != node {
         return None;
     }
-    Some(Place { netns, ifindex: read(ours, layout::DEV_IFINDEX.load())? })
+    let ifindex = read(ours, layout::DEV_IFINDEX.load())?;
+    // What the pod's own firewall drops is its first packet, and its socket may never show another.
+    let _ = POD_NETNS.insert(netns, ifindex, BPF_ANY);
+    Some(Place { netns, ifindex })
 }
 
 /// Reads the usual headers in one or two pieces.

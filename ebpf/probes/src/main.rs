@@ -34,14 +34,14 @@ const GO_ON: i32 = -1;
 
 /// Packets that a pod sent: the ingress of its device on the node.
 #[classifier]
-pub fn from_pod(ctx: TcContext) -> i32 {
+pub fn portolan_from(ctx: TcContext) -> i32 {
     let _ = device::observe(&ctx, direction::FROM_DEVICE);
     GO_ON
 }
 
 /// Packets that a pod is about to receive: the egress of its device on the node.
 #[classifier]
-pub fn to_pod(ctx: TcContext) -> i32 {
+pub fn portolan_to(ctx: TcContext) -> i32 {
     let _ = device::observe(&ctx, direction::TO_DEVICE);
     GO_ON
 }

@@ -214,8 +214,8 @@ pub struct SocketEnd {
     pub old_state: u8,
     /// 4 or 6.
     pub family: u8,
-    /// Padding.
-    pub reserved: u8,
+    /// The number of the error that it ended with, or that it had last heard of; 0 for none.
+    pub error: u8,
     /// Smoothed round trip in microseconds.
     pub srtt_us: u32,
     /// Monotonic time in nanoseconds.

@@ -133,7 +133,9 @@ fn load_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: Result<&Btf, &Strin
     let btf = btf.map_err(Clone::clone)?;
     let second = SECONDS.iter().filter(|(first, _)| *first == name).map(|(_, second)| *second);
     let mut programs = [name].into_iter().chain(second);
-    programs.try_for_each(|program| attach_tracepoint(ebpf, program, name, btf)).map_err(|error| in_short(&error))
+    programs
+        .try_for_each(|program| attach_tracepoint(ebpf, program, name, btf))
+        .map_err(|error| in_short(&error))
 }
 
 fn attach_tracepoint(
@@ -142,8 +144,7 @@ fn attach_tracepoint(
     tracepoint: &'static str,
     btf: &Btf,
 ) -> Result<(), ProgramError> {
-    let program: &mut BtfTracePoint =
-        ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    let program: &mut BtfTracePoint = ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
     program.load(tracepoint, btf)?;
     program.attach()?;
     Ok(())

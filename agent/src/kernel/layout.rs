@@ -19,6 +19,8 @@ pub struct Missing {
 pub struct Layout {
     /// Name and value of each global.
     pub globals: Vec<(&'static str, u32)>,
+    /// The tracepoints that this kernel has, each with the number of its type.
+    pub tracepoints: Vec<(&'static str, u32)>,
     /// What could not be resolved.
     pub missing: Vec<Missing>,
 }
@@ -105,6 +107,8 @@ impl Layout {
     pub fn resolve(types: &KernelTypes, reasons: &Reasons, node_netns: u32) -> Self {
         let mut layout = Self::default();
         layout.globals.push(("NODE_NETNS", node_netns));
+        let numbered = |name| Some((name, types.tracepoint(name)?));
+        layout.tracepoints.extend([DROPS, SOCKETS].into_iter().filter_map(numbered));
         for &(global, structure, member, probe) in MEMBERS {
             let offset = types.offset(structure, member);
             layout.set(global, offset, probe, || format!("{structure}.{member}"));

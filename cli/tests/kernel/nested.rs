@@ -20,7 +20,7 @@ const OWN: &str = "table inet own { chain o { type filter hook output priority 0
 const NODE: &str = "table inet t { chain f { type filter hook forward priority 0; udp dport 9002 drop; }; }";
 /// So many runs were refused: then what became of them says something.
 const ENOUGH: u64 = 50;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Sends on this processor until told to stop.
 fn send(lab: &Lab, from: &str, to: (IpAddr, u16), cpu: usize, stop: &AtomicBool) {

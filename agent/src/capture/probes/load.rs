@@ -4,7 +4,7 @@
 use super::{
     FROM_POD, OBJECT, PROBES, ProbeOff, ProbesError, SECONDS, SOCKETS, TO_POD, Wishes, chain, device_program,
 };
-use crate::kernel::Layout;
+use crate::kernel::{Layout, loaders_types};
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     programs::{BtfTracePoint, ProgramError, SchedClassifier},
@@ -68,8 +68,7 @@ impl Plan<'_> {
     /// Loads what is not off; answers what the kernel refused.
     fn load(&self) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
         let mut ebpf = self.open()?;
-        // Read once for all: nothing takes more memory.
-        let btf = Btf::from_sys_fs().map_err(|error| chain(&error));
+        let btf = loaders_types(&self.layout.tracepoints).map_err(|error| chain(&error));
         let mut refused = Vec::new();
         for (probe, lost) in PROBES.into_iter().filter(|(probe, _)| is_on(&self.off, probe)) {
             let loaded = match probe {

@@ -65,7 +65,7 @@ impl KernelTypes {
 
     /// The size of a structure.
     pub fn size(&self, structure: &str) -> Option<u32> {
-        self.structure(structure).map(|(_, found)| found.size_or_type)
+        self.structure(structure).map(|(_, found)| found.size_or_target)
     }
 
     /// The number of the type that stands for a tracepoint.
@@ -78,8 +78,8 @@ impl KernelTypes {
     pub fn tracepoint_arguments(&self, name: &str) -> Option<usize> {
         let refers = |number: u32, kind| self.kernel.get(number).filter(|found| found.kind == kind);
         let alias = refers(self.tracepoint(name)?, Kind::Alias)?;
-        let pointer = refers(alias.size_or_type, Kind::Pointer)?;
-        let call = refers(pointer.size_or_type, Kind::Prototype)?;
+        let pointer = refers(alias.size_or_target, Kind::Pointer)?;
+        let call = refers(pointer.size_or_target, Kind::Prototype)?;
         // The first is the registration's own.
         call.parameters().checked_sub(1)
     }
@@ -151,7 +151,7 @@ impl<'a> Space<'a> {
         for _ in 0..DEPTH {
             current = match current.kind {
                 Kind::Composite => return Some(current),
-                Kind::Alias | Kind::Qualifier => self.get(current.size_or_type)?,
+                Kind::Alias | Kind::Qualifier => self.get(current.size_or_target)?,
                 _ => return None,
             };
         }

@@ -34,7 +34,7 @@ pub(super) enum Kind {
 pub(super) struct Type<'a> {
     pub(super) kind: Kind,
     /// Its size, or the number of the type that it refers to.
-    pub(super) size_or_type: u32,
+    pub(super) size_or_target: u32,
     name: u32,
     /// Members, enumerators or parameters.
     parts: &'a [u8],
@@ -119,10 +119,10 @@ impl Blob {
     /// The type of a number, where it is one of these.
     pub(super) fn get(&self, number: u32) -> Option<Type<'_>> {
         let at = *self.starts.get(number.checked_sub(self.first.0)? as usize)? as usize;
-        let (info, size_or_type) = (self.word(at + 4)?, self.word(at + 8)?);
+        let (info, size_or_target) = (self.word(at + 4)?, self.word(at + 8)?);
         let (kind, length) = describe(info)?;
         let parts = self.bytes.get(at + TYPE..at + TYPE + length)?;
-        Some(Type { kind, size_or_type, name: self.word(at)?, parts, has_widths: info >> 31 == 1 })
+        Some(Type { kind, size_or_target, name: self.word(at)?, parts, has_widths: info >> 31 == 1 })
     }
 
     /// The numbers of the types with a name.

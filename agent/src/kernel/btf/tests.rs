@@ -47,7 +47,7 @@ fn every_structure_and_enumeration_of_this_kernel_is_as_an_independent_reader_ha
         let Some((kind, size, expected)) = expected(&btf, &other) else { continue };
         let found = blob.get(number).unwrap();
         assert_eq!(found.kind, kind);
-        assert!(size.is_none_or(|size| size == found.size_or_type as usize));
+        assert!(size.is_none_or(|size| size == found.size_or_target as usize));
         assert_eq!(parts(&blob, number), expected, "type {number}");
         compared += 1;
     }

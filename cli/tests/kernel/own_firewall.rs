@@ -68,3 +68,17 @@ fn a_node_whose_own_firewall_turns_its_process_away_is_rejected_and_a_peer_refus
 fn a_pod_whose_own_firewall_turns_its_process_away_is_rejected_and_a_peer_refuses() {
     each_form_is_told("shop/client", "own-pod");
 }
+
+#[test]
+fn the_very_first_packet_of_a_pod_is_seen_where_its_own_firewall_turns_it_away() {
+    let lab = pair("own-first");
+    lab.nft("shop/client", &firewall()).unwrap();
+    let agent = Agent::start(&lab, "n1");
+    // The kernel says of this one that it is on the loopback.
+    let web = lab.pod_info("shop/web").unwrap().v6();
+    let attempt = lab.connect_tcp("shop/client", web, 9003, 3 * SECOND).unwrap();
+    let flows = agent.stop();
+    let flow = flow_of(&flows, &attempt);
+    assert_eq!(told(flow), (Outcome::Rejected, Verdict::Blocked), "{flow:#?}");
+    assert_eq!(flow.tries, 2, "{flow:#?}");
+}

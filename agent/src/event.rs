@@ -170,6 +170,10 @@ pub struct SocketEnd {
     pub tuple: FiveTuple,
     /// Whether it closed before the handshake was done.
     pub gave_up: bool,
+    /// Whether it was told that somebody turns its packets away.
+    pub turned_away: bool,
+    /// Segments that it sent.
+    pub sent: u64,
     /// Segments, both directions.
     pub packets: u64,
     /// Payload bytes, both directions.
@@ -311,11 +315,27 @@ fn socket_end(end: &raw::SocketEnd) -> Option<Event> {
         at: end.time_ns,
         tuple: five_tuple(Protocol::Tcp.number(), end.family, &end.tuple)?,
         gave_up: end.old_state == SYN_SENT,
+        turned_away: is_refusal(end.error.into()),
+        sent: end.segments_out.into(),
         packets: u64::from(end.segments_in) + u64::from(end.segments_out),
         bytes: end.bytes_sent.saturating_add(end.bytes_received),
         retransmits: end.retransmits.into(),
         srtt_us: (end.srtt_us > 0).then_some(end.srtt_us.into()),
     }))
+}
+
+/// The errors that the kernel makes of a reset and of an ICMP unreachable of any kind.
+const fn is_refusal(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::ECONNREFUSED
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::ENOPROTOOPT
+            | libc::EACCES
+            | libc::EHOSTDOWN
+            | libc::ENONET
+    )
 }
 
 fn translation(head: &raw::Head, entry: &raw::Translation) -> Option<Translation> {

@@ -77,7 +77,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let reasons = Reasons::of(&types);
     let layout = Layout::resolve(&types, &reasons, netns);
     let offsets = witness.then(|| Offsets::resolve(&types));
-    // They take more than all else, are read only once, and loading takes as much again.
+    // They take more than all else, and are read only once.
     drop(types);
     memory::give_back();
     let (probes, reader, off) = Probes::load(&layout, &wishes)?;

@@ -59,7 +59,7 @@ pub(crate) struct CollectorArgs {
     #[arg(long, env = "PORTOLAN_RESEND", default_value = "7d", value_name = "DURATION", value_parser = long)]
     resend: Duration,
     /// One node's view of a connection waits this long for the other node's.
-    #[arg(long, env = "PORTOLAN_JOIN_WINDOW", default_value = "5s", value_name = "DURATION")]
+    #[arg(long, env = "PORTOLAN_JOIN_WINDOW", default_value = "7s", value_name = "DURATION")]
     #[arg(value_parser = duration)]
     join_window: Duration,
     #[command(flatten)]
@@ -190,7 +190,7 @@ mod tests {
     fn the_default_window_gives_the_default_configuration() {
         let defaults = Config::default();
         assert_eq!(waiting(defaults.join_window), defaults);
-        assert_eq!(duration("5s").unwrap(), defaults.join_window);
+        assert_eq!(duration("7s").unwrap(), defaults.join_window);
     }
 
     #[test]

@@ -12,9 +12,9 @@ use super::reader::Reader;
 use crate::kernel::{Layout, bpf::has_tcx};
 use aya::{
     Ebpf, EbpfError,
-    maps::MapError,
+    maps::{MapData, MapError, PerCpuArray},
     programs::{
-        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType,
         tc::{
             NlOptions, SchedClassifierLinkId, TcAttachOptions, TcError, qdisc_add_clsact,
             qdisc_detach_program,
@@ -22,8 +22,9 @@ use aya::{
     },
 };
 use nix::net::if_::if_indextoname;
+use portolan_ebpf_types::{Turn, turn};
 use std::{
-    collections::{BTreeSet, HashMap as Map},
+    collections::{BTreeMap, BTreeSet, HashMap as Map},
     os::fd::{AsFd as _, AsRawFd as _},
 };
 
@@ -120,6 +121,12 @@ impl Cost {
             missed: value("recursion_misses"),
         }
     }
+
+    /// Adds what the second program has cost; what it took, nobody missed.
+    fn relieved(&mut self, second: Option<&Self>, taken: u64) {
+        self.nanos += second.map_or(0, |second| second.nanos);
+        self.missed = self.missed.saturating_sub(taken);
+    }
 }
 
 /// Where the programs of a device hang.
@@ -142,6 +149,7 @@ pub struct Probes {
     drops_told: bool,
     /// The device programs that are loaded.
     device_programs: BTreeSet<&'static str>,
+    turns: PerCpuArray<MapData, [u8; size_of::<Turn>()]>,
 }
 
 /// All probes, and what is not seen without each: the device programs, then the tracepoints.
@@ -156,12 +164,17 @@ pub(crate) const PROBES: [(&str, &str); 4] = [
 ];
 
 const TRACEPOINTS: [(&str, &str); 2] = [
-    ("kfree_skb", "drops and their reasons: dropped attempts show as no-reply"),
+    (DROPS, "drops and their reasons: dropped attempts show as no-reply"),
     (SOCKETS, "packets and bytes of TCP connections, and when a client gives up"),
 ];
 
-const FROM_POD: &str = "from_pod";
-const TO_POD: &str = "to_pod";
+/// The second program of each tracepoint, in the order of [`turn`]: it tells what happens inside a run of the first.
+pub(crate) const SECONDS: [(&str, &str); turn::COUNT as usize] =
+    [(DROPS, "kfree_skb_again"), (SOCKETS, "inet_sock_again")];
+
+const DROPS: &str = "kfree_skb";
+const FROM_POD: &str = "portolan_from";
+const TO_POD: &str = "portolan_to";
 const SOCKETS: &str = "inet_sock_set_state";
 
 /// Filters run by priority, the lowest first, and one that takes a verdict ends the row: before it on
@@ -176,10 +189,12 @@ impl Probes {
         }
         let (mut ebpf, off) = load::object(layout, wishes)?;
         let reader = Reader::take(&mut ebpf)?;
+        let turns = take_map(&mut ebpf, "TURNS")?;
         let probes = Self {
             ebpf,
+            turns,
             devices: Map::new(),
-            drops_told: load::is_on(&off, TRACEPOINTS[0].0),
+            drops_told: load::is_on(&off, DROPS),
             device_programs: [FROM_POD, TO_POD]
                 .into_iter()
                 .filter(|probe| load::is_on(&off, probe))
@@ -265,13 +280,24 @@ impl Probes {
     /// What each loaded probe has cost so far. The kernel counts time and runs only while
     /// `kernel.bpf_stats_enabled` is 1; runs that it missed it always counts.
     pub fn costs(&self) -> Vec<Cost> {
-        let loaded = self.ebpf.programs().filter_map(|(name, program)| {
-            let fd = program.fd().ok()?;
-            let info =
-                std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).ok()?;
-            Some(Cost::read(name, &info))
+        let programs: BTreeMap<&str, Cost> =
+            self.ebpf.programs().filter_map(|(name, program)| Some((name, cost(name, program)?))).collect();
+        let whole = PROBES.iter().filter_map(|(probe, _)| {
+            let mut cost = programs.get(probe)?.clone();
+            if let Some(index) = SECONDS.iter().position(|(first, _)| first == probe) {
+                let taken = self.taken(index as u32);
+                cost.relieved(programs.get(SECONDS[index].1), taken);
+            }
+            Some(cost)
         });
-        loaded.collect()
+        whole.collect()
+    }
+
+    /// How often the second program of a tracepoint ran for the first.
+    fn taken(&self, tracepoint: u32) -> u64 {
+        let slots = self.turns.get(&tracepoint, 0);
+        let turn = |slot: &[u8; size_of::<Turn>()]| bytemuck::pod_read_unaligned::<Turn>(slot).taken;
+        slots.map_or(0, |slots| slots.iter().map(turn).sum())
     }
 
     fn attach_one(
@@ -298,6 +324,12 @@ impl Probes {
             drop(program.detach(link));
         }
     }
+}
+
+fn cost(name: &str, program: &Program) -> Option<Cost> {
+    let fd = program.fd().ok()?;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).ok()?;
+    Some(Cost::read(name, &info))
 }
 
 /// What a device is called now: it may have been renamed since we heard of it.
@@ -351,5 +383,15 @@ mod tests {
         let cost = Cost { probe: "kfree_skb".to_owned(), runs: 10, nanos: 1200, missed: 2 };
         assert_eq!(Cost::read("kfree_skb", info), cost);
         assert_eq!(Cost::read("kfree_skb", "pos:\t0\n").runs, 0);
+    }
+
+    #[test]
+    fn what_the_second_program_took_was_not_missed() {
+        let cost = |runs, nanos, missed| Cost { probe: "kfree_skb".to_owned(), runs, nanos, missed };
+        let mut both = cost(10, 1200, 5);
+        both.relieved(Some(&cost(10, 100, 1)), 4);
+        assert_eq!(both, cost(10, 1300, 1));
+        both.relieved(None, 2);
+        assert_eq!(both.missed, 0, "counters are not read at one instant");
     }
 }

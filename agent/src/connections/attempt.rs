@@ -33,6 +33,8 @@ pub struct Attempt {
     pub reset_received: bool,
     /// The first ICMP unreachable.
     pub unreachable: Option<UnreachableSeen>,
+    /// The initiator's socket was turned away and none of its openings had come further than where they were dropped.
+    pub turned_away: bool,
     /// The first drop in each place.
     pub drops: Drops,
     /// Segments and payload bytes by the sockets' own accounts.
@@ -90,6 +92,7 @@ impl Attempt {
             reset_sent: false,
             reset_received: false,
             unreachable: None,
+            turned_away: false,
             drops: Drops { node: None, source_pod: None, destination_pod: None },
             accounts: None,
             retransmits: None,
@@ -320,6 +323,8 @@ impl Attempt {
         self.last = self.last.max(end.at);
         self.socket_closed = true;
         self.gave_up |= end.gave_up;
+        // Had one got through, the word might be the peer's.
+        self.turned_away |= end.gave_up && end.turned_away && u64::from(self.tries_dropped) >= end.sent;
         self.completed |= !end.gave_up;
         self.retransmits = self.retransmits.max(Some(end.retransmits));
         self.srtt_us = self.srtt_us.max(end.srtt_us);

@@ -121,7 +121,7 @@ impl Weighed<'_> {
         if self.came_from_destination() {
             return Outcome::Refused;
         }
-        let turned_away = attempt.reset_received || attempt.unreachable.is_some();
+        let turned_away = attempt.reset_received || attempt.unreachable.is_some() || attempt.turned_away;
         match drop {
             Some(drop) if turned_away && !self.is_routing_failure(drop) => Outcome::Rejected,
             Some(_) => Outcome::Dropped,

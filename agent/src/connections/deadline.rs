@@ -12,8 +12,10 @@ pub struct Limits {
     pub idle: Duration,
     /// After the last evidence, wait this long for evidence from elsewhere in the node.
     pub linger: Duration,
-    /// A dropped opening may still get through on a later try: this long.
+    /// A dropped datagram may still get through on a later try: this long.
     pub dropped: Duration,
+    /// A dropped opening of TCP likewise, for as long as its socket tries: it does so after one second and after three.
+    pub retried: Duration,
     /// An opening without an answer is reported after this long.
     pub no_reply: Duration,
     /// A reported attempt is remembered this long after its last packet, so that later tries of the
@@ -33,6 +35,7 @@ impl Default for Limits {
             idle: Duration::from_secs(10),
             linger: Duration::from_millis(150),
             dropped: Duration::from_millis(1500),
+            retried: Duration::from_millis(3500),
             no_reply: Duration::from_secs(8),
             memory: Duration::from_secs(130),
             stragglers: Duration::from_secs(10),
@@ -62,17 +65,17 @@ impl Limits {
 
     fn connection(&self, attempt: &Attempt) -> Option<Nanos> {
         if attempt.is_reset_lost() && !attempt.socket_closed {
-            Some(after(attempt.started, self.dropped))
+            Some(after(attempt.started, self.retried))
         } else if attempt.is_over() {
             Some(after(attempt.last, self.linger))
         } else if attempt.is_answer_lost() {
-            Some(after(attempt.started, self.dropped))
+            Some(after(attempt.started, self.retried))
         } else if attempt.is_answered() {
             attempt.is_half_closed().then(|| after(attempt.last, self.memory))
         } else if attempt.unreachable.is_some() {
             Some(after(attempt.last, self.linger))
         } else if attempt.drops.is_any() {
-            Some(after(attempt.started, self.dropped))
+            Some(after(attempt.started, self.retried))
         } else {
             Some(after(attempt.started, self.no_reply))
         }

@@ -226,10 +226,35 @@ fn a_socket_that_never_got_beyond_its_opening_gave_up() {
         }
     };
     let tuple = tuple(Protocol::Tcp, "10.0.0.2:40000", "10.0.0.3:80");
-    let expected =
-        SocketEnd { at: 8, tuple, gave_up: true, packets: 9, bytes: u64::MAX, retransmits: 3, srtt_us: None };
+    let expected = SocketEnd {
+        at: 8,
+        tuple,
+        gave_up: true,
+        turned_away: false,
+        sent: 5,
+        packets: 9,
+        bytes: u64::MAX,
+        retransmits: 3,
+        srtt_us: None,
+    };
     assert_eq!(end(SYN_SENT, 0), expected);
     assert_eq!(end(1, 95), SocketEnd { gave_up: false, srtt_us: Some(95), ..expected });
+}
+
+#[test]
+fn a_socket_was_turned_away_by_an_error_that_somebody_sent() {
+    let end = |error: i32| {
+        let tuple = raw_tuple("10.0.0.2:40000", "10.0.0.3:80");
+        let error = u8::try_from(error).unwrap();
+        let raw = RawEnd { kind: kind::SOCKET_END, family: 4, error, tuple, ..RawEnd::zeroed() };
+        match Event::decode(bytemuck::bytes_of(&raw)) {
+            Some(Event::SocketEnd(end)) => end.turned_away,
+            other => panic!("{other:?} is no socket end"),
+        }
+    };
+    let sent = [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::ENOPROTOOPT, libc::EACCES];
+    assert!(sent.into_iter().all(end));
+    assert!(![0, libc::ETIMEDOUT, libc::EPIPE, libc::ECONNABORTED].into_iter().any(end));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{
     hooks::{Hook, hooks},
     maps::{Fill, counters, fill},
 };
-use crate::capture::{Cost, KERNEL_LOSSES, LossCause, PROBES};
+use crate::capture::{Cost, KERNEL_LOSSES, LossCause, PROBES, SECONDS};
 use aya::{
     maps::{MapInfo, MapType},
     programs::{ProgramInfo, loaded_programs},
@@ -128,10 +128,15 @@ fn groups() -> Result<BTreeMap<u32, Group>, InspectError> {
     Ok(groups)
 }
 
-/// The probe with this name; the kernel keeps the first fifteen letters.
+/// The names of all programs, in the order in which they are told.
+fn programs() -> impl Iterator<Item = &'static str> {
+    PROBES.iter().map(|(probe, _)| *probe).chain(SECONDS.iter().map(|(_, second)| *second))
+}
+
+/// The program with this name; the kernel keeps the first fifteen letters.
 fn known(name: &[u8]) -> Option<&'static str> {
     const KEPT: usize = 15;
-    PROBES.iter().map(|(probe, _)| *probe).find(|probe| {
+    programs().find(|probe| {
         let probe = probe.as_bytes();
         &probe[..probe.len().min(KEPT)] == name
     })
@@ -150,7 +155,7 @@ fn is_gone(error: &aya::programs::ProgramError) -> bool {
 
 impl Group {
     fn describe(mut self, holders: &BTreeMap<u32, u32>) -> Result<Running, InspectError> {
-        let order = |probe: &str| PROBES.iter().position(|(known, _)| *known == probe);
+        let order = |probe: &str| programs().position(|known| known == probe);
         self.programs.sort_by_key(|(probe, info)| (order(probe), info.id()));
         let process = self.programs.iter().find_map(|(_, info)| holders.get(&info.id()).copied());
         let ids: BTreeSet<u32> = self.programs.iter().map(|(_, info)| info.id()).collect();
@@ -194,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_name_that_the_kernel_cut_is_known() {
-        assert_eq!(known(b"from_pod"), Some("from_pod"));
+        assert_eq!(known(b"portolan_from"), Some("portolan_from"));
         assert_eq!(known(b"inet_sock_set_s"), Some("inet_sock_set_state"));
         assert_eq!(known(b"inet_sock"), None);
         assert_eq!(known(b""), None);
@@ -205,7 +210,14 @@ mod tests {
         let look = |runs, nanos| Running {
             process: None,
             netns: None,
-            programs: vec![Program { probe: "to_pod", id: 7, runs, nanos, nanos_per_run: None, missed: 0 }],
+            programs: vec![Program {
+                probe: "portolan_to",
+                id: 7,
+                runs,
+                nanos,
+                nanos_per_run: None,
+                missed: 0,
+            }],
             off: vec![],
             devices: vec![],
             maps: vec![],

@@ -19,6 +19,8 @@ pub struct Missing {
 pub struct Layout {
     /// Name and value of each global.
     pub globals: Vec<(&'static str, u32)>,
+    /// The tracepoints that this kernel has, each with the number of its type.
+    pub tracepoints: Vec<(&'static str, u32)>,
     /// What could not be resolved.
     pub missing: Vec<Missing>,
 }
@@ -59,6 +61,9 @@ const MEMBERS: &[(&str, &str, &str, &str)] = &[
     ("SK_SPORT", "inet_sock", "inet_sport", SOCKETS),
     ("SK_PROTOCOL", "sock", "sk_protocol", SOCKETS),
     ("SK_FLAGS", "sock", "__sk_common.skc_flags", SOCKETS),
+    ("SK_ERR", "sock", "sk_err", SOCKETS),
+    ("SK_ERR_SOFT", "sock", "sk_err_soft", SOCKETS),
+    ("SK_ERROR_QUEUE", "sock", "sk_error_queue.qlen", SOCKETS),
     ("TCP_BYTES_SENT", "tcp_sock", "bytes_sent", SOCKETS),
     ("TCP_BYTES_RETRANS", "tcp_sock", "bytes_retrans", SOCKETS),
     ("TCP_BYTES_RECEIVED", "tcp_sock", "bytes_received", SOCKETS),
@@ -102,6 +107,8 @@ impl Layout {
     pub fn resolve(types: &KernelTypes, reasons: &Reasons, node_netns: u32) -> Self {
         let mut layout = Self::default();
         layout.globals.push(("NODE_NETNS", node_netns));
+        let numbered = |name| Some((name, types.tracepoint(name)?));
+        layout.tracepoints.extend([DROPS, SOCKETS].into_iter().filter_map(numbered));
         for &(global, structure, member, probe) in MEMBERS {
             let offset = types.offset(structure, member);
             layout.set(global, offset, probe, || format!("{structure}.{member}"));

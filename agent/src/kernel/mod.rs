@@ -5,6 +5,6 @@ mod btf;
 mod layout;
 mod places;
 
-pub use btf::{KernelTypes, TypesError};
+pub use btf::{KernelTypes, TypesError, loaders_types};
 pub use layout::{Layout, Missing};
 pub use places::{Places, class, is_no_drop};

@@ -56,7 +56,7 @@ fn compare(
     from_pod: bool,
     times: u32,
 ) -> TestCaseResult {
-    let program = if from_pod { "from_pod" } else { "to_pod" };
+    let program = if from_pod { "portolan_from" } else { "portolan_to" };
     let Some(told) = probes.run(program, bytes, times) else { return Ok(()) };
     let packet = parse::framed(bytes);
     let direction = if from_pod { direction::FROM_DEVICE } else { direction::TO_DEVICE };
@@ -144,7 +144,7 @@ fn a_datagram_in_fragments_is_counted_once_with_all_its_bytes() {
         for network in fragments {
             let datagram = Datagram { network, protocol: None, length: None, body: body.clone() };
             let packet = Packet { tags: Vec::new(), ether_type: None, datagram };
-            probes.run("from_pod", &packet.framed(), 1).unwrap();
+            probes.run("portolan_from", &packet.framed(), 1).unwrap();
         }
         let counted: Vec<_> =
             probes.conversations().into_values().map(|one| (one.packets, one.bytes)).collect();
@@ -174,7 +174,7 @@ fn a_packet_that_is_cut_anywhere_is_told_whole_or_not_at_all() {
                 probes.reset();
                 let mut model = Model::default();
                 compare(&mut probes, &mut model, &whole[..length], true, 1).unwrap();
-                ran += usize::from(probes.run("to_pod", &whole[..length], 1).is_some());
+                ran += usize::from(probes.run("portolan_to", &whole[..length], 1).is_some());
             }
             assert!(ran >= whole.len() - SHORTEST, "the kernel ran only {ran} of them");
         }
@@ -186,15 +186,15 @@ fn a_ring_that_is_full_is_counted_by_what_was_lost() {
     const MANY: u32 = 200_000;
     let mut probes = Probes::load(false);
     let fin = plain(Body::Tcp { ports: [40_000, 8080], sequence: 1, flags: 0x11, payload: 0 });
-    probes.repeat("from_pod", &syn().framed(), MANY);
+    probes.repeat("portolan_from", &syn().framed(), MANY);
     let [openings, records, _] = probes.lost();
-    probes.repeat("from_pod", &fin.framed(), MANY);
+    probes.repeat("portolan_from", &fin.framed(), MANY);
     let kept = probes.records(0).len() as u64;
     assert!(openings > 0 && records == 0, "{openings} {records}");
     assert_eq!(kept + openings, u64::from(MANY), "every opening is there or counted");
     assert_eq!(probes.lost(), [openings, u64::from(MANY), 0]);
     assert!(
-        probes.run("from_pod", &syn().framed(), 1).is_some_and(|told| told.len() == 1),
+        probes.run("portolan_from", &syn().framed(), 1).is_some_and(|told| told.len() == 1),
         "there is room again"
     );
 }
@@ -205,7 +205,7 @@ fn conversations_beyond_the_map_are_counted_and_told_when_there_is_room() {
     let mut probes = Probes::load(false);
     let mut told = 0;
     for port in 0..=u16::MAX {
-        probes.repeat("from_pod", &datagram([port, 53]).framed(), 1);
+        probes.repeat("portolan_from", &datagram([port, 53]).framed(), 1);
         // The ring has less room than the map.
         if port % 16_384 == 16_383 {
             told += probes.records(0).len() as u64;
@@ -213,10 +213,10 @@ fn conversations_beyond_the_map_are_counted_and_told_when_there_is_room() {
     }
     assert_eq!(told, ROOM);
     let late = datagram([1, 54]).framed();
-    assert_eq!(probes.run("from_pod", &late, 1), Some(vec![]));
+    assert_eq!(probes.run("portolan_from", &late, 1), Some(vec![]));
     assert_eq!(probes.lost()[lost::CONVERSATIONS as usize], 1);
     probes.reset();
-    assert!(probes.run("from_pod", &late, 1).is_some_and(|told| told.len() == 1));
+    assert!(probes.run("portolan_from", &late, 1).is_some_and(|told| told.len() == 1));
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_conversation_that_two_processors_open_at_once_is_told_once_and_not_counted_
     const MANY: u16 = 20_000;
     let mut probes = Probes::load(false);
     let openings: Vec<_> = (0..MANY).map(|port| datagram([port, 53]).framed()).collect();
-    probes.race("from_pod", &openings);
+    probes.race("portolan_from", &openings);
     assert_eq!(probes.records(0).len(), usize::from(MANY));
     assert_eq!(probes.lost(), [0; lost::COUNT as usize]);
 }
@@ -259,6 +259,6 @@ fn busy_conversations_that_share_a_slot_are_counted_to_the_last_packet() {
 fn a_pod_that_takes_over_the_namespace_number_of_another_is_known_by_its_own_device() {
     let mut probes = Probes::load(true);
     probes.remember_earlier_pod();
-    probes.run("from_pod", &syn().framed(), 1).unwrap();
+    probes.run("portolan_from", &syn().framed(), 1).unwrap();
     assert!(probes.pod_is_known());
 }

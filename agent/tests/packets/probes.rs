@@ -31,7 +31,7 @@ use std::{
 /// The object that the agent embeds.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portolan-probes"));
 
-const PROGRAMS: [&str; 2] = ["from_pod", "to_pod"];
+const PROGRAMS: [&str; 2] = ["portolan_from", "portolan_to"];
 
 /// What the kernel runs a packet on: the loopback device of the namespace.
 const DEVICE: u32 = 1;

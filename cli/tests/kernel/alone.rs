@@ -341,7 +341,7 @@ fn without_tcx_the_programs_hang_in_clsact_and_leave_nothing_behind() {
         let veth = web.veth.as_deref().unwrap();
         let list = |direction| lab.run("n1", "tc", &["filter", "show", "dev", veth, direction]).unwrap();
         let all = list("ingress") + &list("egress");
-        all.lines().filter(|line| line.contains("_pod")).count()
+        all.lines().filter(|line| line.contains("portolan_")).count()
     };
     Agent::start_with(&lab, "n1", &["--attach", "clsact"]).kill();
     assert_eq!(filters(), 2, "a killed agent cannot clean up");

@@ -9,10 +9,10 @@ fn without_the_device_programs_drops_are_still_told() {
     let mut lab = pair("nodev");
     lab.enforce(Mechanism::NftDrop, Direction::Ingress, "shop/web", &[(Protocol::Tcp, 8080)]).unwrap();
     let web = lab.pod_info("shop/web").unwrap();
-    let agent = Agent::start_with(&lab, "n1", &["--without", "from_pod,to_pod"]);
+    let agent = Agent::start_with(&lab, "n1", &["--without", "portolan_from,portolan_to"]);
     lab.connect_tcp("shop/client", web.v4(), 8080, SECOND / 2).unwrap();
     let log = agent.log();
-    for probe in ["from_pod", "to_pod"] {
+    for probe in ["portolan_from", "portolan_to"] {
         assert!(log.contains(&format!("probe=\"{probe}\"")), "{log}");
     }
     let flows = agent.stop();
@@ -39,7 +39,7 @@ fn without_the_tracepoints_what_crosses_the_devices_is_still_told() {
 #[test]
 fn an_agent_without_any_probe_says_why_and_ends() {
     let lab = pair("noprobe");
-    let all = "from_pod,to_pod,kfree_skb,inet_sock_set_state";
+    let all = "portolan_from,portolan_to,kfree_skb,inet_sock_set_state";
     let manifests = Manifests::of(&lab);
     let mut command = manifests.command();
     command.args(["--without", all]);

@@ -67,7 +67,7 @@ impl Observed {
     fn start_collector(&mut self) {
         let mut command = portolan();
         command.args(["collector", "--listen", &format!("{CORE_V4}:{COLLECTOR_PORT}")]);
-        command.args(["--metrics-listen", &format!("{CORE_V4}:9464"), "--join-window", "3s"]);
+        command.args(["--metrics-listen", &format!("{CORE_V4}:9464"), "--join-window", "6s"]);
         let mut collector = self.lab.spawn_in(Place::Core, command, Output::Captured).unwrap();
         collector.wait_for_stderr(START, |line| line.contains("listening")).unwrap();
         self.collector = Some(collector);

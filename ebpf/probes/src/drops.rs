@@ -12,6 +12,8 @@ use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, programs::BtfTracePointCont
 use core::mem::{MaybeUninit, size_of};
 use portolan_ebpf_types::{Drop, Head, NO_CONNTRACK, direction, kind, lost, tcp_flags};
 
+const BPF_ANY: u64 = 0;
+
 /// The packet of a buffer that is being freed, from its network header on.
 struct Buffer {
     start: u64,
@@ -99,17 +101,13 @@ fn place(skb: *const u8) -> Option<Place> {
     if dev.is_null() {
         let sk: *const u8 = load(skb, layout::SKB_SK.load());
         let netns = if sk.is_null() { None } else { netns_of(sk, layout::SK_NET.load()) }?;
-        return if netns == node {
-            Some(Place { netns, ifindex: 0 })
-        } else {
-            behind(netns, route_device(skb)?)
-        };
+        return if netns == node { Some(Place { netns, ifindex: 0 }) } else { behind(netns, skb, 0) };
     }
     let netns = netns_of(dev, layout::DEV_NET.load())?;
     if netns == node {
         return Some(Place { netns, ifindex: load(dev, layout::DEV_IFINDEX.load()) });
     }
-    behind(netns, dev as u64)
+    behind(netns, skb, dev as u64)
 }
 
 /// The device that a packet without one was to leave by.
@@ -120,19 +118,26 @@ fn route_device(skb: *const u8) -> Option<u64> {
     if route == 0 { None } else { pointer(route, layout::DST_DEV.load()) }
 }
 
-/// The place behind a device in the namespace of a pod of this node.
+/// The place of a packet in the namespace of a pod of this node. Its device may be none, or the loopback to which a firewall
+/// that rejects has set it: then the one counts that it was to leave by.
 #[inline(always)]
-fn behind(netns: u32, dev: u64) -> Option<Place> {
+fn behind(netns: u32, skb: *const u8, dev: u64) -> Option<Place> {
     if let Some(ifindex) = POD_NETNS.get_ptr(netns) {
         // SAFETY: the map keeps the value alive for this program run.
         return Some(Place { netns, ifindex: unsafe { *ifindex } });
     }
-    let node = layout::NODE_NETNS.load();
-    let ours = kernel::veth_peer(dev)?;
-    if device_netns(ours)? != node {
+    let peer = if dev == 0 { None } else { kernel::veth_peer(dev) };
+    let ours = match peer {
+        Some(ours) => ours,
+        None => kernel::veth_peer(route_device(skb)?)?,
+    };
+    if device_netns(ours)? != layout::NODE_NETNS.load() {
         return None;
     }
-    Some(Place { netns, ifindex: read(ours, layout::DEV_IFINDEX.load())? })
+    let ifindex = read(ours, layout::DEV_IFINDEX.load())?;
+    // What the pod's own firewall drops is its first packet, and its socket may never show another.
+    let _ = POD_NETNS.insert(netns, ifindex, BPF_ANY);
+    Some(Place { netns, ifindex })
 }
 
 /// Reads the usual headers in one or two pieces.

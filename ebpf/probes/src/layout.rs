@@ -69,6 +69,12 @@ globals! {
     SK_PROTOCOL,
     /// `sock.__sk_common.skc_flags`
     SK_FLAGS,
+    /// `sock.sk_err`
+    SK_ERR,
+    /// `sock.sk_err_soft`
+    SK_ERR_SOFT,
+    /// `sock.sk_error_queue.qlen`
+    SK_ERROR_QUEUE,
     /// `tcp_sock.bytes_sent`
     TCP_BYTES_SENT,
     /// `tcp_sock.bytes_retrans`

@@ -20,27 +20,28 @@ mod maps;
 mod packet;
 mod pod_sockets;
 mod sockets;
+mod turns;
 mod zeroed;
 
 use aya_ebpf::{
     macros::{btf_tracepoint, classifier},
     programs::{BtfTracePointContext, TcContext},
 };
-use portolan_ebpf_types::direction;
+use portolan_ebpf_types::{direction, turn};
 
 /// TCX_NEXT, and TC_ACT_UNSPEC below tcx: whoever comes next decides.
 const GO_ON: i32 = -1;
 
 /// Packets that a pod sent: the ingress of its device on the node.
 #[classifier]
-pub fn from_pod(ctx: TcContext) -> i32 {
+pub fn portolan_from(ctx: TcContext) -> i32 {
     let _ = device::observe(&ctx, direction::FROM_DEVICE);
     GO_ON
 }
 
 /// Packets that a pod is about to receive: the egress of its device on the node.
 #[classifier]
-pub fn to_pod(ctx: TcContext) -> i32 {
+pub fn portolan_to(ctx: TcContext) -> i32 {
     let _ = device::observe(&ctx, direction::TO_DEVICE);
     GO_ON
 }
@@ -48,14 +49,28 @@ pub fn to_pod(ctx: TcContext) -> i32 {
 /// Packets that the kernel drops, with its reason.
 #[btf_tracepoint(function = "kfree_skb")]
 pub fn kfree_skb(ctx: BtfTracePointContext) -> i32 {
-    let _ = drops::observe(&ctx);
+    turns::first(turn::DROPS, || drops::observe(&ctx));
+    0
+}
+
+/// Packets that are dropped by whatever interrupted the program before on this CPU.
+#[btf_tracepoint(function = "kfree_skb")]
+pub fn kfree_skb_again(ctx: BtfTracePointContext) -> i32 {
+    turns::second(turn::DROPS, || drops::observe(&ctx));
     0
 }
 
 /// TCP sockets that come to their end.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    let _ = sockets::observe(&ctx);
+    turns::first(turn::SOCKETS, || sockets::observe(&ctx));
+    0
+}
+
+/// Sockets that change in whatever interrupted the program before on this CPU.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn inet_sock_again(ctx: BtfTracePointContext) -> i32 {
+    turns::second(turn::SOCKETS, || sockets::observe(&ctx));
     0
 }
 

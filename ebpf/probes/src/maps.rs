@@ -4,7 +4,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
-use portolan_ebpf_types::{Busy, Conversation, ConversationKey, Dialled, lost};
+use portolan_ebpf_types::{Busy, Conversation, ConversationKey, Dialled, Turn, lost, turn};
 
 /// Never wake the reader: it comes by itself, on a timer.
 const NO_WAKEUP: u64 = 1;
@@ -14,6 +14,10 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(lost::COUNT, 0);
+
+/// Which of the two programs of each tracepoint is at work.
+#[map]
+pub static TURNS: PerCpuArray<Turn> = PerCpuArray::with_max_entries(turn::COUNT, 0);
 
 /// UDP, SCTP and ICMP conversations; the agent takes them out, so that a full map is counted, not evicted.
 #[map]

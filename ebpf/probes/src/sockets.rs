@@ -22,6 +22,7 @@ const TCP_CLOSE: i32 = 7;
 const TCP_LISTEN: i32 = 10;
 /// The bit that says that the peer's FIN came.
 const SOCK_DONE: u32 = 1;
+const EHOSTUNREACH: u8 = 113;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
@@ -70,6 +71,7 @@ pub fn observe(ctx: &BtfTracePointContext) -> Option<()> {
     let flags: u64 = load(tcp, layout::SK_FLAGS.load());
     end.bytes_received = received.saturating_sub(flags >> SOCK_DONE & 1);
     end.srtt_us = load::<u32>(tcp, layout::TCP_SRTT.load()) >> 3;
+    end.error = error(tcp);
     end.family = ends(tcp, &mut end.tuple)?;
     emit(&*end, lost::RECORDS)
 }
@@ -87,6 +89,21 @@ fn open(tcp: *const u8, netns: u32) -> Option<()> {
     head.netns = netns;
     head.family = ends(tcp, &mut head.tuple)?;
     emit(&*head, lost::RECORDS)
+}
+
+/// What it ended with; or, where it ended of itself, the last error that it was told of and went on after. A program that
+/// waits for its connection may have read that error, and so taken it off the socket: the ICMP packet that brought it waits on.
+#[inline(always)]
+fn error(tcp: *const u8) -> u8 {
+    let ended: u32 = load(tcp, layout::SK_ERR.load());
+    let told: u32 = load(tcp, layout::SK_ERR_SOFT.load());
+    let waiting: u32 = load(tcp, layout::SK_ERROR_QUEUE.load());
+    match (ended, told, waiting) {
+        (0, 0, 0) => 0,
+        (0, 0, _) => EHOSTUNREACH,
+        (0, told, _) => told as u8,
+        (ended, _, _) => ended as u8,
+    }
 }
 
 /// Takes the local end as source and the peer as destination; answers the family. The port is read from `inet_sport`: the

@@ -59,6 +59,16 @@ pub mod lost {
     pub const COUNT: u32 = 3;
 }
 
+/// Indices of the tracepoints that have two programs each.
+pub mod turn {
+    /// `kfree_skb`.
+    pub const DROPS: u32 = 0;
+    /// `inet_sock_set_state`.
+    pub const SOCKETS: u32 = 1;
+    /// How many there are.
+    pub const COUNT: u32 = 2;
+}
+
 /// `ctinfo` of conntrack from here on means the reply direction.
 pub const FIRST_REPLY_INFO: u8 = 3;
 
@@ -204,8 +214,8 @@ pub struct SocketEnd {
     pub old_state: u8,
     /// 4 or 6.
     pub family: u8,
-    /// Padding.
-    pub reserved: u8,
+    /// The number of the error that it ended with, or that it had last heard of; 0 for none.
+    pub error: u8,
     /// Smoothed round trip in microseconds.
     pub srtt_us: u32,
     /// Monotonic time in nanoseconds.
@@ -224,6 +234,17 @@ pub struct SocketEnd {
     pub bytes_received: u64,
     /// Local address and port as source, the peer as destination.
     pub tuple: Tuple,
+}
+
+/// Which of the two programs of a tracepoint is at work on a CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Turn {
+    /// 1 while the first runs.
+    pub running: u64,
+    /// How often the second ran for the first.
+    pub taken: u64,
 }
 
 /// What a program dialled, where the socket was then led elsewhere.

@@ -208,7 +208,7 @@ mod tests {
     fn the_probes_of_an_operation_are_summed_with_and_without_the_floor() {
         let cost = |runs, seconds| Cost { runs, seconds };
         let probes = BTreeMap::from([
-            ("from_pod".to_owned(), cost(400.0, 40e-6)),
+            ("portolan_from".to_owned(), cost(400.0, 40e-6)),
             ("kfree_skb".to_owned(), cost(100.0, 5e-6)),
         ]);
         let costs = Costs { workload: Workload::Churn, operations: 100, rate: 1.0, disturbed: false, probes };
@@ -217,7 +217,7 @@ mod tests {
         assert!((net - 250.0).abs() < 1e-6);
         let floor = Floor { counted: 40.0, added: 60.0 };
         let table = super::probes(&Measured { floor, workloads: vec![costs] });
-        assert!(table.contains("| `from_pod` | 100 | 4.00 |"), "{table}");
+        assert!(table.contains("| `portolan_from` | 100 | 4.00 |"), "{table}");
         assert!(table.contains("450, without the floor 250"), "{table}");
     }
 

@@ -2,9 +2,9 @@
 //! goes on.
 
 use super::{
-    FROM_POD, OBJECT, PROBES, ProbeOff, ProbesError, SOCKETS, TO_POD, Wishes, chain, device_program,
+    FROM_POD, OBJECT, PROBES, ProbeOff, ProbesError, SECONDS, SOCKETS, TO_POD, Wishes, chain, device_program,
 };
-use crate::kernel::Layout;
+use crate::kernel::{Layout, loaders_types};
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     programs::{BtfTracePoint, ProgramError, SchedClassifier},
@@ -68,8 +68,7 @@ impl Plan<'_> {
     /// Loads what is not off; answers what the kernel refused.
     fn load(&self) -> Result<(Ebpf, Vec<ProbeOff>), ProbesError> {
         let mut ebpf = self.open()?;
-        // Read once for all: nothing takes more memory.
-        let btf = Btf::from_sys_fs().map_err(|error| chain(&error));
+        let btf = loaders_types(&self.layout.tracepoints).map_err(|error| chain(&error));
         let mut refused = Vec::new();
         for (probe, lost) in PROBES.into_iter().filter(|(probe, _)| is_on(&self.off, probe)) {
             let loaded = match probe {
@@ -128,13 +127,24 @@ fn load_device_program(ebpf: &mut Ebpf, name: &'static str) -> Result<Result<(),
     }
 }
 
+/// Both programs of a tracepoint; the kernel runs them in the order in which they are attached.
 fn load_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: Result<&Btf, &String>) -> Result<(), String> {
-    attach_tracepoint(ebpf, name, btf.map_err(Clone::clone)?).map_err(|error| in_short(&error))
+    let btf = btf.map_err(Clone::clone)?;
+    let second = SECONDS.iter().filter(|(first, _)| *first == name).map(|(_, second)| *second);
+    let mut programs = [name].into_iter().chain(second);
+    programs
+        .try_for_each(|program| attach_tracepoint(ebpf, program, name, btf))
+        .map_err(|error| in_short(&error))
 }
 
-fn attach_tracepoint(ebpf: &mut Ebpf, name: &'static str, btf: &Btf) -> Result<(), ProgramError> {
-    let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load(name, btf)?;
+fn attach_tracepoint(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    tracepoint: &'static str,
+    btf: &Btf,
+) -> Result<(), ProgramError> {
+    let program: &mut BtfTracePoint = ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    program.load(tracepoint, btf)?;
     program.attach()?;
     Ok(())
 }

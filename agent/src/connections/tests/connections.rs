@@ -168,6 +168,39 @@ fn an_opening_that_is_dropped_before_it_leaves_its_pod_is_dropped() {
 }
 
 #[test]
+fn a_socket_that_its_own_firewall_turned_away_was_rejected() {
+    let told = |end| {
+        let mut scene = Scene::new();
+        let twice = [1, 1].map(|isn| web().syn(isn).dropped_behind(CLIENT, NETFILTER_DROP));
+        scene.sees(twice).sees([end]).waits(200);
+        outcome(&scene.only(), BOTH)
+    };
+    assert_eq!(told(web().client_is_turned_away(2)), Outcome::Rejected);
+    assert_eq!(told(web().client_is_turned_away(3)), Outcome::Dropped, "the third may have come to a peer");
+    assert_eq!(told(web().client_gives_up()), Outcome::Dropped);
+}
+
+#[test]
+fn an_opening_that_is_dropped_twice_is_held_back_for_the_third_and_told_if_that_is_dropped_too() {
+    let mut dropped = Scene::with(Limits::default());
+    let mut through = Scene::with(Limits::default());
+    for scene in [&mut dropped, &mut through] {
+        for at in [0, 1000] {
+            scene.at(at, web().syn(1).left(CLIENT)).at(at, web().syn(1).dropped(NETFILTER_DROP));
+        }
+        scene.until(3000);
+        assert_eq!(scene.reported(), [], "its socket still tries");
+        scene.at(3010, web().syn(1).left(CLIENT));
+    }
+    dropped.at(3010, web().syn(1).dropped(NETFILTER_DROP)).until(3600);
+    let attempt = dropped.only();
+    assert_eq!((outcome(&attempt, BOTH), attempt.tries()), (Outcome::Dropped, 3));
+    through.at(3010, web().syn(1).reached(SERVER)).sees(answer_through()).sees(goodbye()).waits(200);
+    let attempt = through.only();
+    assert_eq!((outcome(&attempt, BOTH), attempt.tries()), (Outcome::Established, 3));
+}
+
+#[test]
 fn a_full_backlog_drops_inside_the_destination_after_arrival() {
     let mut scene = Scene::new();
     scene.sees(syn_through(1)).sees([web().syn(1).dropped_behind(SERVER, LISTEN_OVERFLOW)]);

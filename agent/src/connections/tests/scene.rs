@@ -49,6 +49,7 @@ pub(crate) fn limits() -> Limits {
         idle: Duration::from_secs(10),
         linger: Duration::from_millis(150),
         dropped: Duration::from_millis(1500),
+        retried: Duration::from_millis(1500),
         no_reply: Duration::from_secs(8),
         memory: Duration::from_secs(130),
         stragglers: Duration::from_secs(10),

@@ -148,6 +148,12 @@ impl Talk {
         Event::SocketEnd(SocketEnd { gave_up: true, srtt_us: None, ..closed })
     }
 
+    /// The initiator's socket is turned away after it has sent so many openings.
+    pub(crate) const fn client_is_turned_away(self, sent: u64) -> Event {
+        let closed = closed(self.original, [sent, 0, sent - 1], 0);
+        Event::SocketEnd(SocketEnd { gave_up: true, turned_away: true, sent, srtt_us: None, ..closed })
+    }
+
     const fn there(self, what: What) -> Packet {
         Packet { talk: self, what, about_there: true, goes_there: true }
     }
@@ -159,7 +165,18 @@ impl Talk {
 
 /// What a socket that closes after the handshake says: packets, bytes, retransmits and its smoothed round trip.
 const fn closed(tuple: FiveTuple, [packets, bytes, retransmits]: [u64; 3], srtt_us: u64) -> SocketEnd {
-    SocketEnd { at: 0, tuple, gave_up: false, packets, bytes, retransmits, srtt_us: Some(srtt_us) }
+    let (gave_up, turned_away, sent) = (false, false, packets);
+    SocketEnd {
+        at: 0,
+        tuple,
+        gave_up,
+        turned_away,
+        sent,
+        packets,
+        bytes,
+        retransmits,
+        srtt_us: Some(srtt_us),
+    }
 }
 
 /// One packet of a talk. An error goes the other way than the packet that it is about.

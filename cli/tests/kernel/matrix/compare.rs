@@ -173,9 +173,10 @@ fn faults(scene: &Scene, attempt: &Attempt, flows: &[&Flow], teller: Teller) -> 
     faults
 }
 
-/// A program that comes late makes the agent move its own, which it counts although nothing came in between.
+/// A program that comes late makes the agent move its own, which it counts although nothing came in between; and
+/// runs that were missed are those of the whole machine, other tests' too.
 fn has_lost(flow: &Flow) -> bool {
-    flow.losses.iter().any(|loss| loss.cause != "programs-moved")
+    flow.losses.iter().any(|loss| !["programs-moved", "probe-missed"].contains(&loss.cause.as_str()))
 }
 
 /// Ahead of translation nobody knows the backend; who still decides must not deny what every endpoint is admitted to.

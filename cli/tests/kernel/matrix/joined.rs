@@ -33,7 +33,7 @@ fn every_attempt_between_two_nodes_is_one_flow_with_its_cause() {
 
 fn collector(lab: &Lab) -> Process {
     let mut command = portolan();
-    command.args(["collector", "--listen", &format!("{CORE_V4}:{COLLECTOR_PORT}"), "--join-window", "10s"]);
+    command.args(["collector", "--listen", &format!("{CORE_V4}:{COLLECTOR_PORT}"), "--join-window", "12s"]);
     let mut collector = lab.spawn_in(Place::Core, command, Output::Captured).unwrap();
     collector.wait_for_stderr(SECOND * 30, |line| line.contains("listening")).unwrap();
     collector

@@ -355,7 +355,9 @@ impl<S: Store> Outbox<S> {
             let (boot, sequence) = (name.boot.to_string(), name.id.sequence);
             self.open.given_up.push(v1::GivenUp { boot, sequence, losses });
         } else {
-            lost.into_iter().for_each(|loss| loss.add_to(&mut self.open.losses));
+            for loss in lost {
+                loss.add_to(&mut self.open.losses);
+            }
         }
     }
 

@@ -30,7 +30,7 @@ impl Tuple {
 
     /// Where the connection is if its other view, or a former one, is no further away than the skew.
     fn near(self) -> impl Iterator<Item = Self> {
-        let aside = if self.tcp_isn == 0 { 1 } else { 0 };
+        let aside = i128::from(self.tcp_isn == 0);
         (self.slot - aside..=self.slot + aside).map(move |slot| Self { slot, ..self })
     }
 }

@@ -39,6 +39,7 @@ use window::span;
 #[derive(Debug, Args)]
 // A drawing or a table of workloads knows no pods: the collector says so to who asks all the same.
 #[command(mut_args(|flag| if BELOW_WORKLOADS.contains(&flag.get_id().as_str()) { flag.hide(true) } else { flag }))]
+#[command(mut_arg("port", |flag| flag.help("The port of the destination, after destination NAT")))]
 pub(crate) struct GraphArgs {
     #[command(flatten)]
     address: CollectorAddress,

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 // As for `graph`; and -n is a number here.
 #[command(mut_args(|flag| if BELOW_WORKLOADS.contains(&flag.get_id().as_str()) { flag.hide(true) } else { flag }))]
 #[command(mut_arg("namespace", |flag| flag.short(None)))]
+#[command(mut_arg("port", |flag| flag.help("The port of the destination, after destination NAT")))]
 pub(crate) struct TopArgs {
     /// denied, unenforced, blocked, failed, latency, bytes or attempts
     #[arg(value_enum, default_value_t = Measure::Denied, value_name = "MEASURE", hide_possible_values = true)]

@@ -44,6 +44,9 @@ impl CollectorAddress {
             Code::Unavailable | Code::ResourceExhausted => {
                 Failure::unavailable(anyhow!("the collector at {self} is gone: {message}"))
             }
+            Code::FailedPrecondition => {
+                Failure::from(anyhow!("the collector at {self} cannot go on: {message}"))
+            }
             Code::Unimplemented => Failure::unavailable(anyhow!(
                 "what answers at {self} is no collector of this version: {message}"
             )),

@@ -172,7 +172,7 @@ async fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_missed_and_that_the_collector_went_is_said() {
+async fn what_was_missed_and_that_the_collector_went_is_said_and_it_is_waited_for() {
     let collector = Collector::start(Config { subscriber_queue: 8, ..Config::default() }).await;
     let url = collector.url();
     let mut agent = collector.agent("n1").await;
@@ -183,12 +183,16 @@ async fn what_was_missed_and_that_the_collector_went_is_said() {
     // One batch is applied in one go, so nobody can read in between.
     agent.tell((1..=1000).map(outward).collect()).await;
     let line = said.next().unwrap().unwrap();
+    assert!(line.contains("--after "), "{line}");
     let missed = line.strip_prefix("portolan: missed ").and_then(|line| line.split(' ').next());
     assert!(missed.unwrap().parse::<u64>().unwrap() > 0, "{line}");
     collector.stop().await;
     let line = said.find(|line| !line.as_ref().unwrap().contains("missed")).unwrap().unwrap();
     assert_eq!(line, format!("portolan: the collector at {url}/ is gone: the collector is stopping"));
-    assert_eq!(child.wait().unwrap().code(), Some(69));
+    let line = said.next().unwrap().unwrap();
+    assert!(line.starts_with("portolan: trying again"), "{line}");
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[tokio::test]

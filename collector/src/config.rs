@@ -43,10 +43,14 @@ pub struct Config {
     pub max_pending: usize,
     /// How many connections are remembered.
     pub max_remembered: usize,
+    /// How many connections are known on disk of which one side was told alone.
+    pub max_told: u64,
     /// How long an agent without an open stream still counts as live.
     pub silence: Duration,
     /// How many flows wait for a subscriber that is slow.
     pub subscriber_queue: usize,
+    /// How long somebody who asked for kept flows may take none before others get the room.
+    pub stall: Duration,
 }
 
 impl Default for Config {
@@ -68,8 +72,10 @@ impl Default for Config {
             remember: Duration::from_mins(10),
             max_pending: 65_536,
             max_remembered: 262_144,
+            max_told: 20_000_000,
             silence: Duration::from_secs(30),
             subscriber_queue: 8_192,
+            stall: Duration::from_mins(1),
         }
     }
 }

@@ -37,6 +37,7 @@ pub(crate) struct Hub {
     graph: Arc<Graph>,
     metrics: Arc<Metrics>,
     limits: status::Limits,
+    stall: Duration,
     started: Instant,
     stopping: CancellationToken,
 }
@@ -72,7 +73,8 @@ impl Hub {
         let graph = keeper.graph();
         let (writer, inbox) = Writer::new(Arc::clone(&intake), ledger, keeper, started);
         let limits = status::Limits::of(config);
-        Ok((Self { intake, inbox, shelf, graph, metrics, limits, started, stopping }, writer))
+        let stall = config.stall;
+        Ok((Self { intake, inbox, shelf, graph, metrics, limits, stall, started, stopping }, writer))
     }
 
     /// What is counted.
@@ -88,6 +90,11 @@ impl Hub {
     /// Who talks to whom.
     pub(crate) fn graph(&self) -> Arc<Graph> {
         Arc::clone(&self.graph)
+    }
+
+    /// How long somebody who asked for kept flows may take none.
+    pub(crate) fn stall(&self) -> Duration {
+        self.stall
     }
 
     /// Cancelled when the collector is to stop.

@@ -15,6 +15,7 @@
 
 mod clock;
 mod config;
+mod cursor;
 mod dedup;
 mod filter;
 mod graph;
@@ -25,6 +26,7 @@ mod ledger;
 mod made;
 mod metrics;
 mod nodes;
+mod past;
 mod query;
 mod serve;
 mod status;

@@ -53,8 +53,12 @@ pub(crate) struct Metrics {
     pub(crate) store_bytes: Gauge,
     /// Blocks of flows.
     pub(crate) blocks: Gauge,
+    /// Blocks of flows that were read.
+    pub(crate) blocks_read: Counter,
     /// Flows given up for newer ones.
     pub(crate) evicted: Counter,
+    /// Connections told alone that were forgotten early.
+    pub(crate) told_forgotten: Counter,
     /// Flows that subscribers did not take in time.
     pub(crate) missed: Counter,
     /// What the join counts.
@@ -86,7 +90,9 @@ impl Metrics {
             segments_dropped: Counter::default(),
             store_bytes: Gauge::default(),
             blocks: Gauge::default(),
+            blocks_read: Counter::default(),
             evicted: Counter::default(),
+            told_forgotten: Counter::default(),
             missed: Counter::default(),
             join: join::Counters::default(),
             graph: graph::Counters::default(),
@@ -113,7 +119,9 @@ impl Metrics {
             segments_dropped,
             store_bytes,
             blocks,
+            blocks_read,
             evicted,
+            told_forgotten,
             missed,
             join: join::Counters { late, repeated, cut_short, forgotten },
             graph,
@@ -136,8 +144,14 @@ impl Metrics {
             "Segments of flows dropped, too old or too many",
             segments_dropped,
         );
+        counter("ledger_blocks_read", "Blocks of flows read for queries", blocks_read);
         counter("flows_evicted", "Flows given up for newer ones", evicted);
         counter("subscribers_missed", "Flows that subscribers did not take in time", missed);
+        counter(
+            "ledger_told_forgotten",
+            "Connections told alone, forgotten early because they were too many",
+            told_forgotten,
+        );
         counter("joins_late", "Second views that came after the flow was made", late);
         counter("joins_repeated", "Views that had been heard before", repeated);
         counter("joins_cut_short", "Views that could not wait because too many did", cut_short);

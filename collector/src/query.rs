@@ -1,7 +1,7 @@
 //! Kept flows in the order they began, out of many blocks, with few of them in memory.
 //!
-//! Blocks are ordered by the time of their first flow; one is opened when the merge has come so far.
-//! A block that waits for long, because its next flow is far away, may be let go of and read again.
+//! Blocks are ordered by the time of their first flow; one is opened when the merge has come so far. Where many
+//! overlap, each has a part in memory, the smaller the more there are, and is read again when that is used up.
 
 use crate::{
     ledger::{Catalog, Facts, Fresh, Shelf},
@@ -11,13 +11,16 @@ use crate::{
 use jiff::Timestamp;
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BinaryHeap, VecDeque},
     ops::ControlFlow,
     sync::Arc,
 };
 
-/// Blocks that are in memory at a time.
-const OPEN: usize = 32;
+/// Flows that are in memory at a time, about.
+const HELD: usize = 65_536;
+
+/// The least part of a block that is worth reading it.
+const LEAST: usize = 64;
 
 /// The flows that somebody asked for.
 #[derive(Debug)]
@@ -30,52 +33,72 @@ pub(crate) struct Query {
     pub(crate) wanted: Wanted,
     /// At most so many, those that began last.
     pub(crate) last: Option<u64>,
+    /// Only those made before this ordinal.
+    pub(crate) before: u64,
+    /// Only those that come after this place.
+    pub(crate) after: Option<Place>,
 }
-
-/// Flows that several hold.
-type Flows = Arc<[Arc<Made>]>;
 
 /// The place of a flow in the order of all: the greater, the later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    time: Timestamp,
-    /// The number of its block.
-    number: u64,
-    /// Its place among the wanted flows of the block.
-    index: usize,
+pub(crate) struct Place {
+    /// When it began.
+    pub(crate) time: Timestamp,
+    /// When it was made, among those that began at the same time.
+    pub(crate) ordinal: u64,
+}
+
+impl Place {
+    /// The place of this flow.
+    pub(crate) fn of(made: &Made) -> Self {
+        Self { time: made.flow.time, ordinal: made.ordinal }
+    }
 }
 
 impl Query {
     /// Gives every wanted flow in the order they began, until there are no more or no more are taken.
-    pub(crate) fn run(self, mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>) {
-        let Some(from) = self.first() else { return };
+    pub(crate) fn run(mut self, mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>) {
+        if let Some(last) = self.last {
+            let Some(first) = self.first_of(last) else { return };
+            // What lies before it need not be looked at again.
+            self.wanted.since = self.wanted.since.max(Some(first.time));
+            self.after =
+                self.after.max(first.ordinal.checked_sub(1).map(|ordinal| Place { ordinal, ..first }));
+        }
         let mut merge = Merge::new(&self, Direction::Forward);
-        while let Some((place, flow)) = merge.next() {
-            if place >= from && take(flow).is_break() {
+        while let Some(made) = merge.next() {
+            if take(made).is_break() {
                 break;
             }
         }
     }
 
-    /// The place of the first flow that is given; None where none is.
-    fn first(&self) -> Option<Place> {
-        let beginning = Place { time: Timestamp::MIN, number: 0, index: 0 };
-        let Some(last) = self.last else { return Some(beginning) };
+    /// The place of the first of so many flows that began last; None where there are none.
+    fn first_of(&self, last: u64) -> Option<Place> {
         let mut merge = Merge::new(self, Direction::Backward);
         let mut first = None;
         for _ in 0..last {
             match merge.next() {
-                Some((place, _)) => first = Some(place),
+                Some(made) => first = Some(Place::of(&made)),
                 None => break,
             }
         }
         first
     }
 
-    /// Whether a block with flows between these times may hold a wanted one.
-    fn concerns(&self, first: Timestamp, last: Timestamp) -> bool {
-        self.wanted.since.is_none_or(|since| last >= since)
+    /// Whether a block with flows between these times, the first made of which has this ordinal, may hold a
+    /// wanted one.
+    fn concerns(&self, first: Timestamp, last: Timestamp, least: u64) -> bool {
+        least < self.before
+            && self.after.is_none_or(|after| last >= after.time)
+            && self.wanted.since.is_none_or(|since| last >= since)
             && self.wanted.until.is_none_or(|until| first < until)
+    }
+
+    fn wants(&self, made: &Made) -> bool {
+        made.ordinal < self.before
+            && self.after.is_none_or(|after| Place::of(made) > after)
+            && self.wanted.matches(&made.flow)
     }
 }
 
@@ -89,7 +112,7 @@ enum Direction {
 #[derive(Clone, Debug)]
 enum Source {
     Block { segment: u64 },
-    Fresh(Flows),
+    Fresh(Arc<[Arc<Made>]>),
 }
 
 /// A block that has not been reached yet.
@@ -101,6 +124,16 @@ struct Closed {
     source: Source,
 }
 
+/// A block that has been reached.
+#[derive(Debug)]
+struct Reached {
+    source: Source,
+    /// Its next wanted flows, the nearest first.
+    flows: VecDeque<Arc<Made>>,
+    /// Whether there are more behind them.
+    more: bool,
+}
+
 /// Flows of many blocks become one row.
 struct Merge<'query> {
     query: &'query Query,
@@ -109,23 +142,21 @@ struct Merge<'query> {
     closed: Vec<Closed>,
     /// The next flow of each block that has been reached, the nearest on top.
     next: BinaryHeap<Near>,
-    /// Where the reached blocks are.
-    sources: BTreeMap<u64, Source>,
-    /// The wanted flows of some of them.
-    open: Opened,
+    /// The reached blocks by their number.
+    reached: BTreeMap<u64, Reached>,
 }
 
-/// A place, the nearest being the greatest.
+/// A flow and the number of its block, the nearest being the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Near {
-    Forward(Reverse<Place>),
-    Backward(Place),
+    Forward(Reverse<(Place, u64)>),
+    Backward((Place, u64)),
 }
 
 impl Near {
-    fn place(self) -> Place {
+    fn spot(self) -> (Place, u64) {
         match self {
-            Self::Forward(Reverse(place)) | Self::Backward(place) => place,
+            Self::Forward(Reverse(spot)) | Self::Backward(spot) => spot,
         }
     }
 }
@@ -136,7 +167,8 @@ impl<'query> Merge<'query> {
             Direction::Forward => first,
             Direction::Backward => last,
         };
-        let blocks = query.kept.blocks.iter().filter(|(_, facts)| query.concerns(facts.first, facts.last));
+        let blocks = query.kept.blocks.iter();
+        let blocks = blocks.filter(|(_, facts)| query.concerns(facts.first, facts.last, facts.least));
         let blocks = blocks.map(|(number, facts)| {
             let Facts { segment, first, last, .. } = *facts;
             Closed { edge: edge(first, last), number: *number, source: Source::Block { segment } }
@@ -145,126 +177,87 @@ impl<'query> Merge<'query> {
             let (first, last) = (flows.first()?.flow.time, flows.last()?.flow.time);
             let source = Source::Fresh(Arc::clone(flows));
             let closed = Closed { edge: edge(first, last), number: *number, source };
-            query.concerns(first, last).then_some(closed)
+            query.concerns(first, last, 0).then_some(closed)
         });
         let mut closed: Vec<_> = blocks.chain(fresh).collect();
         match direction {
             Direction::Forward => closed.sort_by_key(|closed| Reverse((closed.edge, closed.number))),
             Direction::Backward => closed.sort_by_key(|closed| (closed.edge, closed.number)),
         }
-        let (next, sources, open) = (BinaryHeap::new(), BTreeMap::new(), Opened::default());
-        Self { query, direction, closed, next, sources, open }
+        Self { query, direction, closed, next: BinaryHeap::new(), reached: BTreeMap::new() }
     }
 
-    /// The next flow and its place.
-    fn next(&mut self) -> Option<(Place, Arc<Made>)> {
-        let (place, flows, flow) = loop {
+    /// The next flow.
+    fn next(&mut self) -> Option<Arc<Made>> {
+        loop {
             while self.reaches_next() {
                 self.reach();
             }
-            let place = self.next.pop()?.place();
-            let flows = self.flows(place.number);
-            match flows.get(place.index).map(Arc::clone) {
-                Some(flow) => break (place, flows, flow),
-                // Its segment was dropped meanwhile: the others go on.
-                None => self.close(place.number),
+            let (place, number) = self.next.pop()?.spot();
+            let Some(mut block) = self.reached.remove(&number) else { continue };
+            let made = block.flows.pop_front();
+            if block.flows.is_empty() && block.more {
+                self.read(number, &mut block, Some(place));
             }
-        };
-        let index = match self.direction {
-            Direction::Forward => Some(place.index + 1),
-            Direction::Backward => place.index.checked_sub(1),
-        };
-        match index.and_then(|index| Some((index, flows.get(index)?))) {
-            Some((index, flow)) => self.push(place.number, index, flow.flow.time),
-            None => self.close(place.number),
+            self.put(number, block);
+            if made.is_some() {
+                return made;
+            }
         }
-        Some((place, flow))
     }
 
     /// Whether the nearest closed block may hold a flow that is nearer than all that are known.
     fn reaches_next(&self) -> bool {
         let Some(closed) = self.closed.last() else { return false };
         self.next.peek().is_none_or(|near| match self.direction {
-            Direction::Forward => closed.edge <= near.place().time,
-            Direction::Backward => closed.edge >= near.place().time,
+            Direction::Forward => closed.edge <= near.spot().0.time,
+            Direction::Backward => closed.edge >= near.spot().0.time,
         })
     }
 
     fn reach(&mut self) {
         let Some(Closed { edge: _, number, source }) = self.closed.pop() else { return };
-        self.sources.insert(number, source);
-        let flows = self.flows(number);
-        let index = match self.direction {
-            Direction::Forward => 0,
-            Direction::Backward => flows.len().saturating_sub(1),
-        };
-        match flows.get(index) {
-            Some(flow) => self.push(number, index, flow.flow.time),
-            None => self.close(number),
-        }
+        let mut block = Reached { source, flows: VecDeque::new(), more: false };
+        self.read(number, &mut block, None);
+        self.put(number, block);
     }
 
-    fn push(&mut self, number: u64, index: usize, time: Timestamp) {
-        let place = Place { time, number, index };
+    /// Keeps a block for its next flow; one that has none is let go of.
+    fn put(&mut self, number: u64, block: Reached) {
+        let Some(first) = block.flows.front() else { return };
+        let spot = (Place::of(first), number);
         self.next.push(match self.direction {
-            Direction::Forward => Near::Forward(Reverse(place)),
-            Direction::Backward => Near::Backward(place),
+            Direction::Forward => Near::Forward(Reverse(spot)),
+            Direction::Backward => Near::Backward(spot),
         });
+        self.reached.insert(number, block);
     }
 
-    fn close(&mut self, number: u64) {
-        self.sources.remove(&number);
-        self.open.close(number);
-    }
-
-    /// The wanted flows of a block that was reached.
-    fn flows(&mut self, number: u64) -> Flows {
-        if let Some(flows) = self.open.find(number) {
-            return flows;
-        }
-        let wanted = &self.query.wanted;
-        let flows: Flows = match self.sources.get(&number) {
-            Some(Source::Block { segment }) => {
-                let flows = self.query.shelf.block(*segment, number);
-                flows.into_iter().filter(|made| wanted.matches(&made.flow)).map(Arc::new).collect()
-            }
-            Some(Source::Fresh(flows)) => {
-                flows.iter().filter(|made| wanted.matches(&made.flow)).cloned().collect()
-            }
-            None => Arc::new([]),
+    /// Reads the wanted flows of a block that come behind a place: as many as are its part.
+    fn read(&self, number: u64, block: &mut Reached, behind: Option<Place>) {
+        let direction = self.direction;
+        let is_behind = |made: &Made| {
+            behind.is_none_or(|behind| match direction {
+                Direction::Forward => Place::of(made) > behind,
+                Direction::Backward => Place::of(made) < behind,
+            })
         };
-        self.open.open(number, Arc::clone(&flows));
-        flows
-    }
-}
-
-/// The blocks in memory, each with the time of its last use.
-#[derive(Debug, Default)]
-struct Opened {
-    blocks: BTreeMap<u64, (u64, Flows)>,
-    uses: u64,
-}
-
-impl Opened {
-    fn find(&mut self, number: u64) -> Option<Flows> {
-        self.uses += 1;
-        let (used, flows) = self.blocks.get_mut(&number)?;
-        *used = self.uses;
-        Some(Arc::clone(flows))
-    }
-
-    fn open(&mut self, number: u64, flows: Flows) {
-        if self.blocks.len() >= OPEN {
-            let oldest = self.blocks.iter().min_by_key(|(_, (used, _))| *used);
-            if let Some(oldest) = oldest.map(|(number, _)| *number) {
-                self.blocks.remove(&oldest);
+        let wants = |made: &Made| is_behind(made) && self.query.wants(made);
+        let mut flows: VecDeque<Arc<Made>> = match &block.source {
+            Source::Block { segment } => {
+                let flows = self.query.shelf.block(*segment, number).into_iter();
+                flows.filter(|made| wants(made)).map(Arc::new).collect()
             }
+            Source::Fresh(flows) => flows.iter().filter(|made| wants(made)).cloned().collect(),
+        };
+        if direction == Direction::Backward {
+            flows.make_contiguous().reverse();
         }
-        self.uses += 1;
-        self.blocks.insert(number, (self.uses, flows));
-    }
-
-    fn close(&mut self, number: u64) {
-        self.blocks.remove(&number);
+        let part = (HELD / (self.reached.len() + 1)).max(LEAST);
+        block.more = flows.len() > part;
+        flows.truncate(part);
+        // What was cut off needs no room.
+        flows.shrink_to_fit();
+        block.flows = flows;
     }
 }

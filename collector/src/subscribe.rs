@@ -38,6 +38,8 @@ pub(crate) enum Item {
     Flow(Arc<Made>),
     /// So many flows were not taken in time.
     Missed(u64),
+    /// So many flows, wanted or not, are kept no more.
+    Gone(u64),
 }
 
 #[derive(Debug)]

@@ -25,8 +25,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The request, with times that are told from now.
-    pub(super) fn request(self, now: Timestamp) -> v1::ObserveRequest {
+    /// The request behind a cursor, with times that are told from now.
+    pub(super) fn request(self, now: Timestamp, after: String) -> v1::ObserveRequest {
         let Self { filter, since, until, last, follow } = self;
         let time = |moment: Moment| timestamp_to_proto(moment.resolve(now));
         v1::ObserveRequest {
@@ -35,6 +35,7 @@ impl Wanted {
             last,
             follow,
             include: vec![filter.into()],
+            after,
         }
     }
 }
@@ -53,7 +54,7 @@ mod tests {
     fn request(flags: &str) -> v1::ObserveRequest {
         let words = std::iter::once("observe").chain(flags.split_whitespace());
         let command = Command::try_parse_from(words).unwrap_or_else(|error| panic!("{flags}: {error}"));
-        command.wanted.request("2026-01-02T12:00:00Z".parse().unwrap())
+        command.wanted.request("2026-01-02T12:00:00Z".parse().unwrap(), String::new())
     }
 
     #[test]

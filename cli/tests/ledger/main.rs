@@ -1,6 +1,7 @@
 //! A collector with a folder, killed at any instant: nothing lost that was acknowledged, nothing twice.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod following;
 mod process;
 #[path = "../../../collector/tests/support/mod.rs"]
 mod support;

@@ -71,7 +71,8 @@ fn count(ledger: &Ledger) -> u64 {
     let wanted = Wanted::default();
     let kept = ledger.shelf().subscribe(wanted.clone(), false).unwrap().kept;
     let mut flows = 0;
-    Query { shelf: ledger.shelf(), kept, wanted, last: None }.run(|_| {
+    let before = kept.next;
+    Query { shelf: ledger.shelf(), kept, wanted, last: None, before, after: None }.run(|_| {
         flows += 1;
         ControlFlow::Continue(())
     });

@@ -10,11 +10,14 @@ use super::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use nix::errno::Errno;
 use std::{
+    collections::BTreeMap,
     error::Error as StdError,
-    fmt, io,
+    fmt,
+    fs::{self, File},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    str::FromStr,
+    sync::{PoisonError, RwLock, RwLockWriteGuard},
 };
 
 /// The form of all rows; a store of another form is not ours to change.
@@ -50,6 +53,8 @@ pub(crate) struct DiskStore {
     folder: PathBuf,
     database: Database,
     state: Keyspace,
+    /// The other spaces that are there. The engine makes one that it is asked for, so who reads asks here.
+    spaces: RwLock<BTreeMap<Space, Keyspace>>,
 }
 
 impl fmt::Debug for DiskStore {
@@ -59,13 +64,33 @@ impl fmt::Debug for DiskStore {
 }
 
 impl DiskStore {
-    /// Opens the store in `folder`, or makes one there.
+    /// Opens the store in `folder`, or makes one there. One that is being made has another name until it has its form:
+    /// whoever is killed meanwhile leaves nothing that looks damaged.
     pub(crate) fn open(folder: &Path) -> Result<Self, OpenError> {
-        let new = !folder.exists();
+        if !folder.exists() {
+            let making = folder.with_extension("new");
+            let failed = |error: io::Error| OpenError::Failed(error.into());
+            match fs::remove_dir_all(&making) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => drop(Self::open_as(&making, true)?),
+            }
+            fs::rename(&making, folder).map_err(failed)?;
+            sync_parent(folder).map_err(failed)?;
+        }
+        Self::open_as(folder, false)
+    }
+
+    fn open_as(folder: &Path, new: bool) -> Result<Self, OpenError> {
         let open = || -> fjall::Result<Self> {
             let database = Database::builder(folder).max_journaling_size(JOURNAL).cache_size(CACHE).open()?;
             let state = database.keyspace(STATE, options)?;
-            Ok(Self { folder: folder.to_owned(), database, state })
+            let mut spaces = BTreeMap::new();
+            for name in database.list_keyspace_names() {
+                if let Some(space) = space_of(&name) {
+                    spaces.insert(space, database.keyspace(&name, segment_options)?);
+                }
+            }
+            Ok(Self { folder: folder.to_owned(), database, state, spaces: RwLock::new(spaces) })
         };
         // The engine checks nearly everything; bytes that make it panic are damaged no less.
         match catch_unwind(AssertUnwindSafe(open)) {
@@ -101,7 +126,7 @@ impl DiskStore {
         let segments = self.segments().into_iter().map(Space::Segment);
         let minutes = self.minutes().into_iter().map(Space::Minutes);
         for space in segments.chain(minutes).chain([Space::Graph, Space::State]) {
-            let Some(keyspace) = self.find(space)? else { continue };
+            let Some(keyspace) = self.find(space) else { continue };
             for guard in keyspace.iter() {
                 guard.into_inner().map_err(|error| self.failed("read", "rows", error))?;
             }
@@ -110,36 +135,41 @@ impl DiskStore {
     }
 
     /// The keyspace of a space, if it is there.
-    fn find(&self, space: Space) -> Result<Option<Keyspace>, StoreError> {
-        let Some(name) = name(space) else { return Ok(Some(self.state.clone())) };
-        if !self.database.keyspace_exists(&name) {
-            return Ok(None);
+    fn find(&self, space: Space) -> Option<Keyspace> {
+        match space {
+            Space::State => Some(self.state.clone()),
+            _ => self.spaces.read().unwrap_or_else(PoisonError::into_inner).get(&space).cloned(),
         }
-        self.make(&name).map(Some)
     }
 
-    fn make(&self, name: &str) -> Result<Keyspace, StoreError> {
-        self.database.keyspace(name, segment_options).map_err(|error| self.failed("open", name, error))
-    }
-
-    fn make_space(&self, space: Space) -> Result<Keyspace, StoreError> {
-        name(space).map_or_else(|| Ok(self.state.clone()), |name| self.make(&name))
+    /// The keyspace of a space, which is made if it is not there.
+    fn make(&self, space: Space) -> Result<Keyspace, StoreError> {
+        if let Some(keyspace) = self.find(space) {
+            return Ok(keyspace);
+        }
+        let name = name(space);
+        let made = self.database.keyspace(&name, segment_options);
+        let made = made.map_err(|error| self.failed("open", &name, error))?;
+        self.known().insert(space, made.clone());
+        Ok(made)
     }
 
     /// Gives the room of a space back.
     fn drop_space(&self, space: Space) -> Result<(), StoreError> {
-        let (Some(keyspace), Some(name)) = (self.find(space)?, name(space)) else { return Ok(()) };
+        let Some(keyspace) = self.find(space) else { return Ok(()) };
         let dropped = self.database.delete_keyspace(keyspace);
-        dropped.map_err(|error| self.failed("drop", &name, error))
+        dropped.map_err(|error| self.failed("drop", &name(space), error))?;
+        self.known().remove(&space);
+        Ok(())
     }
 
-    /// The numbers of the spaces that are named like this, in order.
-    fn numbers<T: FromStr + Ord>(&self, prefix: &str) -> Vec<T> {
-        let names = self.database.list_keyspace_names();
-        let mut numbers: Vec<T> =
-            names.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect();
-        numbers.sort_unstable();
-        numbers
+    /// What is told of the spaces that are there, in order.
+    fn list<T>(&self, tell: impl Fn(&Space) -> Option<T>) -> Vec<T> {
+        self.spaces.read().unwrap_or_else(PoisonError::into_inner).keys().filter_map(tell).collect()
+    }
+
+    fn known(&self) -> RwLockWriteGuard<'_, BTreeMap<Space, Keyspace>> {
+        self.spaces.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, verb: &str, what: &str, error: fjall::Error) -> StoreError {
@@ -151,6 +181,25 @@ impl DiskStore {
     }
 }
 
+/// Makes a renamed folder's name outlive a loss of power.
+fn sync_parent(folder: &Path) -> io::Result<()> {
+    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// The rows behind damage, which ends any way through it: from the end backwards to the damage, or to the key before
+/// it.
+fn behind(keyspace: &Keyspace, prefix: &[u8], last: Option<&[u8]>) -> Vec<Result<Row, StoreError>> {
+    let rows = keyspace.prefix(prefix).rev().map_while(|guard| guard.into_inner().ok());
+    let rows = rows.map(owned).take_while(|(key, _)| last.is_none_or(|last| key.as_slice() > last));
+    let mut rows: Vec<_> = rows.map(Ok).collect();
+    rows.reverse();
+    rows
+}
+
+fn owned((key, value): (fjall::Slice, fjall::Slice)) -> Row {
+    (key.to_vec(), value.to_vec())
+}
+
 fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE)
 }
@@ -160,14 +209,21 @@ fn segment_options() -> KeyspaceCreateOptions {
     options().with_kv_separation(Some(KvSeparationOptions::default()))
 }
 
-/// The keyspace of a space; none of the state, which is always open.
-fn name(space: Space) -> Option<String> {
+/// The name of a space's keyspace.
+fn name(space: Space) -> String {
     match space {
-        Space::State => None,
-        Space::Graph => Some(GRAPH.to_owned()),
-        Space::Segment(segment) => Some(format!("{SEGMENT}{segment:020}")),
-        Space::Minutes(day) => Some(format!("{MINUTES}{day:010}")),
+        Space::State => STATE.to_owned(),
+        Space::Graph => GRAPH.to_owned(),
+        Space::Segment(segment) => format!("{SEGMENT}{segment:020}"),
+        Space::Minutes(day) => format!("{MINUTES}{day:010}"),
     }
+}
+
+/// The space of such a name, but for the state, which is always open.
+fn space_of(name: &str) -> Option<Space> {
+    let segment = || name.strip_prefix(SEGMENT)?.parse().ok().map(Space::Segment);
+    let minutes = || name.strip_prefix(MINUTES)?.parse().ok().map(Space::Minutes);
+    if name == GRAPH { Some(Space::Graph) } else { segment().or_else(minutes) }
 }
 
 /// Whether an error tells of wrong bytes, and not of a disk that is full or a folder that is not ours.
@@ -203,31 +259,31 @@ impl Store for DiskStore {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
         for change in changes {
             match change {
-                Change::Put(space, key, value) => batch.insert(&self.make_space(space)?, key, value),
-                Change::Delete(space, key) => batch.remove(&self.make_space(space)?, key),
+                Change::Put(space, key, value) => batch.insert(&self.make(space)?, key, value),
+                Change::Delete(space, key) => batch.remove(&self.make(space)?, key),
             }
         }
         batch.commit().map_err(|error| self.failed("commit", "a transaction", error))
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(keyspace) = self.find(space)? else { return Ok(None) };
+        let Some(keyspace) = self.find(space) else { return Ok(None) };
         let value = keyspace.get(key).map_err(|error| self.failed("read", "a row", error))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
     fn scan(&self, space: Space, prefix: &[u8], most: usize) -> Vec<Result<Row, StoreError>> {
-        let keyspace = match self.find(space) {
-            Ok(Some(keyspace)) => keyspace,
-            Ok(None) => return Vec::new(),
-            Err(error) => return vec![Err(error)],
-        };
+        let Some(keyspace) = self.find(space) else { return Vec::new() };
         let mut rows = Vec::new();
         for guard in keyspace.prefix(prefix).take(most) {
             match guard.into_inner() {
-                Ok((key, value)) => rows.push(Ok((key.to_vec(), value.to_vec()))),
+                Ok(row) => rows.push(Ok(owned(row))),
                 Err(error) => {
+                    let last =
+                        rows.iter().rev().find_map(|row: &Result<Row, _>| Some(row.as_ref().ok()?.0.clone()));
                     rows.push(Err(self.failed("read", "rows", error)));
+                    rows.extend(behind(&keyspace, prefix, last.as_deref()));
+                    rows.truncate(most);
                     break;
                 }
             }
@@ -236,7 +292,10 @@ impl Store for DiskStore {
     }
 
     fn segments(&self) -> Vec<u64> {
-        self.numbers(SEGMENT)
+        self.list(|space| match space {
+            Space::Segment(segment) => Some(*segment),
+            _ => None,
+        })
     }
 
     fn drop_segment(&self, segment: u64) -> Result<(), StoreError> {
@@ -244,7 +303,10 @@ impl Store for DiskStore {
     }
 
     fn minutes(&self) -> Vec<u32> {
-        self.numbers(MINUTES)
+        self.list(|space| match space {
+            Space::Minutes(day) => Some(*day),
+            _ => None,
+        })
     }
 
     fn drop_minutes(&self, day: u32) -> Result<(), StoreError> {

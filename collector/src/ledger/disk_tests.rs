@@ -4,7 +4,10 @@ use super::{
     disk::DiskStore,
     store::{Change, Space, Store as _},
 };
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 const MIB: usize = 1 << 20;
 
@@ -57,4 +60,87 @@ fn a_dropped_segment_gives_its_space_back() {
     let store = DiskStore::open(&folder).unwrap();
     assert_eq!(store.segments(), [10, 11]);
     assert!(store.get(Space::Segment(11), &15_u64.to_be_bytes()).unwrap().is_some());
+}
+
+/// The largest file of rows.
+fn table(folder: &Path) -> (u64, PathBuf) {
+    let mut tables = Vec::new();
+    for keyspace in fs::read_dir(folder.join("keyspaces")).unwrap() {
+        let found = fs::read_dir(keyspace.unwrap().path().join("tables"));
+        tables.extend(found.into_iter().flatten().map(|table| table.unwrap().path()));
+    }
+    tables.into_iter().map(|table| (fs::metadata(&table).unwrap().len(), table)).max().unwrap_or_default()
+}
+
+/// A store with more rows than it keeps in memory.
+fn with_rows(folder: &Path, rows: u64) {
+    let store = DiskStore::open(folder).unwrap();
+    let key = |row: u64| [b"t".as_slice(), &row.to_be_bytes()].concat();
+    let value: Vec<u8> = noise(7, 8192);
+    for row in (0..rows).step_by(100) {
+        let put = |row| Change::Put(Space::State, key(row), value.clone());
+        store.commit((row..row + 100).map(put).collect()).unwrap();
+    }
+    let begin = std::time::Instant::now();
+    while table(folder).0 < 4 * MIB as u64 {
+        assert!(begin.elapsed().as_secs() < 60, "no file was written");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn damage_in_the_middle_of_a_table_costs_no_rows_at_its_end() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("ledger");
+    let rows = 2100;
+    with_rows(&folder, rows);
+    let (_, table) = table(&folder);
+    let mut bytes = fs::read(&table).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&table, bytes).unwrap();
+    let store = DiskStore::open(&folder).unwrap();
+    let found = store.scan(Space::State, b"t", usize::MAX);
+    let (good, bad): (Vec<_>, Vec<_>) = found.iter().partition(|row| row.is_ok());
+    assert_eq!(bad.len(), 1, "it is said once");
+    let number = |row: &&Result<(Vec<u8>, Vec<u8>), _>| {
+        u64::from_be_bytes(*row.as_ref().unwrap().0.last_chunk().unwrap())
+    };
+    let numbers: Vec<_> = good.iter().map(number).collect();
+    assert!(numbers.is_sorted() && numbers.first() == Some(&0) && numbers.last() == Some(&(rows - 1)));
+    assert!(numbers.len() as u64 > rows * 9 / 10, "{} of {rows} rows", numbers.len());
+}
+
+#[test]
+fn who_reads_a_dropped_segment_does_not_make_it_again() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("ledger");
+    let store = DiskStore::open(&folder).unwrap();
+    let row = |segment| Change::Put(Space::Segment(segment), b"b".to_vec(), vec![1]);
+    store.commit(vec![row(1), row(2)]).unwrap();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while store.segments().contains(&1) {
+                store.get(Space::Segment(1), b"b").ok();
+                store.scan(Space::Segment(1), b"b", 9);
+            }
+        });
+        store.drop_segment(1).unwrap();
+        reader.join().unwrap();
+    });
+    assert_eq!(store.get(Space::Segment(1), b"b").unwrap(), None);
+    drop(store);
+    assert_eq!(DiskStore::open(&folder).unwrap().segments(), [2]);
+}
+
+#[test]
+fn a_store_whose_making_was_cut_short_is_made_again() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("ledger");
+    fs::create_dir_all(folder.with_extension("new").join("keyspaces")).unwrap();
+    fs::write(folder.with_extension("new").join("0.jnl"), "torn").unwrap();
+    let put = Change::Put(Space::Segment(1), b"b".to_vec(), vec![1]);
+    DiskStore::open(&folder).unwrap().commit(vec![put]).unwrap();
+    assert_eq!(DiskStore::open(&folder).unwrap().segments(), [1]);
+    assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1);
 }

@@ -8,7 +8,7 @@
 //!          w number                  views that wait, by the first one's number
 //!          x number                  a view in such a row that waits no more
 //!          t hour connection start   a connection of which one side was told
-//!          h hour                    an hour that has such connections
+//!          h hour                    how many such connections an hour has, about
 //!          f number                  flows of late
 //!          o                         how many flows were ever made
 //!          n                         the name that this store has and no other

@@ -36,6 +36,7 @@ pub(crate) use block::{BlockError, pack, unpack};
 pub(crate) use catalog::{Catalog, Facts, Fresh};
 pub(crate) use folder::OpenFolderError;
 pub(crate) use memory::MemoryStore;
+pub(crate) use name::StoreName;
 pub(crate) use shelf::Shelf;
 pub(crate) use store::{Change, SharedStore, Space, StoreError};
 pub(crate) use tail::{Step, Tail};
@@ -219,8 +220,8 @@ fn write_untold(untold: BTreeMap<String, Vec<Loss>>, changes: &mut Vec<Change>) 
     }
 }
 
-/// The flows in the order of their time; those of one time stay in the order in which they were made.
+/// The flows in the order of their time; those of one time in the order in which they were made.
 fn by_time(mut flows: Vec<Arc<Made>>) -> Vec<Arc<Made>> {
-    flows.sort_by_key(|made| made.flow.time);
+    flows.sort_unstable_by_key(|made| (made.flow.time, made.ordinal));
     flows
 }

@@ -47,7 +47,7 @@ pub(super) fn restore(
     let catalog = reader.catalog();
     reader.check(&catalog);
     let (waiting, waits) = reader.waiting();
-    let told = ToldHours::restored(reader.hours());
+    let told = ToldHours::restored(reader.hours(), config.max_told, metrics.told_forgotten.clone());
     let restored = Restored {
         next_wait: waiting.next(),
         runs: reader.runs(),
@@ -151,11 +151,11 @@ impl Reader<'_> {
     /// The name of the store. One that has none gets it; where that cannot be written, the next run will try.
     fn name(&self) -> StoreName {
         let found = self.rows(Space::State, keys::NAME, |_, value| {
-            value.try_into().map(StoreName).map_err(|_| "this is no name of a store".to_owned())
+            StoreName::from_bytes(value).ok_or_else(|| "this is no name of a store".to_owned())
         });
         found.first().copied().unwrap_or_else(|| {
             let name = StoreName::drawn();
-            let row = Change::Put(Space::State, keys::NAME.to_vec(), name.0.to_vec());
+            let row = Change::Put(Space::State, keys::NAME.to_vec(), name.to_bytes());
             self.store.commit(vec![row]).unwrap_or_else(|error| self.metrics.report(&error));
             name
         })
@@ -211,18 +211,31 @@ impl Reader<'_> {
     fn waiting(&self) -> (WaitingRows, Vec<Waits>) {
         let resolved: BTreeSet<u64> =
             self.rows(Space::State, keys::RESOLVED, |key, _| number_of(key)).into_iter().collect();
+        // A number is not given again while a row has it, be it one that cannot be read.
+        let mut waiting = WaitingRows::above(resolved.last().copied());
         let rows = self.rows(Space::State, keys::WAITING, |key, value| {
-            Ok((number_of(key)?, views::decode(value).map_err(|error| error.to_string())?))
+            Ok((number_of(key)?, views::decode(value).map_err(|error| error.to_string())))
         });
-        let mut waiting = WaitingRows::default();
+        let rows: Vec<_> = rows
+            .into_iter()
+            .filter_map(|(first, views)| {
+                waiting.skip(first);
+                let problem =
+                    |problem: &String| self.metrics.report_row(&keys::number(keys::WAITING, first), problem);
+                Some((first, views.inspect_err(problem).ok()?))
+            })
+            .collect();
         let waits =
             rows.into_iter().flat_map(|(first, views)| waiting.restore(first, views, &resolved)).collect();
         (waiting, waits)
     }
 
-    fn hours(&self) -> Vec<i64> {
-        let hour = |key: &[u8]| keys::told_hour_of(key).ok_or_else(|| "this is no hour".to_owned());
-        self.rows(Space::State, keys::HOURS, |key, _| hour(key))
+    fn hours(&self) -> Vec<(i64, u64)> {
+        self.rows(Space::State, keys::HOURS, |key, value| {
+            let hour = keys::told_hour_of(key).ok_or("this is no hour")?;
+            // Its rows are there, however many.
+            Ok((hour, value.try_into().map_or(0, u64::from_be_bytes)))
+        })
     }
 }
 

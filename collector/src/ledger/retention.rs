@@ -13,6 +13,9 @@ pub(super) struct Retention {
     pub(super) bytes: u64,
 }
 
+/// How far an agent's clock may run ahead.
+const AHEAD: SignedDuration = SignedDuration::from_mins(10);
+
 /// What retention must know of a segment.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
@@ -26,8 +29,8 @@ impl Retention {
     /// Age is measured from the newest flow, or from now where that is earlier: neither a collector
     /// whose clock runs ahead nor an agent whose clock does takes everything away.
     pub(super) fn too_much(&self, catalog: &Catalog, current: u64, now: Timestamp) -> Vec<u64> {
-        let extents = extents(catalog);
-        let Some(newest) = extents.values().map(|extent| extent.last).max() else { return Vec::new() };
+        let extents = extents(catalog, now);
+        let Some(newest) = catalog.blocks.values().map(|facts| facts.last).max() else { return Vec::new() };
         let oldest = newest.min(now).saturating_sub(self.age).unwrap_or(Timestamp::MIN);
         let mut bytes: u64 = extents.values().map(|extent| extent.bytes).sum();
         let mut drop = Vec::new();
@@ -41,13 +44,24 @@ impl Retention {
     }
 }
 
-fn extents(catalog: &Catalog) -> BTreeMap<u64, Extent> {
+/// Flows from the future say nothing of a segment's age: one with such flows alone is as old as the next.
+fn extents(catalog: &Catalog, now: Timestamp) -> BTreeMap<u64, Extent> {
+    let future = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
     let mut extents: BTreeMap<u64, Extent> = BTreeMap::new();
     for facts in catalog.blocks.values() {
         let empty = Extent { last: Timestamp::MIN, bytes: 0 };
         let extent = extents.entry(facts.segment).or_insert(empty);
-        extent.last = extent.last.max(facts.last);
+        if facts.last <= future {
+            extent.last = extent.last.max(facts.last);
+        }
         extent.bytes += u64::from(facts.bytes);
+    }
+    let mut next = Timestamp::MAX;
+    for extent in extents.values_mut().rev() {
+        if extent.last == Timestamp::MIN {
+            extent.last = next;
+        }
+        next = extent.last;
     }
     extents
 }
@@ -96,6 +110,34 @@ mod tests {
             let now = at(now * HOUR);
             assert_eq!(retention.too_much(&catalog, 2, now), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn flows_from_the_future_keep_no_segment_beyond_its_time() {
+        let mut catalog = catalog();
+        let time = at(9000 * HOUR);
+        for (number, segment) in [(6, 0), (7, 1)] {
+            catalog.add(
+                number,
+                Facts { segment, first: time, last: time, least: 6, greatest: 6, flows: 1, bytes: 10 },
+            );
+        }
+        let retention = Retention { age: SignedDuration::from_mins(90), bytes: 1000 };
+        assert_eq!(retention.too_much(&catalog, 2, at(2 * HOUR)), [0]);
+        let mut alone = Catalog::default();
+        for (number, time) in [(0, time), (1, at(0)), (2, at(2 * HOUR))] {
+            let facts = Facts {
+                segment: number,
+                first: time,
+                last: time,
+                least: 0,
+                greatest: 0,
+                flows: 1,
+                bytes: 10,
+            };
+            alone.add(number, facts);
+        }
+        assert_eq!(retention.too_much(&alone, 2, at(2 * HOUR)), [0, 1], "as old as the next");
     }
 
     #[test]

@@ -115,7 +115,8 @@ impl Segments {
 
     /// Begins another segment when this one is full.
     fn turn(&mut self, now: Timestamp) {
-        let since = *self.since.get_or_insert(now);
+        // A clock that jumped back begins anew.
+        let since = *self.since.insert(self.since.map_or(now, |since| since.min(now)));
         if self.bytes >= self.full.bytes || now.duration_since(since) >= self.full.age {
             self.current += 1;
             (self.bytes, self.blocks) = (0, 0);

@@ -75,6 +75,7 @@ impl Shelf {
     /// The flows of a block. A block that retention took meanwhile has none; one that is damaged has
     /// none either, is said and counted.
     pub(crate) fn block(&self, segment: u64, number: u64) -> Vec<Made> {
+        self.metrics.blocks_read.inc();
         let bytes = match self.store.get(Space::Segment(segment), &keys::number(keys::BLOCK, number)) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Vec::new(),

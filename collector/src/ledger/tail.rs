@@ -64,6 +64,7 @@ impl Tail {
     }
 
     /// Has also what was kept since. To be called where [`Self::next`] came to its end.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers with a thread of their own"))]
     pub(crate) fn go_on(&mut self) {
         let kept = self.shelf.catalog();
         self.take_in(&kept);

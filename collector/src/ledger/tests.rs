@@ -12,7 +12,7 @@ use crate::{
     intake::Effects,
     made::{Joined, Made},
     metrics::Metrics,
-    query::Query,
+    query::{Place, Query},
     subscribe::Wanted,
 };
 use portolan_policy::Flow;
@@ -27,12 +27,13 @@ fn open(store: &SharedStore, flows: usize) -> Ledger {
     ledger
 }
 
-/// Flows as they were made; no two have the same time.
+/// Flows as they were made; some have the same time.
 fn made(times: &[i64], number: &mut i64) -> Vec<Flow> {
     let flow = |millis: &i64| {
         *number += 1;
-        let time = at(*millis) + jiff::SignedDuration::from_micros(*number);
-        web_to_db().started(time).source_port(1000 + (*number % 7) as u16)
+        let time = at(*millis);
+        let flow = web_to_db().started(time).source_port(1000 + (*number % 7) as u16);
+        flow.change(|flow| flow.bytes = *number as u64)
     };
     times.iter().map(flow).collect()
 }
@@ -45,11 +46,31 @@ fn commit(ledger: &mut Ledger, flows: Vec<Flow>) {
 fn ask(ledger: &Ledger, wanted: Wanted, last: Option<u64>) -> Vec<Flow> {
     let kept = ledger.shelf().subscribe(wanted.clone(), false).unwrap().kept;
     let mut flows = Vec::new();
-    Query { shelf: ledger.shelf(), kept, wanted, last }.run(|made| {
+    let before = kept.next;
+    Query { shelf: ledger.shelf(), kept, wanted, last, before, after: None }.run(|made| {
         flows.push(made.flow.clone());
         ControlFlow::Continue(())
     });
     flows
+}
+
+/// All wanted flows, asked for anew after every few; between two questions more flows are made.
+fn ask_in_parts(ledger: &mut Ledger, wanted: &Wanted, last: Option<u64>, most: usize) -> Vec<Flow> {
+    let before = ledger.shelf().catalog().next;
+    let (mut flows, mut after, mut number) = (Vec::new(), None, 10_000);
+    loop {
+        let (shelf, kept, last) =
+            (ledger.shelf(), ledger.shelf().catalog(), last.filter(|_| after.is_none()));
+        let mut part = Vec::new();
+        Query { shelf, kept, wanted: wanted.clone(), last, before, after }.run(|made| {
+            part.push(made);
+            if part.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        let Some(end) = part.last() else { return flows };
+        after = Some(Place::of(end));
+        flows.extend(part.iter().map(|made| made.flow.clone()));
+        commit(ledger, made(&[0, 700_000], &mut number));
+    }
 }
 
 fn port(port: u16) -> crate::filter::Filters {
@@ -63,13 +84,14 @@ proptest! {
 
     #[test]
     fn a_query_gives_what_a_plain_list_gives(
-        commits in prop::collection::vec(prop::collection::vec(0_i64..2_000_000, 0..12), 0..40),
+        commits in prop::collection::vec(prop::collection::vec(0_i64..2_000, 0..12), 0..40),
         block in 1_usize..8,
         restart in any::<prop::sample::Index>(),
         since in prop::option::of(0_i64..2_000_000),
         until in prop::option::of(0_i64..2_000_000),
         last in prop::option::of(0_u64..60),
         filtered in any::<bool>(),
+        part in 1_usize..20,
     ) {
         let store: SharedStore = Arc::new(MemoryStore::default());
         let (mut ledger, mut number, mut all) = (open(&store, block), 0, Vec::new());
@@ -86,7 +108,9 @@ proptest! {
         let mut expected: Vec<_> = all.into_iter().filter(|flow| wanted.matches(flow)).collect();
         expected.sort_by_key(|flow| flow.time);
         let surplus = expected.len().saturating_sub(last.map_or(usize::MAX, |last| last as usize));
-        prop_assert_eq!(ask(&ledger, wanted, last), expected.split_off(surplus));
+        let expected = expected.split_off(surplus);
+        prop_assert_eq!(&ask(&ledger, wanted.clone(), last), &expected);
+        prop_assert_eq!(ask_in_parts(&mut ledger, &wanted, last, part), expected, "in parts");
     }
 }
 
@@ -120,6 +144,36 @@ fn a_damaged_block_costs_its_flows_and_is_counted() {
 }
 
 #[test]
+fn blocks_are_read_once_or_twice_however_many_overlap_and_the_last_flows_cost_few() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let (mut ledger, mut number, blocks, flows) = (open(&store, 2048), 0, 36, 2048);
+    for block in 0..blocks {
+        // All of them span the same ten minutes.
+        commit(
+            &mut ledger,
+            made(&(0..flows).map(|place| place * 250 + block).collect::<Vec<_>>(), &mut number),
+        );
+    }
+    let reads = |last| {
+        let before = ledger.metrics.blocks_read.get();
+        let found = ask(&ledger, Wanted::default(), last).len() as u64;
+        (found, ledger.metrics.blocks_read.get() - before)
+    };
+    let kept = ledger.shelf().catalog().blocks.len() as u64;
+    let (found, all) = reads(None);
+    assert_eq!(found, (blocks * flows) as u64);
+    println!("{kept} blocks, {all} reads");
+    assert!(all <= 2 * kept, "{all} reads of {kept} blocks");
+    let (found, few) = reads(Some(10));
+    assert!(found == 10 && few <= 2 * kept, "{few} reads");
+
+    let (mut ledger, mut number) = (open(&(Arc::new(MemoryStore::default()) as SharedStore), 20), 0);
+    commit(&mut ledger, made(&(0..2000).map(|second| second * 1000).collect::<Vec<_>>(), &mut number));
+    assert_eq!(ask(&ledger, Wanted::default(), Some(5)).len(), 5);
+    assert!(ledger.metrics.blocks_read.get() <= 4, "{} reads", ledger.metrics.blocks_read.get());
+}
+
+#[test]
 fn what_is_dropped_is_gone_from_queries_and_from_the_store() {
     let store: SharedStore = Arc::new(MemoryStore::default());
     let (mut ledger, mut number) = (open(&store, 5), 0);
@@ -135,7 +189,15 @@ fn what_is_dropped_is_gone_from_queries_and_from_the_store() {
     assert_eq!(ledger.metrics.evicted.get(), 50 - flows.len() as u64);
     assert_eq!(store.segments().len() as u64, 10 - ledger.metrics.segments_dropped.get());
     let mut late = 0;
-    let query = Query { shelf: ledger.shelf(), kept: reader, wanted: Wanted::default(), last: None };
+    let before = reader.next;
+    let query = Query {
+        shelf: ledger.shelf(),
+        kept: reader,
+        wanted: Wanted::default(),
+        last: None,
+        before,
+        after: None,
+    };
     query.run(|_| {
         late += 1;
         ControlFlow::Continue(())
@@ -237,7 +299,33 @@ fn who_waits_for_flows_is_told_of_new_ones() {
     let (mut ledger, mut number) = (open(&store, 5), 0);
     let shelf = ledger.shelf();
     assert_eq!(shelf.wait_beyond(0, std::time::Duration::ZERO), 0, "nothing comes");
-    let waiter = std::thread::spawn(move || shelf.wait_beyond(0, std::time::Duration::from_secs(60)));
+    let waiter = std::thread::spawn(move || shelf.wait_beyond(0, std::time::Duration::from_mins(1)));
     commit(&mut ledger, made(&[1, 2], &mut number));
     assert_eq!(waiter.join().unwrap(), 2);
+}
+
+#[test]
+fn a_segment_grows_old_also_after_the_clock_jumped_back() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let (mut ledger, mut number) = (open(&store, 1), 0);
+    ledger.segments.full.age = jiff::SignedDuration::from_hours(1);
+    let hour = 3_600_000;
+    let mut commit_at = |now| {
+        let flows =
+            made(&[0], &mut number).into_iter().map(|flow| Joined { flow, latencies: None }).collect();
+        ledger.commit(Effects { flows, ..Effects::default() }, at(now)).unwrap();
+        ledger.segments.current
+    };
+    assert_eq!([9000 * hour, 0, hour / 2, hour, 2 * hour].map(&mut commit_at), [0, 0, 0, 1, 2]);
+}
+
+#[test]
+fn the_number_of_a_view_in_a_row_that_cannot_be_read_is_not_given_again() {
+    let store: SharedStore = Arc::new(MemoryStore::default());
+    let row = |key, value| Change::Put(Space::State, key, value);
+    let rows =
+        vec![row(keys::number(keys::WAITING, 7), vec![1]), row(keys::number(keys::RESOLVED, 9), vec![])];
+    store.commit(rows).unwrap();
+    let (ledger, restored) = restore(store, &Config::default(), Arc::new(Metrics::new()), at(0));
+    assert_eq!((restored.next_wait, ledger.metrics.damaged.get()), (10, 1));
 }

@@ -7,7 +7,8 @@ use super::{
 use crate::join::{Side, Told};
 use jiff::{SignedDuration, Timestamp};
 use portolan_proto::Connection;
-use std::collections::BTreeSet;
+use prometheus_client::metrics::counter::Counter;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far apart the two sides may say that a connection began.
 const APART: SignedDuration = SignedDuration::from_mins(5);
@@ -15,33 +16,53 @@ const APART: SignedDuration = SignedDuration::from_mins(5);
 /// How many rows are forgotten in one transaction.
 const AT_ONCE: usize = 10_000;
 
-/// The hours in which such connections began.
-#[derive(Debug, Default)]
-pub(super) struct ToldHours(BTreeSet<i64>);
+/// The hours in which such connections began, each with how many rows it has, about.
+#[derive(Debug)]
+pub(super) struct ToldHours {
+    hours: BTreeMap<i64, u64>,
+    /// How many rows there may be.
+    most: u64,
+    /// Rows forgotten before their time because there were more.
+    forgotten: Counter,
+}
 
 impl ToldHours {
     /// The hours that an earlier run wrote down.
-    pub(super) fn restored(hours: impl IntoIterator<Item = i64>) -> Self {
-        Self(hours.into_iter().collect())
+    pub(super) fn restored(
+        hours: impl IntoIterator<Item = (i64, u64)>,
+        most: u64,
+        forgotten: Counter,
+    ) -> Self {
+        Self { hours: hours.into_iter().collect(), most, forgotten }
     }
 
     /// When the last of them may have begun.
     pub(super) fn end(&self) -> Option<Timestamp> {
-        self.0.last().map(|hour| keys::hour_begin(hour.saturating_add(1)))
+        self.hours.last_key_value().map(|(hour, _)| keys::hour_begin(hour.saturating_add(1)))
     }
 
     /// Writes down connections told alone, and those whose other side has come since.
     pub(super) fn write(&mut self, told: &[Told], untold: &[Connection], changes: &mut Vec<Change>) {
+        let mut touched = BTreeSet::new();
         for Told { connection, side } in told {
             let hour = keys::hour(connection.start);
-            if self.0.insert(hour) {
-                changes.push(Change::Put(Space::State, keys::told_hour(hour), Vec::new()));
-            }
+            *self.hours.entry(hour).or_default() += 1;
+            touched.insert(hour);
             let side = vec![u8::from(*side == Side::Destination)];
             changes.push(Change::Put(Space::State, keys::told(connection), side));
         }
-        let untold = untold.iter().map(|connection| Change::Delete(Space::State, keys::told(connection)));
-        changes.extend(untold);
+        for connection in untold {
+            let hour = keys::hour(connection.start);
+            if let Some(rows) = self.hours.get_mut(&hour) {
+                *rows = rows.saturating_sub(1);
+                touched.insert(hour);
+            }
+            changes.push(Change::Delete(Space::State, keys::told(connection)));
+        }
+        for hour in touched {
+            let rows = self.hours.get(&hour).copied().unwrap_or_default();
+            changes.push(Change::Put(Space::State, keys::told_hour(hour), rows.to_be_bytes().to_vec()));
+        }
     }
 
     /// Those with this tuple that began at about the same time.
@@ -49,7 +70,7 @@ impl ToldHours {
         let near = |time: Result<Timestamp, _>| keys::hour(time.unwrap_or(like.start));
         let (from, to) = (near(like.start.checked_sub(APART)), near(like.start.checked_add(APART)));
         let mut told = Vec::new();
-        for hour in self.0.range(from..=to) {
+        for (hour, _) in self.hours.range(from..=to) {
             for row in store.scan(Space::State, &keys::told_like(*hour, like), usize::MAX) {
                 let (key, side) = row?;
                 let side = if side == [1] { Side::Destination } else { Side::Source };
@@ -60,7 +81,7 @@ impl ToldHours {
         Ok(told)
     }
 
-    /// Forgets, bit by bit, those that began longer ago than anybody sends again.
+    /// Forgets, bit by bit, those that began longer ago than anybody sends again, and the oldest where they are too many.
     ///
     /// Age is measured from the newest, or from now where that is earlier.
     pub(super) fn forget(
@@ -69,18 +90,29 @@ impl ToldHours {
         resend: SignedDuration,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
-        let (Some(oldest), Some(end)) = (self.0.first().copied(), self.end()) else { return Ok(Vec::new()) };
+        let (Some((&oldest, &count)), Some(end)) = (self.hours.first_key_value(), self.end()) else {
+            return Ok(Vec::new());
+        };
         let limit = end.min(now).saturating_sub(resend).unwrap_or(Timestamp::MIN);
-        if keys::hour_begin(oldest.saturating_add(1)) > limit {
+        let is_young = keys::hour_begin(oldest.saturating_add(1)) > limit;
+        if is_young && self.hours.values().sum::<u64>() <= self.most {
             return Ok(Vec::new());
         }
         let rows: Result<Vec<_>, _> =
             store.scan(Space::State, &keys::told_in(oldest), AT_ONCE).into_iter().collect();
         let mut changes: Vec<_> =
             rows?.into_iter().map(|(key, _)| Change::Delete(Space::State, key)).collect();
-        if changes.len() < AT_ONCE {
-            self.0.remove(&oldest);
+        let found = changes.len();
+        if is_young {
+            self.forgotten.inc_by(found as u64);
+        }
+        if found < AT_ONCE {
+            self.hours.remove(&oldest);
             changes.push(Change::Delete(Space::State, keys::told_hour(oldest)));
+        } else {
+            let left = count.saturating_sub(AT_ONCE as u64);
+            self.hours.insert(oldest, left);
+            changes.push(Change::Put(Space::State, keys::told_hour(oldest), left.to_be_bytes().to_vec()));
         }
         Ok(changes)
     }
@@ -103,7 +135,7 @@ mod tests {
     #[test]
     fn what_was_told_is_found_until_its_other_side_comes_or_its_hour_is_over() {
         let store: SharedStore = Arc::new(MemoryStore::default());
-        let mut hours = ToldHours::default();
+        let mut hours = ToldHours::restored([], 1000, Counter::default());
         let write = |hours: &mut ToldHours, told: Vec<Told>, untold: Vec<Connection>| {
             let mut changes = Vec::new();
             hours.write(&told, &untold, &mut changes);
@@ -122,7 +154,7 @@ mod tests {
         let mut forget = |now| {
             let changes = hours.forget(&store, day, now).unwrap();
             store.commit(changes).unwrap();
-            hours.0.len()
+            hours.hours.len()
         };
         assert_eq!(forget(at(25 * 3_600_000)), 2, "the newest flow is no day younger");
         write(&mut hours, vec![told(26 * 3_600_000)], vec![far.connection]);
@@ -130,6 +162,34 @@ mod tests {
         let changes = hours.forget(&store, day, at(26 * 3_600_000)).unwrap();
         store.commit(changes).unwrap();
         assert_eq!(hours.find(&store, &near.connection).unwrap(), []);
-        assert_eq!(hours.0.len(), 2);
+        assert_eq!(hours.hours.len(), 2);
+    }
+
+    #[test]
+    fn of_too_many_the_oldest_are_forgotten_and_counted() {
+        let store: SharedStore = Arc::new(MemoryStore::default());
+        let forgotten = Counter::default();
+        let mut hours = ToldHours::restored([], 3, forgotten.clone());
+        let hour = 3_600_000;
+        let told: Vec<_> = [0, 1, hour, 2 * hour, 2 * hour + 1].map(told).to_vec();
+        let mut changes = Vec::new();
+        hours.write(&told, &[], &mut changes);
+        store.commit(changes).unwrap();
+        // What a restart finds is the same.
+        let rows = store.scan(Space::State, keys::HOURS, 9).into_iter().map(Result::unwrap);
+        let rows = rows.map(|(key, rows)| {
+            (keys::told_hour_of(&key).unwrap(), u64::from_be_bytes(rows.try_into().unwrap()))
+        });
+        let mut hours = ToldHours::restored(rows, 3, forgotten.clone());
+        for _ in 0..3 {
+            let changes = hours.forget(&store, SignedDuration::from_hours(24), at(2 * hour)).unwrap();
+            store.commit(changes).unwrap();
+        }
+        assert_eq!((forgotten.get(), hours.hours.len()), (2, 2));
+        assert_eq!(hours.find(&store, &told[0].connection).unwrap(), []);
+        assert_eq!(hours.find(&store, &told[3].connection).unwrap().len(), 2);
+        let mut changes = Vec::new();
+        hours.write(&[], &[told[2].connection], &mut changes);
+        assert_eq!(hours.hours.values().sum::<u64>(), 2);
     }
 }

@@ -17,14 +17,28 @@ struct Row {
 
 /// The rows on disk, by the number of their first view.
 #[derive(Debug, Default)]
-pub(super) struct WaitingRows(BTreeMap<u64, Row>);
+pub(super) struct WaitingRows {
+    rows: BTreeMap<u64, Row>,
+    /// Above the numbers of rows that tell nothing else.
+    above: u64,
+}
 
 impl WaitingRows {
+    /// None yet; the numbers up to this one are taken.
+    pub(super) fn above(taken: Option<u64>) -> Self {
+        Self { rows: BTreeMap::new(), above: taken.map_or(0, |taken| taken.saturating_add(1)) }
+    }
+
+    /// Takes a number as taken.
+    pub(super) fn skip(&mut self, number: u64) {
+        self.above = self.above.max(number.saturating_add(1));
+    }
+
     /// Takes a row as it was found. Returns the views that still wait.
     pub(super) fn restore(&mut self, first: u64, views: Vec<Waits>, resolved: &BTreeSet<u64>) -> Vec<Waits> {
         let (gone, waits): (Vec<_>, Vec<_>) =
             views.into_iter().partition(|waits| resolved.contains(&waits.number));
-        let row = self.0.entry(first).or_default();
+        let row = self.rows.entry(first).or_default();
         row.resolved.extend(gone.iter().map(|waits| waits.number));
         row.waiting.extend(waits.iter().map(|waits| waits.number));
         waits
@@ -32,8 +46,8 @@ impl WaitingRows {
 
     /// A number above those of all views here, resolved ones too.
     pub(super) fn next(&self) -> u64 {
-        let numbers = self.0.values().flat_map(|row| row.waiting.iter().chain(&row.resolved));
-        numbers.max().map_or(0, |last| last + 1)
+        let numbers = self.rows.values().flat_map(|row| row.waiting.iter().chain(&row.resolved));
+        numbers.max().map_or(0, |last| last + 1).max(self.above)
     }
 
     /// Writes down the views that wait now.
@@ -42,13 +56,13 @@ impl WaitingRows {
         let row = Row { waiting: waits.keys().copied().collect(), resolved: BTreeSet::new() };
         let views: Vec<Waits> = waits.into_values().collect();
         changes.push(Change::Put(Space::State, keys::number(keys::WAITING, first), views::encode(&views)));
-        self.0.insert(first, row);
+        self.rows.insert(first, row);
     }
 
     /// Writes down which views wait no more.
     pub(super) fn resolve(&mut self, resolved: BTreeSet<u64>, changes: &mut Vec<Change>) {
         for number in resolved {
-            let Some((first, row)) = self.0.range_mut(..=number).next_back() else { continue };
+            let Some((first, row)) = self.rows.range_mut(..=number).next_back() else { continue };
             if !row.waiting.remove(&number) {
                 continue;
             }
@@ -59,7 +73,7 @@ impl WaitingRows {
                 let gone =
                     gone.map(|number| Change::Delete(Space::State, keys::number(keys::RESOLVED, *number)));
                 changes.extend(gone);
-                self.0.remove(&first);
+                self.rows.remove(&first);
             } else {
                 row.resolved.insert(number);
                 let key = keys::number(keys::RESOLVED, number);

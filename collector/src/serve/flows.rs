@@ -1,10 +1,11 @@
 //! `portolan.v1.Flows`: the kept flows, then those to come.
 
 use crate::{
+    cursor::{Cursor, CursorError, Past},
     filter::Filters,
     hub::Hub,
-    ledger::Catalog,
-    query::Query,
+    ledger::{Catalog, Shelf},
+    past::{Kept, Told},
     subscribe::{self, Item, Wanted},
 };
 use futures::{
@@ -14,15 +15,23 @@ use futures::{
 };
 use jiff::Timestamp;
 use portolan_proto::{timestamp, v1};
-use std::{ops::ControlFlow, pin::Pin, sync::Arc};
+use std::{ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    runtime::Handle,
+    sync::{
+        Semaphore,
+        mpsc::{
+            self,
+            error::{SendError, TrySendError},
+        },
+    },
     task::spawn_blocking,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use tracing::debug;
 use v1::observe_response::Item as WireItem;
 
 /// How many may read kept flows at a time.
@@ -31,6 +40,7 @@ const QUERIES: usize = 32;
 /// How many flows are read before they are taken.
 const AHEAD: usize = 256;
 
+type Answers = BoxStream<'static, Result<Told, Status>>;
 type Responses = Pin<Box<dyn Stream<Item = Result<v1::ObserveResponse, Status>> + Send>>;
 
 /// Serves flows.
@@ -54,56 +64,124 @@ impl v1::flows_server::Flows for FlowsService {
         &self,
         request: Request<v1::ObserveRequest>,
     ) -> Result<Response<Self::ObserveStream>, Status> {
-        let v1::ObserveRequest { since, until, last, follow, include } = request.into_inner();
+        let v1::ObserveRequest { since, until, last, follow, include, after } = request.into_inner();
         let since = time(since, "since")?;
         let until = time(until, "until")?;
         let filters = Filters::new(include).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let wanted = Wanted { filters, since, until };
+        let after = read_cursor(&after)?;
         // Who follows without asking for the past wants what comes.
         let last = last.or((follow && since.is_none()).then_some(0));
 
-        let subscription = self.hub.shelf().subscribe(wanted.clone(), follow).ok_or_else(|| {
+        let shelf = self.hub.shelf();
+        let subscription = shelf.subscribe(wanted.clone(), follow).ok_or_else(|| {
             Status::resource_exhausted(format!("{} subscribers follow already", subscribe::MOST))
         })?;
-        let past = self.past(subscription.kept, wanted, last)?;
-        let responses = match subscription.queue {
-            Some(queue) => past.chain(until_end(queue, until)).map(response).boxed(),
-            None => past.map(response).boxed(),
+        let kept = subscription.kept;
+        let end = Cursor { store: shelf.name(), end: kept.next, past: Past::Done };
+        let cursor = match after {
+            Some(after) => known(after, &shelf, &kept)?,
+            None if last == Some(0) => end,
+            None => Cursor { past: Past::Begun, ..end },
+        };
+        let past =
+            if cursor == end { stream::empty().boxed() } else { self.past(kept, wanted, last, cursor)? };
+        let answers = match subscription.queue {
+            Some(queue) => {
+                let begin = stream::once(async move { Ok(Told { item: None, cursor: Some(cursor) }) });
+                begin.chain(past).chain(until_end(queue, end, until)).boxed()
+            }
+            None => past.filter(|told| std::future::ready(has_item(told))).boxed(),
         };
         let farewell = farewell(follow, self.hub.stopping().clone());
-        Ok(Response::new(responses.chain(farewell).boxed()))
+        Ok(Response::new(answers.map(|told| told.map(response)).chain(farewell).boxed()))
     }
 }
 
 impl FlowsService {
-    /// The kept flows that are wanted. A thread reads them as they are taken.
+    /// The kept flows that are wanted. A thread reads them as they are taken; who takes none for long is told so, and
+    /// makes room for others.
     fn past(
         &self,
-        kept: Catalog,
+        catalog: Catalog,
         wanted: Wanted,
         last: Option<u64>,
-    ) -> Result<BoxStream<'static, Item>, Status> {
-        if last == Some(0) {
-            return Ok(stream::empty().boxed());
-        }
+        cursor: Cursor,
+    ) -> Result<Answers, Status> {
         let permit = Arc::clone(&self.queries).try_acquire_owned();
         let permit = permit
             .map_err(|_| Status::resource_exhausted(format!("{QUERIES} queries run already, ask again")))?;
-        let query = Query { shelf: self.hub.shelf(), kept, wanted, last };
-        let (sender, flows) = mpsc::channel(AHEAD);
+        let kept = Kept { shelf: self.hub.shelf(), catalog, wanted, last, cursor };
+        let (sender, flows) = mpsc::channel(AHEAD + 1);
+        // There is always room for the last word.
+        let last_word =
+            sender.clone().try_reserve_owned().map_err(|_| Status::internal("no room at once"))?;
+        let (stall, runtime) = (self.hub.stall(), Handle::current());
         drop(spawn_blocking(move || {
-            query.run(|flow| match sender.blocking_send(Item::Flow(flow)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
+            let mut last_word = Some(last_word);
+            let read = kept.read(|told| {
+                let sent = match sender.try_send(Ok(told)) {
+                    Err(TrySendError::Full(told)) => runtime.block_on(timeout(stall, sender.send(told))),
+                    sent => Ok(sent.map_err(|error| SendError(error.into_inner()))),
+                };
+                if sent.is_err() {
+                    last_word.take().map(|room| room.send(Err(stalled(stall))));
+                }
+                if matches!(sent, Ok(Ok(()))) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
             drop(permit);
+            if read.is_break() {
+                debug!("Observer left before the end of what is kept.");
+            }
         }));
         Ok(ReceiverStream::new(flows).boxed())
     }
 }
 
+fn stalled(stall: Duration) -> Status {
+    let seconds = stall.as_secs();
+    Status::deadline_exceeded(format!(
+        "no flow was taken for {seconds} s; to go on, ask after the last cursor"
+    ))
+}
+
+fn has_item(told: &Result<Told, Status>) -> bool {
+    told.as_ref().map_or(true, |told| told.item.is_some())
+}
+
+fn read_cursor(text: &str) -> Result<Option<Cursor>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let refused = |error: CursorError| Status::invalid_argument(error.to_string());
+    text.parse().map(Some).map_err(refused)
+}
+
+/// The cursor, if it is one of this store.
+fn known(cursor: Cursor, shelf: &Shelf, kept: &Catalog) -> Result<Cursor, Status> {
+    let (store, ours) = (cursor.store, shelf.name());
+    if store != ours {
+        return Err(Status::failed_precondition(format!(
+            "the cursor is of another store ({store}, this one is {ours}), so what came after it is not known here: \
+             begin without one"
+        )));
+    }
+    if cursor.end > kept.next {
+        return Err(Status::failed_precondition(format!(
+            "the cursor is ahead of this store ({} flows, this one has made {}); was it put back from a copy? Begin \
+             without one",
+            cursor.end, kept.next
+        )));
+    }
+    Ok(cursor)
+}
+
 /// The queue, until the time given has passed.
-fn until_end(queue: mpsc::Receiver<Item>, until: Option<Timestamp>) -> impl Stream<Item = Item> + Send {
+fn until_end(
+    queue: mpsc::Receiver<Item>,
+    begin: Cursor,
+    until: Option<Timestamp>,
+) -> impl Stream<Item = Result<Told, Status>> + Send {
     let end = match until {
         Some(until) => {
             // A time that has passed is no time to wait.
@@ -112,7 +190,15 @@ fn until_end(queue: mpsc::Receiver<Item>, until: Option<Timestamp>) -> impl Stre
         }
         None => Either::Right(pending()),
     };
-    ReceiverStream::new(queue).take_until(end)
+    let told = move |item: Item| {
+        // What was missed comes after the cursor that stands.
+        let cursor = match &item {
+            Item::Flow(made) => Some(Cursor { end: made.ordinal + 1, ..begin }),
+            Item::Missed(_) | Item::Gone(_) => None,
+        };
+        Ok(Told { item: Some(item), cursor })
+    };
+    ReceiverStream::new(queue).map(told).take_until(end)
 }
 
 /// The last word to who follows when the collector stops.
@@ -126,13 +212,13 @@ fn farewell(
     .filter_map(|word| async move { word })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the item type of the stream")]
-fn response(item: Item) -> Result<v1::ObserveResponse, Status> {
-    let item = match item {
-        Item::Flow(flow) => WireItem::Flow(Arc::unwrap_or_clone(flow).flow.into()),
-        Item::Missed(count) => WireItem::Missed(v1::Missed { count }),
-    };
-    Ok(v1::ObserveResponse { item: Some(item) })
+fn response(Told { item, cursor }: Told) -> v1::ObserveResponse {
+    let item = item.map(|item| match item {
+        Item::Flow(made) => WireItem::Flow(Arc::unwrap_or_clone(made).flow.into()),
+        Item::Missed(count) => WireItem::Missed(v1::Missed { count, gone: false }),
+        Item::Gone(count) => WireItem::Missed(v1::Missed { count, gone: true }),
+    });
+    v1::ObserveResponse { item, cursor: cursor.map(|cursor| cursor.to_string()).unwrap_or_default() }
 }
 
 /// Reads a time of a request.

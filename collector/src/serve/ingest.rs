@@ -1,5 +1,6 @@
 //! `portolan.v1.Ingest`: reads batches, has them applied, acks.
 
+use super::room::Room;
 use crate::{hub::Hub, intake::Batch, nodes};
 use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
@@ -16,11 +17,12 @@ const MAX_NAME: usize = 253;
 #[derive(Debug)]
 pub(super) struct IngestService {
     hub: Arc<Hub>,
+    room: Room,
 }
 
 impl IngestService {
     pub(super) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub }
+        Self { hub, room: Room::new() }
     }
 }
 
@@ -34,6 +36,7 @@ impl v1::ingest_server::Ingest for IngestService {
     ) -> Result<Response<Self::StreamStream>, Status> {
         let intake = AgentStream {
             batches: request.into_inner(),
+            room: self.room.clone(),
             presence: Presence { hub: Arc::clone(&self.hub), nodes: HashSet::new() },
             ended: false,
         };
@@ -45,6 +48,7 @@ impl v1::ingest_server::Ingest for IngestService {
 /// agent can never make the collector queue.
 struct AgentStream {
     batches: Streaming<v1::Batch>,
+    room: Room,
     presence: Presence,
     ended: bool,
 }
@@ -65,13 +69,18 @@ impl AgentStream {
             return Err(Status::unavailable("the collector is stopping"));
         };
         let batch = match message {
-            Ok(Some(batch)) => read(batch).inspect_err(|error| warn!(%error, "Batch refused."))?,
+            Ok(Some(batch)) => batch,
             Ok(None) => return Ok(None),
             Err(error) => {
                 debug!(%error, "Agent stream broke.");
                 return Err(error);
             }
         };
+        // What is read takes many times the memory of what was sent.
+        let Some(_room) = stopping.run_until_cancelled(self.room.enter(&batch)).await else {
+            return Err(Status::unavailable("the collector is stopping"));
+        };
+        let batch = read(batch).inspect_err(|error| warn!(%error, "Batch refused."))?;
         self.presence.note(&batch.node)?;
         let ack = v1::Ack { boot: batch.boot.clone(), sequence: batch.sequence };
         if self.presence.hub.apply(batch).await {

@@ -4,6 +4,7 @@ mod flows;
 mod graph;
 mod http;
 mod ingest;
+mod room;
 mod status;
 
 use crate::{

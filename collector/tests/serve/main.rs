@@ -3,6 +3,7 @@
 
 mod around;
 mod batches;
+mod cursors;
 mod graph;
 mod observing;
 #[path = "../support/mod.rs"]

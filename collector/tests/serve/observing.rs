@@ -206,7 +206,7 @@ async fn a_slow_subscriber_slows_nobody_and_is_told_what_it_missed() {
     while flows + missed < distinct {
         match slow.item().await.unwrap().expect("the stream goes on") {
             Item::Flow(_) => flows += 1,
-            Item::Missed(v1::Missed { count }) => missed += count,
+            Item::Missed(v1::Missed { count, gone: _ }) => missed += count,
         }
     }
     assert_eq!(flows + missed, distinct, "every flow is either seen or said to be missed");

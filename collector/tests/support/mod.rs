@@ -59,7 +59,8 @@ impl Collector {
 
     pub(crate) async fn observe(&self, request: v1::ObserveRequest) -> Result<Observer, Status> {
         let mut client = FlowsClient::new(self.channel().await);
-        client.observe(request).await.map(|answer| Observer(answer.into_inner()))
+        let answer = client.observe(request).await?;
+        Ok(Observer { stream: answer.into_inner(), cursor: String::new() })
     }
 
     pub(crate) async fn status(&self) -> v1::GetStatusResponse {
@@ -137,13 +138,25 @@ impl Agent {
 }
 
 /// A stream of flows.
-pub(crate) struct Observer(Streaming<v1::ObserveResponse>);
+pub(crate) struct Observer {
+    stream: Streaming<v1::ObserveResponse>,
+    /// Where it stands.
+    pub(crate) cursor: String,
+}
 
 impl Observer {
     /// The next item; None at the end.
     pub(crate) async fn item(&mut self) -> Result<Option<Item>, Status> {
-        let response = timeout(DEADLINE, self.0.message()).await.expect("an item in time")?;
-        Ok(response.map(|response| response.item.expect("an item")))
+        loop {
+            let response = timeout(DEADLINE, self.stream.message()).await.expect("an item in time")?;
+            let Some(v1::ObserveResponse { item, cursor }) = response else { return Ok(None) };
+            if !cursor.is_empty() {
+                self.cursor = cursor;
+            }
+            if item.is_some() {
+                return Ok(item);
+            }
+        }
     }
 
     /// The next flow.

@@ -1,0 +1,50 @@
+//! What is printed of each item.
+
+use super::Form;
+use crate::{failure::say, render::Renderer};
+use jiff::Timestamp;
+use portolan_policy::Flow;
+use portolan_proto::v1::{self, observe_response::Item};
+
+/// Turns what comes into lines.
+#[derive(Debug)]
+pub(super) struct Printer {
+    form: Form,
+    renderer: Renderer,
+}
+
+impl Printer {
+    /// One that prints in this form.
+    pub(super) fn new(form: Form, renderer: Renderer) -> Self {
+        Self { form, renderer }
+    }
+
+    /// The line for an item, if it has one. What was missed behind the cursor is said on standard error.
+    pub(super) fn line(&self, item: Item, cursor: &str) -> Result<Option<String>, String> {
+        match item {
+            Item::Flow(wire) => {
+                let flow = Flow::try_from(wire)
+                    .map_err(|error| format!("a flow cannot be understood, the rest goes on: {error}"))?;
+                self.flow(&flow).map(Some)
+            }
+            Item::Missed(v1::Missed { count, gone: false }) => {
+                say(format_args!(
+                    "missed {count} flows: they came faster than this output took them; --after {cursor} has them"
+                ));
+                Ok(None)
+            }
+            Item::Missed(v1::Missed { count, gone: true }) => {
+                say(format_args!("{count} flows, wanted or not, were made since and are kept no more"));
+                Ok(None)
+            }
+        }
+    }
+
+    fn flow(&self, flow: &Flow) -> Result<String, String> {
+        match self.form {
+            Form::Text => Ok(self.renderer.line(flow, Timestamp::now())),
+            Form::Jsonl => serde_json::to_string(flow)
+                .map_err(|error| format!("a flow cannot be written as JSON: {error}")),
+        }
+    }
+}

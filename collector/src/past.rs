@@ -1,0 +1,74 @@
+//! Kept flows for somebody who asked, read by a thread as they are taken, each with the cursor behind it.
+
+use crate::{
+    cursor::{Cursor, Past},
+    ledger::{Catalog, Shelf, Step, Tail},
+    query::{Place, Query},
+    subscribe::{Item, Wanted},
+};
+use std::{ops::ControlFlow, sync::Arc};
+
+/// What is told to who asked: an item, and where that leaves them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// What there is.
+    pub(crate) item: Option<Item>,
+    /// Where who asked stands behind it, if that has changed.
+    pub(crate) cursor: Option<Cursor>,
+}
+
+/// What somebody asked for of what is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Where blocks are.
+    pub(crate) shelf: Arc<Shelf>,
+    /// What was kept when it was asked.
+    pub(crate) catalog: Catalog,
+    /// Which flows.
+    pub(crate) wanted: Wanted,
+    /// Of those that were kept at the cursor's end and of which nothing was taken yet, so many that began last.
+    pub(crate) last: Option<u64>,
+    /// Where who asked stands.
+    pub(crate) cursor: Cursor,
+}
+
+impl Kept {
+    /// Gives every wanted flow behind the cursor, until there are no more or no more are taken: what is left of the
+    /// past by time, then what was made since as it was made.
+    pub(crate) fn read(self, mut take: impl FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.past(&mut take)?;
+        self.since(&mut take)?;
+        let end = Cursor { end: self.catalog.next, past: Past::Done, ..self.cursor };
+        take(Told { item: None, cursor: Some(end) })
+    }
+
+    fn past(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
+        let (last, after) = match self.cursor.past {
+            Past::Begun => (self.last, None),
+            Past::After(place) => (None, Some(place)),
+            Past::Done => return ControlFlow::Continue(()),
+        };
+        let (shelf, kept, wanted) = (Arc::clone(&self.shelf), self.catalog.clone(), self.wanted.clone());
+        let mut flow = ControlFlow::Continue(());
+        Query { shelf, kept, wanted, last, before: self.cursor.end, after }.run(|made| {
+            let past = Past::After(Place::of(&made));
+            flow = take(Told { item: Some(Item::Flow(made)), cursor: Some(Cursor { past, ..self.cursor }) });
+            flow
+        });
+        flow
+    }
+
+    fn since(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
+        let mut tail = Tail::new(Arc::clone(&self.shelf), &self.catalog, self.cursor.end);
+        while let Some(step) = tail.next() {
+            let item = match step {
+                Step::Made(made) if self.wanted.matches(&made.flow) => Item::Flow(made),
+                Step::Made(_) => continue,
+                Step::Gone(count) => Item::Gone(count),
+            };
+            let cursor = Cursor { end: tail.position(), past: Past::Done, ..self.cursor };
+            take(Told { item: Some(item), cursor: Some(cursor) })?;
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -10,7 +10,6 @@ mod demo;
 mod devices;
 mod edges;
 mod matrix;
-mod nested;
 mod optional;
 mod overload;
 mod own_firewall;

@@ -1,6 +1,11 @@
 //! Drops in a softirq that interrupts the program which tells of another drop: the kernel runs no program inside itself.
+//! A program of its own among the tests: what it makes the kernel refuse, all agents of the machine miss.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-use crate::support::{Agent, metrics, pair, portolan};
+#[path = "kernel/support.rs"]
+#[expect(dead_code, reason = "the other kernel tests need more of it")]
+mod support;
+
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
@@ -12,6 +17,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
+use support::{Agent, metrics, pair, portolan};
 
 const METRICS: &str = "127.0.0.1:9464";
 /// Dropped in the process that sends it.

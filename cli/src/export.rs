@@ -45,12 +45,11 @@ pub(crate) async fn run(args: ExportArgs, stop: CancellationToken) -> Result<Exi
     let ExportArgs { address, wanted, flows, file } = args;
     let request = wanted.request(Timestamp::now(), String::new());
     let mut draft = Draft::begin(file)?;
-    let problems = match flows {
-        Some(lines) => take_lines(&lines, request, &mut draft)?,
-        None => {
-            let work = take_stream(&address, request, &mut draft);
-            stop.run_until_cancelled(work).await.unwrap_or(Ok(0))?
-        }
+    let problems = if let Some(lines) = flows {
+        take_lines(&lines, request, &mut draft)?
+    } else {
+        let work = take_stream(&address, request, &mut draft);
+        stop.run_until_cancelled(work).await.unwrap_or(Ok(0))?
     };
     let (path, rows) = draft.finish()?;
     say(format_args!("wrote {rows} flows to {}", path.display()));

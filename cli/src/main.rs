@@ -46,7 +46,7 @@ enum Verb {
     /// Observe the node that this runs on.
     Agent(Box<agent::AgentArgs>),
     /// Collect what the agents observe and serve it.
-    Collector(collector::CollectorArgs),
+    Collector(Box<collector::CollectorArgs>),
     /// Say what the policies of some manifests say to a connection.
     Explain(Box<explain::ExplainArgs>),
     /// Write flows into a Parquet file.
@@ -89,7 +89,7 @@ fn runtime(verb: &Verb) -> Result<Runtime, Failure> {
 async fn run(verb: Verb) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Agent(args) => agent::run(*args, stop_on_signal()?).await.map(|()| ExitCode::SUCCESS),
-        Verb::Collector(args) => collector::run(args, stop_on_signal()?).await,
+        Verb::Collector(args) => collector::run(*args, stop_on_signal()?).await,
         // These have nothing to put in order at the end: a signal simply ends them.
         Verb::Explain(args) => explain::run(*args),
         Verb::Graph(args) => graph::run(*args).await,

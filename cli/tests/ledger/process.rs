@@ -1,4 +1,5 @@
 //! A real collector on a folder, that can be killed, and an agent's side of the stream to it.
+#![allow(dead_code, reason = "each test crate needs its own part")]
 
 use crate::{support::DEADLINE, world::Dice};
 use portolan_proto::v1::{

@@ -1,4 +1,5 @@
 //! What several agents have to tell, drawn from a seed: the same seed, the same batches.
+#![allow(dead_code, reason = "each test crate needs its own part")]
 
 use crate::support::build::{FlowExt as _, at, by_destination, by_source, external, flow, pod, view};
 use portolan_policy::{Flow, Loss, Outcome};

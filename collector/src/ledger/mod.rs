@@ -14,6 +14,7 @@ mod disk;
 mod folder;
 mod keys;
 mod memory;
+mod met;
 mod name;
 mod restore;
 mod retention;

@@ -2,12 +2,13 @@
 
 use super::{
     keys,
+    met::Met,
     store::{Change, SharedStore, Space, StoreError},
 };
 use crate::join::{Side, Told};
 use jiff::{SignedDuration, Timestamp};
 use portolan_proto::Connection;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// How far apart the two sides may say that a connection began.
 const APART: SignedDuration = SignedDuration::from_mins(5);
@@ -15,33 +16,39 @@ const APART: SignedDuration = SignedDuration::from_mins(5);
 /// How many rows are forgotten in one transaction.
 const AT_ONCE: usize = 10_000;
 
+/// Hours of which it is remembered what they have. Views come late, but seldom so late.
+const REMEMBERED: usize = 3;
+
 /// The hours in which such connections began.
 #[derive(Debug, Default)]
-pub(super) struct ToldHours(BTreeSet<i64>);
+pub(super) struct ToldHours(BTreeMap<i64, Met>);
 
 impl ToldHours {
     /// The hours that an earlier run wrote down.
     pub(super) fn restored(hours: impl IntoIterator<Item = i64>) -> Self {
-        Self(hours.into_iter().collect())
+        Self(hours.into_iter().map(|hour| (hour, Met::Unknown)).collect())
     }
 
     /// When the last of them may have begun.
     pub(super) fn end(&self) -> Option<Timestamp> {
-        self.0.last().map(|hour| keys::hour_begin(hour.saturating_add(1)))
+        self.0.last_key_value().map(|(hour, _)| keys::hour_begin(hour.saturating_add(1)))
     }
 
     /// Writes down connections told alone, and those whose other side has come since.
     pub(super) fn write(&mut self, told: &[Told], untold: &[Connection], changes: &mut Vec<Change>) {
         for Told { connection, side } in told {
             let hour = keys::hour(connection.start);
-            if self.0.insert(hour) {
+            let met = self.0.entry(hour).or_insert_with(|| {
                 changes.push(Change::Put(Space::State, keys::told_hour(hour), Vec::new()));
-            }
+                Met::nothing()
+            });
+            met.meet(connection);
             let side = vec![u8::from(*side == Side::Destination)];
             changes.push(Change::Put(Space::State, keys::told(connection), side));
         }
         let untold = untold.iter().map(|connection| Change::Delete(Space::State, keys::told(connection)));
         changes.extend(untold);
+        self.0.values_mut().rev().skip(REMEMBERED).for_each(|met| *met = Met::Unknown);
     }
 
     /// Those with this tuple that began at about the same time.
@@ -49,7 +56,7 @@ impl ToldHours {
         let near = |time: Result<Timestamp, _>| keys::hour(time.unwrap_or(like.start));
         let (from, to) = (near(like.start.checked_sub(APART)), near(like.start.checked_add(APART)));
         let mut told = Vec::new();
-        for hour in self.0.range(from..=to) {
+        for (hour, _) in self.0.range(from..=to).filter(|(_, met)| met.may_have(like)) {
             for row in store.scan(Space::State, &keys::told_like(*hour, like), usize::MAX) {
                 let (key, side) = row?;
                 let side = if side == [1] { Side::Destination } else { Side::Source };
@@ -69,7 +76,9 @@ impl ToldHours {
         resend: SignedDuration,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
-        let (Some(oldest), Some(end)) = (self.0.first().copied(), self.end()) else { return Ok(Vec::new()) };
+        let (Some(oldest), Some(end)) = (self.0.first_key_value().map(|(hour, _)| *hour), self.end()) else {
+            return Ok(Vec::new());
+        };
         let limit = end.min(now).saturating_sub(resend).unwrap_or(Timestamp::MIN);
         if keys::hour_begin(oldest.saturating_add(1)) > limit {
             return Ok(Vec::new());

@@ -181,9 +181,14 @@ impl Metrics {
         }
     }
 
-    /// Counts a flow.
-    pub(crate) fn flow(&self, verdict: Verdict) {
-        self.flows.get_or_create(&VerdictLabels { verdict: verdict.as_str() }).inc();
+    /// Counts flows.
+    pub(crate) fn count(&self, verdicts: impl IntoIterator<Item = Verdict>) {
+        let mut counts = [0; Verdict::ALL.len()];
+        verdicts.into_iter().for_each(|verdict| counts[verdict as usize] += 1);
+        for verdict in Verdict::ALL {
+            let labels = VerdictLabels { verdict: verdict.as_str() };
+            self.flows.get_or_create(&labels).inc_by(counts[verdict as usize]);
+        }
     }
 
     /// How many flows of a verdict there were.
@@ -225,7 +230,7 @@ mod tests {
     #[test]
     fn every_verdict_is_there_from_the_start_and_counts() {
         let metrics = Metrics::new();
-        metrics.flow(Verdict::Denied);
+        metrics.count([Verdict::Denied]);
         metrics.lost("n1", "ring-full", 3);
         let body = metrics.encode().unwrap();
         for line in [

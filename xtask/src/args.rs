@@ -17,6 +17,8 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
                                    nobody and a simple observer; --into FILE puts the tables there
   bench pipeline                   events through the agent's user space; needs no root
   bench wire                       bytes and time per record between agent and collector; needs no root
+  bench collector [--rounds N] …   a collector under agents' load, beside a message per record; needs no root; --into FILE
+                                   puts the tables there
   bench policy                     decisions, changes and memory of a large cluster; needs no root
   soak capture [--connections N]   release build, then a million short connections past one agent: all told, memory steady
   kernels [--kernel 6.1] [words]   the kernel tests on other kernels, in a virtual machine: 6.1 and 6.12, or that one;
@@ -25,7 +27,8 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
   check                            format, lints and documentation, without warnings
   help                             this text
 
-Other words after `demo`, `bench capture` and `soak capture` are passed to `portolan-lab`, words after `test` to `cargo test`.
+Other words after `demo`, `bench capture` and `soak capture` are passed to `portolan-lab`, words after `bench collector` to the
+benchmark, words after `test` to `cargo test`.
 ";
 
 /// One verb with what follows it.
@@ -48,6 +51,8 @@ pub(crate) enum Verb {
     BenchPipeline,
     /// Measure records between agent and collector.
     BenchWire,
+    /// Measure the collector under load.
+    BenchCollector(Vec<OsString>),
     /// Measure the evaluator in a large cluster.
     BenchPolicy,
     /// Very many connections past one agent.
@@ -102,7 +107,8 @@ fn bare(name: &str, rest: &[OsString], verb: Verb) -> Result<Verb, Failure> {
 
 /// The first word names the benchmark.
 fn bench(words: &[OsString]) -> Result<Verb, Failure> {
-    const NAMES: &str = "`bench capture`, `bench pipeline`, `bench wire` and `bench policy`";
+    const NAMES: &str =
+        "`bench capture`, `bench pipeline`, `bench wire`, `bench collector` and `bench policy`";
     let Some((name, rest)) = words.split_first() else {
         return Err(Failure::Usage(format!("which benchmark? There are {NAMES}")));
     };
@@ -110,6 +116,7 @@ fn bench(words: &[OsString]) -> Result<Verb, Failure> {
         Some("capture") => Ok(Verb::BenchCapture(rest.to_vec())),
         Some("pipeline") => bare("bench pipeline", rest, Verb::BenchPipeline),
         Some("wire") => bare("bench wire", rest, Verb::BenchWire),
+        Some("collector") => Ok(Verb::BenchCollector(rest.to_vec())),
         Some("policy") => bare("bench policy", rest, Verb::BenchPolicy),
         _ => Err(Failure::Usage(format!("there is no benchmark `{}`; there are {NAMES}", name.display()))),
     }
@@ -227,6 +234,8 @@ mod tests {
         assert_eq!(read("bench policy").unwrap(), Verb::BenchPolicy);
         assert_eq!(read("bench pipeline").unwrap(), Verb::BenchPipeline);
         assert_eq!(read("bench wire").unwrap(), Verb::BenchWire);
+        let words = words("--rounds 3");
+        assert_eq!(read("bench collector --rounds 3").unwrap(), Verb::BenchCollector(words));
         let wrong = [
             ("bench policy --rounds 3", "`--rounds`"),
             ("bench polcy", "`polcy`"),

@@ -1,15 +1,16 @@
 //! The connections that were heard of, found again by their key.
 
 use super::side::Side;
+use foldhash::quality::RandomState;
 use jiff::Timestamp;
 use portolan_policy::Protocol;
 use portolan_proto::{Connection, Observation};
+use smallvec::SmallVec;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 /// The part of the key that both nodes tell exactly alike. Many attempts may share it.
 ///
-/// The peers of a cluster choose these values, so the map must hash with a random seed; the
-/// standard one does.
+/// The peers of a cluster choose these values, so the map must hash with a random seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Tuple {
     protocol: Protocol,
@@ -150,13 +151,14 @@ pub(crate) enum Finding {
 pub(crate) struct Memory {
     skew: Duration,
     next: u64,
-    entries: HashMap<Tuple, Vec<Entry>>,
+    /// Nearly always one of a tuple.
+    entries: HashMap<Tuple, SmallVec<[Entry; 1]>, RandomState>,
 }
 
 impl Memory {
     /// An empty memory in which the two sides' starts may be `skew` apart.
     pub(crate) fn new(skew: Duration) -> Self {
-        Self { skew, next: 0, entries: HashMap::new() }
+        Self { skew, next: 0, entries: HashMap::default() }
     }
 
     /// Gives new connections numbers from here on.

@@ -14,6 +14,7 @@ mod disk;
 mod folder;
 mod keys;
 mod memory;
+mod met;
 mod name;
 mod restore;
 mod retention;
@@ -152,9 +153,7 @@ impl Ledger {
         }
         self.catalog = catalog;
         self.shelf.show(self.catalog.clone(), &flows);
-        for made in &flows {
-            self.metrics.flow(made.flow.verdict);
-        }
+        self.metrics.count(flows.iter().map(|made| made.flow.verdict));
         self.metrics.commits.inc();
         self.metrics.commit_seconds.observe(begin.elapsed().as_secs_f64());
         Ok(flows)

@@ -2,6 +2,7 @@
 
 use super::{
     keys,
+    met::Met,
     store::{Change, SharedStore, Space, StoreError},
 };
 use crate::join::{Side, Told};
@@ -16,10 +17,22 @@ const APART: SignedDuration = SignedDuration::from_mins(5);
 /// How many rows are forgotten in one transaction.
 const AT_ONCE: usize = 10_000;
 
-/// The hours in which such connections began, each with how many rows it has, about.
+/// Hours of which it is remembered what they have. Views come late, but seldom so late.
+const REMEMBERED: usize = 3;
+
+/// An hour in which such connections began.
+#[derive(Debug)]
+struct Hour {
+    /// How many rows it has, about.
+    rows: u64,
+    /// Which they may be.
+    met: Met,
+}
+
+/// The hours in which such connections began.
 #[derive(Debug)]
 pub(super) struct ToldHours {
-    hours: BTreeMap<i64, u64>,
+    hours: BTreeMap<i64, Hour>,
     /// How many rows there may be.
     most: u64,
     /// Rows forgotten before their time because there were more.
@@ -33,7 +46,8 @@ impl ToldHours {
         most: u64,
         forgotten: Counter,
     ) -> Self {
-        Self { hours: hours.into_iter().collect(), most, forgotten }
+        let hours = hours.into_iter().map(|(hour, rows)| (hour, Hour { rows, met: Met::Unknown }));
+        Self { hours: hours.collect(), most, forgotten }
     }
 
     /// When the last of them may have begun.
@@ -45,24 +59,27 @@ impl ToldHours {
     pub(super) fn write(&mut self, told: &[Told], untold: &[Connection], changes: &mut Vec<Change>) {
         let mut touched = BTreeSet::new();
         for Told { connection, side } in told {
-            let hour = keys::hour(connection.start);
-            *self.hours.entry(hour).or_default() += 1;
-            touched.insert(hour);
+            let number = keys::hour(connection.start);
+            let hour = self.hours.entry(number).or_insert_with(|| Hour { rows: 0, met: Met::nothing() });
+            hour.rows += 1;
+            hour.met.meet(connection);
+            touched.insert(number);
             let side = vec![u8::from(*side == Side::Destination)];
             changes.push(Change::Put(Space::State, keys::told(connection), side));
         }
         for connection in untold {
-            let hour = keys::hour(connection.start);
-            if let Some(rows) = self.hours.get_mut(&hour) {
-                *rows = rows.saturating_sub(1);
-                touched.insert(hour);
+            let number = keys::hour(connection.start);
+            if let Some(hour) = self.hours.get_mut(&number) {
+                hour.rows = hour.rows.saturating_sub(1);
+                touched.insert(number);
             }
             changes.push(Change::Delete(Space::State, keys::told(connection)));
         }
-        for hour in touched {
-            let rows = self.hours.get(&hour).copied().unwrap_or_default();
-            changes.push(Change::Put(Space::State, keys::told_hour(hour), rows.to_be_bytes().to_vec()));
+        for number in touched {
+            let rows = self.hours.get(&number).map_or(0, |hour| hour.rows);
+            changes.push(Change::Put(Space::State, keys::told_hour(number), rows.to_be_bytes().to_vec()));
         }
+        self.hours.values_mut().rev().skip(REMEMBERED).for_each(|hour| hour.met = Met::Unknown);
     }
 
     /// Those with this tuple that began at about the same time.
@@ -70,7 +87,7 @@ impl ToldHours {
         let near = |time: Result<Timestamp, _>| keys::hour(time.unwrap_or(like.start));
         let (from, to) = (near(like.start.checked_sub(APART)), near(like.start.checked_add(APART)));
         let mut told = Vec::new();
-        for (hour, _) in self.hours.range(from..=to) {
+        for (hour, _) in self.hours.range(from..=to).filter(|(_, hour)| hour.met.may_have(like)) {
             for row in store.scan(Space::State, &keys::told_like(*hour, like), usize::MAX) {
                 let (key, side) = row?;
                 let side = if side == [1] { Side::Destination } else { Side::Source };
@@ -90,12 +107,13 @@ impl ToldHours {
         resend: SignedDuration,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
-        let (Some((&oldest, &count)), Some(end)) = (self.hours.first_key_value(), self.end()) else {
-            return Ok(Vec::new());
-        };
+        let Some(end) = self.end() else { return Ok(Vec::new()) };
+        let total: u64 = self.hours.values().map(|hour| hour.rows).sum();
+        let Some(mut entry) = self.hours.first_entry() else { return Ok(Vec::new()) };
+        let oldest = *entry.key();
         let limit = end.min(now).saturating_sub(resend).unwrap_or(Timestamp::MIN);
         let is_young = keys::hour_begin(oldest.saturating_add(1)) > limit;
-        if is_young && self.hours.values().sum::<u64>() <= self.most {
+        if is_young && total <= self.most {
             return Ok(Vec::new());
         }
         let rows: Result<Vec<_>, _> =
@@ -107,11 +125,11 @@ impl ToldHours {
             self.forgotten.inc_by(found as u64);
         }
         if found < AT_ONCE {
-            self.hours.remove(&oldest);
+            entry.remove();
             changes.push(Change::Delete(Space::State, keys::told_hour(oldest)));
         } else {
-            let left = count.saturating_sub(AT_ONCE as u64);
-            self.hours.insert(oldest, left);
+            let left = entry.get().rows.saturating_sub(AT_ONCE as u64);
+            entry.get_mut().rows = left;
             changes.push(Change::Put(Space::State, keys::told_hour(oldest), left.to_be_bytes().to_vec()));
         }
         Ok(changes)
@@ -190,6 +208,6 @@ mod tests {
         assert_eq!(hours.find(&store, &told[3].connection).unwrap().len(), 2);
         let mut changes = Vec::new();
         hours.write(&[], &[told[2].connection], &mut changes);
-        assert_eq!(hours.hours.values().sum::<u64>(), 2);
+        assert_eq!(hours.hours.values().map(|hour| hour.rows).sum::<u64>(), 2);
     }
 }

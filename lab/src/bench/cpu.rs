@@ -11,16 +11,16 @@ use super::BenchError;
 
 /// Processor time of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Times {
+pub struct Times {
     /// In its own code.
-    pub(super) user: Duration,
+    pub user: Duration,
     /// In the kernel.
-    pub(super) system: Duration,
+    pub system: Duration,
 }
 
 impl Times {
     /// What process `pid` has used.
-    pub(super) fn of(pid: u32) -> Result<Self, BenchError> {
+    pub fn of(pid: u32) -> Result<Self, BenchError> {
         let path = format!("/proc/{pid}/stat");
         let text = read(&path)?;
         let tick = tick().map_err(|source| BenchError::Read { path: path.clone(), source })?;
@@ -35,12 +35,13 @@ impl Times {
     }
 
     /// Both.
-    pub(super) fn total(self) -> Duration {
+    pub fn total(self) -> Duration {
         self.user + self.system
     }
 
     /// What came since `before`.
-    pub(super) fn since(self, before: Self) -> Self {
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
         Self {
             user: self.user.saturating_sub(before.user),
             system: self.system.saturating_sub(before.system),
@@ -106,7 +107,7 @@ impl Machine {
 
 /// What the machine had done at one time.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub struct Reading {
     at: Instant,
     machine: Machine,
     /// All other processes.
@@ -115,20 +116,20 @@ pub(super) struct Reading {
 
 /// What the machine did between two readings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Usage {
+pub struct Usage {
     /// Time that all processors were there for, together.
-    pub(super) capacity: Duration,
+    pub capacity: Duration,
     /// Time that they were busy.
-    pub(super) busy: Duration,
+    pub busy: Duration,
     /// The part of it that other processes had. The agent's is still in it.
-    pub(super) others: Duration,
+    pub others: Duration,
     /// Time that the host of a virtual machine gave to somebody else.
-    pub(super) stolen: Duration,
+    pub stolen: Duration,
 }
 
 impl Usage {
     /// Reads now.
-    pub(super) fn read() -> Result<Reading, BenchError> {
+    pub fn read() -> Result<Reading, BenchError> {
         const PATH: &str = "/proc/stat";
         let failed = |source| BenchError::Read { path: PATH.to_owned(), source };
         let others = others()?;
@@ -139,14 +140,14 @@ impl Usage {
     }
 
     /// How much of the capacity `time` is.
-    pub(super) fn share(self, time: Duration) -> f64 {
+    pub fn share(self, time: Duration) -> f64 {
         time.as_secs_f64() / self.capacity.as_secs_f64()
     }
 }
 
 impl Reading {
     /// What was done since `before`.
-    pub(super) fn since(&self, before: &Self) -> Usage {
+    pub fn since(&self, before: &Self) -> Usage {
         let (now, then) = (self.machine, before.machine);
         let capacity = (self.at - before.at) * now.processors;
         let stolen = now.stolen.saturating_sub(then.stolen);
@@ -161,7 +162,7 @@ impl Reading {
 }
 
 /// Memory of process `pid`, in bytes: now, and at the most so far.
-pub(super) fn memory(pid: u32) -> Result<[u64; 2], BenchError> {
+pub fn memory(pid: u32) -> Result<[u64; 2], BenchError> {
     let path = format!("/proc/{pid}/status");
     let status = read(&path)?;
     let field = |name: &str| {

@@ -5,25 +5,24 @@ use std::path::Path;
 
 use super::BenchError;
 
-const BEGIN: &str = "<!-- written by `cargo xtask bench capture --into` -->";
 const END: &str = "<!-- end of what is written -->";
 
-/// Puts the tables into a document.
-pub(super) fn put(path: &Path, tables: &str) -> Result<(), BenchError> {
+/// Puts the tables into a document, after the line `begin`.
+pub fn put(path: &Path, begin: &str, tables: &str) -> Result<(), BenchError> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|source| BenchError::Read { path: name.clone(), source })?;
-    let text = replaced(&text, tables).ok_or_else(|| BenchError::Document {
+    let text = replaced(&text, begin, tables).ok_or_else(|| BenchError::Document {
         path: name.clone(),
-        begin: BEGIN,
+        begin: begin.to_owned(),
         end: END,
     })?;
     fs::write(path, text).map_err(|source| BenchError::Write { what: name, source })
 }
 
-fn replaced(text: &str, tables: &str) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
+fn replaced(text: &str, begin: &str, tables: &str) -> Option<String> {
+    let (before, rest) = text.split_once(begin)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", tables.trim()))
+    Some(format!("{before}{begin}\n\n{}\n\n{END}{after}", tables.trim()))
 }
 
 #[cfg(test)]
@@ -32,10 +31,12 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_lines_is_replaced() {
-        let document = |tables: &str| format!("# Words\n{BEGIN}\n\n{tables}\n\n{END}\nmore\n");
-        let new = replaced(&document("old"), "| new |\n").unwrap();
+        const BEGIN: &str = "<!-- ours -->";
+        let document =
+            |tables: &str| format!("# Words\n<!-- others -->\n{END}\n{BEGIN}\n\n{tables}\n\n{END}\nmore\n");
+        let new = replaced(&document("old"), BEGIN, "| new |\n").unwrap();
         assert_eq!(new, document("| new |"));
-        assert_eq!(replaced(&new, "| new |").unwrap(), new, "the same again");
-        assert_eq!(replaced("# Words\n", "| new |"), None);
+        assert_eq!(replaced(&new, BEGIN, "| new |").unwrap(), new, "the same again");
+        assert_eq!(replaced("# Words\n", BEGIN, "| new |"), None);
     }
 }

@@ -4,18 +4,18 @@ use std::fmt;
 
 /// The middle of some figures, with the quartiles.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Spread {
+pub struct Spread {
     /// A quarter of the figures is below.
-    pub(super) low: f64,
+    pub low: f64,
     /// Half of the figures is below.
-    pub(super) median: f64,
+    pub median: f64,
     /// A quarter of the figures is above.
-    pub(super) high: f64,
+    pub high: f64,
 }
 
 impl Spread {
     /// Of these figures; none of none.
-    pub(super) fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
+    pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
         let last = figures.len().checked_sub(1)?;
@@ -29,7 +29,7 @@ impl Spread {
 
     /// How far the median of `count` figures may be from that of all there could be: in 19 of 20 cases within this much
     /// (the notch of a box plot, by McGill, Tukey and Larsen).
-    pub(super) fn doubt(&self, count: usize) -> f64 {
+    pub fn doubt(&self, count: usize) -> f64 {
         1.57 * (self.high - self.low) / (count as f64).sqrt()
     }
 }
@@ -44,7 +44,7 @@ impl fmt::Display for Spread {
 }
 
 /// A number with spaces between its thousands.
-pub(super) fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -10,15 +10,15 @@
 
 mod agent;
 mod bpf;
-mod cpu;
-mod document;
+pub mod cpu;
+pub mod document;
 mod exposition;
-mod figures;
+pub mod figures;
 mod goals;
 mod load;
 mod naive;
 mod probes;
-mod quiet;
+pub mod quiet;
 mod report;
 mod rounds;
 mod scene;
@@ -32,6 +32,9 @@ use std::time::{Duration, Instant};
 use crate::error::LabError;
 use rounds::Rounds;
 use scene::Scene;
+
+/// Where the tables begin in a document.
+const BEGIN: &str = "<!-- written by `cargo xtask bench capture --into` -->";
 
 /// The switch that would slow every probe down.
 const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
@@ -121,7 +124,7 @@ pub enum BenchError {
         /// The document.
         path: String,
         /// Where the tables begin.
-        begin: &'static str,
+        begin: String,
         /// Where they end.
         end: &'static str,
     },
@@ -165,7 +168,7 @@ pub fn run(options: &Options, out: &mut dyn Write, progress: &mut dyn Write) -> 
     let costs = probes::measure(&scene, options)?;
     let text = report::render(options, &rounds, &costs, begun.elapsed());
     match &options.into {
-        Some(path) => document::put(path, &text)?,
+        Some(path) => document::put(path, BEGIN, &text)?,
         None => say(out, &text)?,
     }
     Ok(rounds.check().holds())

@@ -13,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const BUSY: f64 = 0.05;
 
 /// Waits for other programs to leave the processors alone, as long as there is patience.
-pub(super) fn wait(patience: Duration) -> Result<(), BenchError> {
+pub fn wait(patience: Duration) -> Result<(), BenchError> {
     let deadline = Instant::now() + patience;
     loop {
         let before = Usage::read()?;

@@ -26,6 +26,7 @@ pub(crate) fn run(verb: Verb) -> Result<(), Failure> {
         Verb::BenchPipeline => bench::pipeline(&toolchain),
         Verb::SoakCapture(rest) => soak::capture(&rest, &toolchain),
         Verb::BenchWire => bench::wire(&toolchain),
+        Verb::BenchCollector(rest) => bench::collector(&rest, &toolchain),
         Verb::BenchPolicy => bench::policy(&toolchain),
         Verb::Kernels { kernels, rest } => kernels::run(&kernels, &rest, &toolchain),
         Verb::Ebpf => ebpf::run(&toolchain),

@@ -2,6 +2,7 @@
 
 use super::{
     Columns, Content, Rare, Row,
+    alike::Alike,
     names::{EndRow, Index, KindRow, PolicyRow, RelationRow, ServiceRow, SideRow, Table},
     pack,
 };
@@ -16,6 +17,7 @@ pub(crate) fn encode(rows: &[Row<'_>]) -> Vec<u8> {
     let whole = rows.iter().all(|row| is_whole(row.flow.time) && is_whole(row.flow.end_time));
     let unit = if whole { MICROSECOND } else { 1 };
     let mut tables = Tables::default();
+    let mut alike = Alike::default();
     let mut columns = Columns { unit: unit as u32, ..Columns::default() };
     let mut rare = Rare::default();
     let (mut last, mut last_ordinal) = (0, 0_u64);
@@ -27,7 +29,7 @@ pub(crate) fn encode(rows: &[Row<'_>]) -> Vec<u8> {
         columns.time.push(time - last);
         columns.duration.push(flow.end_time.as_nanosecond() / unit - time);
         last = time;
-        columns.relation.push(tables.relation(flow));
+        columns.relation.push(alike.place(flow, || tables.relation(flow)));
         columns.kind.push(tables.kind(flow));
         columns.push(flow);
         rare.push(place as Index, *row);

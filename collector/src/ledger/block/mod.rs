@@ -4,6 +4,7 @@
 //! version │ length │ zstd( tables: names, ends, decisions … │ columns: a number for each flow )
 //! ```
 
+mod alike;
 mod decode;
 mod encode;
 mod names;

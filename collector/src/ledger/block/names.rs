@@ -1,5 +1,6 @@
 //! The tables of a block: each name, end, decision and so on is written once.
 
+use foldhash::quality::RandomState;
 use portolan_policy::{Enforcer, Outcome, PolicyKind, Protocol, Reporter, SideVerdict, Verdict};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, hash::Hash, net::IpAddr};
@@ -11,12 +12,12 @@ pub(super) type Index = u32;
 #[derive(Debug)]
 pub(super) struct Table<T> {
     things: Vec<T>,
-    places: HashMap<T, Index>,
+    places: HashMap<T, Index, RandomState>,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { things: Vec::new(), places: HashMap::new() }
+        Self { things: Vec::new(), places: HashMap::default() }
     }
 }
 

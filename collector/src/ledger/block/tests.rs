@@ -2,10 +2,11 @@
 
 use super::{Row, VERSION, decode};
 use crate::{
-    build::{FlowExt as _, at, web_to_db},
+    build::{FlowExt as _, admitted, at, web_to_db},
     made::Made,
     strategies,
 };
+use portolan_policy::{End, Flow, PodEnd, ServiceRef};
 use proptest::{prelude::*, sample::Index};
 use std::sync::Arc;
 
@@ -63,4 +64,42 @@ fn a_flow_among_its_like_costs_few_bytes() {
     let each = encode(&flows).len() / flows.len();
     println!("{each} bytes for each flow");
     assert!(each <= 8, "{each} bytes for each flow");
+}
+
+#[test]
+fn flows_that_differ_in_one_name_alone_are_told_apart() {
+    let service = |name: &str| {
+        let named = ServiceRef {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            ip: [10, 96, 0, 1].into(),
+            port: 80,
+        };
+        move |flow: &mut Flow| flow.service = Some(named)
+    };
+    let of_pod = |change: fn(&mut PodEnd)| {
+        move |flow: &mut Flow| {
+            let End::Pod(pod) = &mut flow.source else { panic!("a pod") };
+            change(pod);
+        }
+    };
+    let changed = [
+        web_to_db(),
+        web_to_db().change(of_pod(|pod| pod.pod.push('x'))),
+        web_to_db().change(of_pod(|pod| pod.namespace.push('x'))),
+        web_to_db().change(of_pod(|pod| pod.workload.name.push('x'))),
+        web_to_db().change(of_pod(|pod| pod.node.push('x'))),
+        web_to_db().change(of_pod(|pod| pod.labels = Arc::new([("a".to_owned(), "b".to_owned())].into()))),
+        web_to_db().change(service("db")),
+        web_to_db().change(service("other")),
+        web_to_db().ingress(admitted("shop/one")),
+        web_to_db().ingress(admitted("shop/another")),
+    ];
+    let made = |(ordinal, flow): (usize, &Flow)| {
+        Arc::new(Made { ordinal: ordinal as u64, flow: flow.clone(), latencies: None })
+    };
+    // Twice, so that each is known when it comes again.
+    let flows: Vec<_> = changed.iter().chain(&changed).enumerate().map(made).collect();
+    let decoded: Vec<_> = decode(&encode(&flows)).unwrap().into_iter().map(Arc::new).collect();
+    assert_eq!(decoded, flows);
 }

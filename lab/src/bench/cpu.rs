@@ -40,6 +40,7 @@ impl Times {
     }
 
     /// What came since `before`.
+    #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self {
             user: self.user.saturating_sub(before.user),

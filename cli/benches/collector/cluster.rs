@@ -86,10 +86,10 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster with so many edges, and fifty times fewer workloads, but a hundred at least.
+    /// A cluster with so many edges, and 25 times fewer workloads, but a hundred at least.
     pub(crate) fn new(edges: usize) -> Self {
         let mut chance = Chance::new(42);
-        let count = (edges / 50).max(100).next_multiple_of(NODES);
+        let count = (edges / 25).max(100).next_multiple_of(NODES);
         let workloads = (0..count).map(|number| workload(&mut chance, number)).collect();
         let (mut known, mut chosen, mut outside) = (BTreeSet::new(), Vec::new(), Vec::new());
         while chosen.len() < edges {

@@ -37,8 +37,12 @@ impl Process {
         let log = fs::File::create(folder.join("log"))?;
         command.stdout(log.try_clone()?).stderr(log);
         let begun = Instant::now();
-        let process = Self::spawn(&mut command, &address)?;
+        let mut process = Self::spawn(&mut command, &address)?;
         while process.status().await.is_err() {
+            if let Some(status) = process.child.try_wait()? {
+                let said = fs::read_to_string(folder.join("log"))?;
+                anyhow::bail!("the collector ended with {status}; it said:\n{said}");
+            }
             anyhow::ensure!(
                 begun.elapsed() < READY,
                 "the collector does not answer; see {}",

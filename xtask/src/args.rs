@@ -21,6 +21,8 @@ cargo xtask <verb>: developer verbs. Each finds or installs what it needs.
                                    puts the tables there
   bench policy                     decisions, changes and memory of a large cluster; needs no root
   soak capture [--connections N]   release build, then a million short connections past one agent: all told, memory steady
+  soak faults [--count N]          agents and collector killed, connections cut, disks full, 400 times: what the ledger and the
+                                   graph hold at the end is what was told, and the rest was counted
   kernels [--kernel 6.1] [words]   the kernel tests on other kernels, in a virtual machine: 6.1 and 6.12, or that one;
                                    words are for the test program, as names of tests; fetches Debian packages
   ebpf                             the agent and, with it, the BPF object
@@ -57,6 +59,8 @@ pub(crate) enum Verb {
     BenchPolicy,
     /// Very many connections past one agent.
     SoakCapture(Vec<OsString>),
+    /// So many faults around agents, collector, connections and disks.
+    SoakFaults(u64),
     /// Run the kernel tests on other kernels.
     Kernels {
         /// Which.
@@ -122,15 +126,30 @@ fn bench(words: &[OsString]) -> Result<Verb, Failure> {
     }
 }
 
-/// There is one soak; it has a name, like a benchmark.
+/// How many faults a soak makes where nobody says: about a quarter of an hour.
+const FAULTS: u64 = 400;
+
+/// The first word names the soak.
 fn soak(words: &[OsString]) -> Result<Verb, Failure> {
-    match words.split_first() {
-        Some((name, rest)) if name == "capture" => Ok(Verb::SoakCapture(rest.to_vec())),
-        Some((name, _)) => {
-            Err(Failure::Usage(format!("there is no soak `{}`; there is `soak capture`", name.display())))
-        }
-        None => Err(Failure::Usage("which soak? There is `soak capture`".to_owned())),
+    const NAMES: &str = "`soak capture` and `soak faults`";
+    let Some((name, rest)) = words.split_first() else {
+        return Err(Failure::Usage(format!("which soak? There are {NAMES}")));
+    };
+    match name.to_str() {
+        Some("capture") => Ok(Verb::SoakCapture(rest.to_vec())),
+        Some("faults") => faults(rest),
+        _ => Err(Failure::Usage(format!("there is no soak `{}`; there are {NAMES}", name.display()))),
     }
+}
+
+fn faults(words: &[OsString]) -> Result<Verb, Failure> {
+    let count = match words {
+        [] => Some(FAULTS),
+        [flag, count] if flag == "--count" => count.to_str().and_then(|count| count.parse().ok()),
+        _ => None,
+    };
+    let wrong = || Failure::Usage("`soak faults` takes `--count N` or nothing".to_owned());
+    count.map(Verb::SoakFaults).ok_or_else(wrong)
 }
 
 /// `--no-kernel` is ours wherever it stands before `--`; the rest is cargo's.
@@ -214,7 +233,13 @@ mod tests {
     fn a_soak_has_a_name_and_passes_its_words_on() {
         let words = words("--connections 5");
         assert_eq!(read("soak capture --connections 5").unwrap(), Verb::SoakCapture(words));
-        for (line, word) in [("soak", "`soak capture`"), ("soak --connections 5", "`--connections`")] {
+        assert_eq!(read("soak faults --count 5").unwrap(), Verb::SoakFaults(5));
+        assert_eq!(read("soak faults").unwrap(), Verb::SoakFaults(FAULTS));
+        for (line, word) in [
+            ("soak", "`soak capture`"),
+            ("soak --connections 5", "`--connections`"),
+            ("soak faults --count many", "`--count N`"),
+        ] {
             assert!(read(line).unwrap_err().to_string().contains(word), "{line}");
         }
     }

@@ -47,6 +47,7 @@ async fn whatever_fails_the_ledger_holds_what_was_told_and_the_rest_was_counted(
     let told = Told::of(&collector.kept().await);
     println!("{count}\n{told}");
     told.check(&count);
+    told.check_graph(&collector.edges().await);
     told.same_as_undisturbed(seed).await;
     collector.stop();
 }

@@ -9,10 +9,14 @@ use crate::{
 };
 use jiff::Timestamp;
 use portolan_policy::{End, Flow, Reporter};
-use portolan_proto::{Header, Observation, View, encode, v1};
+use portolan_proto::{
+    Header, Observation, View, encode,
+    v1::{self, party::Party},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::IpAddr,
     time::Duration,
 };
 
@@ -101,6 +105,29 @@ impl Told {
         collector.stop();
     }
 
+    /// The graph adds up to the flows, edge by edge and verdict by verdict.
+    pub(crate) fn check_graph(&self, edges: &[v1::Edge]) {
+        let mut expected = Counts::new();
+        for flow in &self.flows {
+            let edge =
+                format!("{} {} {:?}", party(&flow.source), party(&flow.destination), flow.destination.port());
+            let key = (edge, v1::Outcome::from(flow.outcome).into(), v1::Verdict::from(flow.verdict).into());
+            *expected.entry(key).or_default() += flow.attempts;
+        }
+        let mut told = Counts::new();
+        for edge in edges {
+            let ends =
+                [&edge.source, &edge.destination].map(|end| end.clone().and_then(|end| end.party).unwrap());
+            let [source, destination] = ends.map(party_of);
+            let name = format!("{source} {destination} {:?}", edge.port.map(|port| port as u16));
+            for count in &edge.outcomes {
+                let key = (name.clone(), count.outcome, count.verdict);
+                *told.entry(key).or_default() += count.attempts;
+            }
+        }
+        assert_eq!(told, expected);
+    }
+
     /// What was told, in batches of agents that nothing befalls.
     fn batches(&self, seed: u64) -> BTreeMap<&'static str, Vec<v1::Batch>> {
         let views = |node: &'static str| -> Vec<Observation> {
@@ -125,6 +152,24 @@ impl fmt::Display for Told {
             flows.len(),
             hasty.len()
         )
+    }
+}
+
+/// Attempts by edge, outcome and verdict.
+type Counts = BTreeMap<(String, i32, i32), u64>;
+
+fn party(end: &End) -> String {
+    match end {
+        End::Pod(pod) => format!("{}/{}", pod.namespace, pod.workload.name),
+        other => other.ip().to_string(),
+    }
+}
+
+fn party_of(party: Party) -> String {
+    match party {
+        Party::Workload(workload) => format!("{}/{}", workload.namespace, workload.workload.unwrap().name),
+        Party::External(octets) => IpAddr::from(<[u8; 4]>::try_from(octets.as_slice()).unwrap()).to_string(),
+        other => panic!("{other:?} is in no flow"),
     }
 }
 

@@ -3,8 +3,8 @@
 
 use crate::{support::DEADLINE, world::Dice};
 use portolan_proto::v1::{
-    self, flows_client::FlowsClient, ingest_client::IngestClient, observe_response::Item,
-    status_client::StatusClient,
+    self, edges_response, flows_client::FlowsClient, graph_client::GraphClient, ingest_client::IngestClient,
+    observe_response::Item, status_client::StatusClient,
 };
 use std::{
     io::{BufRead as _, BufReader},
@@ -110,6 +110,23 @@ impl Process {
             }
         }
         flows
+    }
+}
+
+impl Process {
+    /// Every edge of the graph.
+    pub(crate) async fn edges(&self) -> Vec<v1::Edge> {
+        let mut client = GraphClient::new(connect(self.port).await).max_decoding_message_size(usize::MAX);
+        let mut stream = client.edges(v1::EdgesRequest::default()).await.unwrap().into_inner();
+        let mut edges = Vec::new();
+        while let Some(response) = stream.message().await.unwrap() {
+            match response.item {
+                Some(edges_response::Item::Edges(list)) => edges.extend(list.edges),
+                Some(edges_response::Item::Covered(covered)) => assert_eq!(covered.damaged, 0),
+                None => panic!("an item is empty"),
+            }
+        }
+        edges
     }
 }
 

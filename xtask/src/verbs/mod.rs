@@ -25,6 +25,7 @@ pub(crate) fn run(verb: Verb) -> Result<(), Failure> {
         Verb::BenchCapture(rest) => bench::capture(&rest, &toolchain),
         Verb::BenchPipeline => bench::pipeline(&toolchain),
         Verb::SoakCapture(rest) => soak::capture(&rest, &toolchain),
+        Verb::SoakFaults(count) => soak::faults(count, &toolchain),
         Verb::BenchWire => bench::wire(&toolchain),
         Verb::BenchCollector(rest) => bench::collector(&rest, &toolchain),
         Verb::BenchPolicy => bench::policy(&toolchain),

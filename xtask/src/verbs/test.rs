@@ -21,6 +21,16 @@ const SKIP_OBJECT: (&str, &str) = ("AYA_BUILD_SKIP", "1");
 
 /// Runs the tests of all packages, or of those that `rest` selects.
 pub(crate) fn run(no_kernel: bool, rest: &[OsString], toolchain: &Toolchain) -> Result<(), Failure> {
+    run_in(&[], no_kernel, rest, toolchain)
+}
+
+/// The same with variables that the tests look at.
+pub(crate) fn run_in(
+    environment: &[(&str, String)],
+    no_kernel: bool,
+    rest: &[OsString],
+    toolchain: &Toolchain,
+) -> Result<(), Failure> {
     let kernel = if no_kernel { Vec::new() } else { kernel_packages(rest, toolchain)? };
     let mut test = toolchain.cargo("test");
     if kernel.is_empty() {
@@ -36,6 +46,7 @@ pub(crate) fn run(no_kernel: bool, rest: &[OsString], toolchain: &Toolchain) -> 
         with_privilege(&mut test, privilege);
     }
     with_defaults(&mut test, rest);
+    test.envs(environment.iter().map(|(name, value)| (name, value)));
     Err(command::become_it(test.args(rest)))
 }
 

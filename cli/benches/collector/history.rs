@@ -9,7 +9,7 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use v1::flows_client::FlowsClient;
+use v1::{edges_response, flows_client::FlowsClient, graph_client::GraphClient};
 
 /// How often a question is asked.
 const QUESTIONS: usize = 5;
@@ -76,6 +76,39 @@ pub(crate) async fn measure(
         starts,
         memory,
     })
+}
+
+/// What the graph of a day came to, and how long it took each time.
+pub(crate) struct GraphAnswer {
+    /// Edges on which something happened.
+    pub(crate) edges: u64,
+    /// To the thousand with the most attempts, which are told.
+    pub(crate) most: Vec<Duration>,
+    /// To all of them, as far as an answer goes.
+    pub(crate) all: Vec<Duration>,
+}
+
+/// Asks for the graph of the last day.
+pub(crate) async fn ask_graph(collector: &Process) -> anyhow::Result<GraphAnswer> {
+    let since = Some(timestamp_to_proto(Timestamp::now() - SignedDuration::from_hours(24)));
+    let order = v1::EdgeOrder::Attempts.into();
+    let most = v1::EdgesRequest { since, order, limit: Some(1000), ..v1::EdgesRequest::default() };
+    let all = v1::EdgesRequest { since, ..v1::EdgesRequest::default() };
+    let mut answer = GraphAnswer { edges: 0, most: Vec::new(), all: Vec::new() };
+    for _ in 0..QUESTIONS {
+        for (request, took) in [(&most, &mut answer.most), (&all, &mut answer.all)] {
+            let mut client = GraphClient::new(collector.channel().await?);
+            let begun = Instant::now();
+            let mut items = client.edges(request.clone()).await?.into_inner();
+            while let Some(response) = items.message().await? {
+                if let Some(edges_response::Item::Covered(covered)) = response.item {
+                    answer.edges = covered.matching;
+                }
+            }
+            took.push(begun.elapsed());
+        }
+    }
+    Ok(answer)
 }
 
 async fn ask(collector: &Process) -> anyhow::Result<Vec<Answer>> {

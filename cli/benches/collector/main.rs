@@ -20,7 +20,7 @@ mod traffic;
 
 use clap::Parser;
 use cluster::Cluster;
-use history::History;
+use history::{GraphAnswer, History};
 use portolan_lab::bench::document;
 use process::Process;
 use report::Rounds;
@@ -35,6 +35,8 @@ use traffic::Traffic;
 
 /// Where the tables begin in a document.
 const BEGIN: &str = "<!-- written by `cargo xtask bench collector --into` -->";
+/// Up to so many edges, each has an attempt in every hour of a day.
+const A_DAY_OF: usize = 100_000;
 /// Rounds of the baseline have so many times fewer attempts: each costs it more.
 const FEWER: usize = 8;
 /// So many times more rounds are played than asked for, where they are disturbed.
@@ -104,6 +106,8 @@ struct Scale {
     memory: [u64; 2],
     /// Bytes per record in the blocks of flows.
     stored: f64,
+    /// The graph of a day, each time it was asked for.
+    graph: GraphAnswer,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -144,8 +148,13 @@ async fn measure(edges: usize, options: &Options) -> anyhow::Result<(Scale, Roun
     let mut traffic = Traffic::new(&cluster);
     let (collector, _) = Process::collector(folder.path()).await?;
     let mut bench = Bench::new(collector).await?;
-    bench.send(traffic.every_edge()).await?;
+    // A day of every edge takes long where there are very many.
+    let hours = if edges <= A_DAY_OF { 24 } else { 1 };
+    for hours_ago in (0..hours).rev() {
+        bench.send(traffic.every_edge(hours_ago)).await?;
+    }
     bench.settle().await?;
+    let graph = history::ask_graph(&bench.collector).await?;
     let (mut rounds, mut baseline) = (Rounds::new(), Rounds::new());
     let is_compared = edges == options.compared();
     while wants_more(&rounds, options) || is_compared && wants_more(&baseline, options) {
@@ -158,7 +167,7 @@ async fn measure(edges: usize, options: &Options) -> anyhow::Result<(Scale, Roun
     bench.check().await?;
     let ledger = bench.collector.status().await?.ledger.unwrap_or_default();
     let stored = ledger.flow_bytes as f64 / bench.sent.records as f64;
-    let scale = Scale { edges, rounds, memory: bench.collector.memory()?, stored };
+    let scale = Scale { edges, rounds, memory: bench.collector.memory()?, stored, graph };
     if !is_compared {
         return Ok((scale, baseline, None));
     }

@@ -78,18 +78,21 @@ fn beside(options: &Options, scales: &[Scale], naive: &Rounds) -> String {
 fn growth(options: &Options, scales: &[Scale]) -> String {
     let mut table = String::from(
         "| edges | CPU µs per record | records per s | bytes per record on the wire | in blocks on disk | resident MiB after, at the most \
-         | rounds kept |\n|---|---|---|---|---|---|---|\n",
+         | graph of the day: edges | the 1000 busiest, ms | all, ms | rounds kept |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    for Scale { edges, rounds, memory: [now, most], stored } in scales {
+    for Scale { edges, rounds, memory: [now, most], stored, graph } in scales {
         writeln!(
             table,
-            "| {} | {} | {} | {} | {stored:.1} | {:.0}, {:.0} | {} |",
+            "| {} | {} | {} | {} | {stored:.1} | {:.0}, {:.0} | {} | {} | {} | {} |",
             grouped(*edges as f64),
             spread(rounds, options, Round::cost, 2),
             rate(rounds, options),
             spread(rounds, options, Round::size, 1),
             *now as f64 / MEBI,
             *most as f64 / MEBI,
+            grouped(graph.edges as f64),
+            millis(&graph.most),
+            millis(&graph.all),
             rounds_kept(rounds, options),
         )
         .expect("a string takes any text");
@@ -113,10 +116,6 @@ fn past(history: &History) -> String {
         *now as f64 / MEBI,
         *most as f64 / MEBI,
     );
-    let millis = |times: &[Duration]| {
-        let spread = Spread::of(times.iter().map(|time| time.as_secs_f64() * 1e3));
-        spread.map_or_else(|| "–".to_owned(), |spread| format!("{spread:.1}"))
-    };
     for answer in answers {
         let flows = grouped(answer.flows as f64);
         writeln!(text, "| {} | {flows} | {} |", answer.question, millis(&answer.took))
@@ -130,4 +129,9 @@ fn past(history: &History) -> String {
     )
     .expect("a string takes any text");
     text
+}
+
+fn millis(times: &[Duration]) -> String {
+    let spread = Spread::of(times.iter().map(|time| time.as_secs_f64() * 1e3));
+    spread.map_or_else(|| "–".to_owned(), |spread| format!("{spread:.1}"))
 }

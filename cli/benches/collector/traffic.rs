@@ -34,16 +34,21 @@ pub(crate) struct Traffic<'a> {
     chance: Chance,
     /// The number of each node's last batch.
     sequences: [u64; NODES],
+    /// How long ago attempts end.
+    hours_ago: i64,
 }
 
 impl<'a> Traffic<'a> {
     pub(crate) const fn new(cluster: &'a Cluster) -> Self {
-        Self { cluster, chance: Chance::new(7), sequences: [0; NODES] }
+        Self { cluster, chance: Chance::new(7), sequences: [0; NODES], hours_ago: 0 }
     }
 
-    /// An attempt along every edge.
-    pub(crate) fn every_edge(&mut self) -> Load {
-        self.load(self.cluster.edges(), |_, number| number)
+    /// An attempt along every edge, so many hours ago.
+    pub(crate) fn every_edge(&mut self, hours_ago: i64) -> Load {
+        self.hours_ago = hours_ago;
+        let load = self.load(self.cluster.edges(), |_, number| number);
+        self.hours_ago = 0;
+        load
     }
 
     /// So many attempts, few of the edges very frequent.
@@ -55,7 +60,7 @@ impl<'a> Traffic<'a> {
     fn load(&mut self, count: usize, mut edge: impl FnMut(&mut Chance, usize) -> usize) -> Load {
         let mut load = Load { batches: vec![VecDeque::new(); NODES], ..Load::default() };
         let mut waiting: [Vec<View<'a>>; NODES] = std::array::from_fn(|_| Vec::with_capacity(BATCH));
-        for (number, clock) in clock(count).enumerate() {
+        for (number, clock) in clock(count, self.hours_ago).enumerate() {
             let edge = edge(&mut self.chance, number);
             let (node, view, other) = self.attempt(edge, clock);
             load.attempts += 1;
@@ -176,9 +181,9 @@ impl<'a> Traffic<'a> {
     }
 }
 
-/// The ends of so many attempts, the last of them now.
-fn clock(count: usize) -> impl Iterator<Item = i64> {
-    let now = Timestamp::now().as_microsecond();
+/// The ends of so many attempts, the last of them now or so many hours ago.
+fn clock(count: usize, hours_ago: i64) -> impl Iterator<Item = i64> {
+    let now = Timestamp::now().as_microsecond() - hours_ago * 3_600_000_000;
     (0..count as i64).map(move |number| now - (count as i64 - number) * 1_000_000 / RATE)
 }
 

@@ -278,12 +278,13 @@ impl Agent {
         let places = Self::places();
         let trace = Trace::start(self.trace, self.idle, &self.ledger);
         let witness = Witness::start(self.witness.take(), &self.ledger);
+        let attributor = Attributor::new(self.node.clone(), self.reasons.clone(), places);
+        let attributing = Attributing::new(attributor, sink, trace, witness, Arc::clone(&self.metrics));
         if let Some(ready) = self.ready.take() {
             ready();
         }
         self.reporter.set_service_status(serve::READINESS, tonic_health::ServingStatus::Serving).await;
-        let attributor = Attributor::new(self.node.clone(), self.reasons.clone(), places);
-        Attributing::new(attributor, sink, trace, witness, Arc::clone(&self.metrics))
+        attributing
     }
 
     /// The name that was given, or else the one that the cluster state tells.

@@ -1,6 +1,6 @@
 //! `portolan agent`: observes the node that it runs on.
 
-use crate::{failure::Failure, manifests};
+use crate::{client::endpoint, collector::size, failure::Failure, manifests};
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 use portolan_agent::{
@@ -12,6 +12,7 @@ use portolan_agent::{
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
 use tracing::{debug, warn};
 
 /// Observe the pods of this node: attach to their interfaces, attribute their connections.
@@ -26,14 +27,14 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Stream to this collector, e.g. `http://portolan-collector.portolan.svc:4245`.
-    #[arg(long, env = "PORTOLAN_COLLECTOR", value_name = "URL")]
-    collector: Option<String>,
+    #[arg(long, env = "PORTOLAN_COLLECTOR", value_name = "URL", value_parser = endpoint)]
+    collector: Option<Endpoint>,
     /// Keep what the collector has not acknowledged in this folder, through crashes and restarts; in memory
     /// when absent.
     #[arg(long, env = "PORTOLAN_SPOOL", value_name = "DIR", requires = "collector")]
     spool: Option<PathBuf>,
-    /// What it may take there, in bytes; beyond that the oldest is lost and counted.
-    #[arg(long, env = "PORTOLAN_SPOOL_BYTES", value_name = "BYTES", default_value_t = 256 << 20)]
+    /// What it may take there; beyond that the oldest is lost and counted.
+    #[arg(long, env = "PORTOLAN_SPOOL_BYTES", value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     spool_bytes: u64,
     /// The cluster's name, told to the collector with every batch.
     #[arg(long, env = "PORTOLAN_CLUSTER", default_value = "default", value_name = "NAME")]
@@ -194,12 +195,13 @@ fn output(args: &AgentArgs) -> Result<Output, Failure> {
                 .with_context(|| format!("cannot write flows to {}", path.display()))?;
             Ok(Output::Lines(Box::new(file)))
         }
-        (None, Some(url)) => {
-            let endpoint = tonic::transport::Endpoint::from_shared(url.clone())
-                .with_context(|| format!("--collector {url} is no URL: give one like http://HOST:4245"))
-                .map_err(Failure::usage)?;
+        (None, Some(endpoint)) => {
             let spool = args.spool.clone().map(|folder| SpoolConfig { folder, bytes: args.spool_bytes });
-            Ok(Output::Collector { endpoint: Box::new(endpoint), cluster: args.cluster.clone(), spool })
+            Ok(Output::Collector {
+                endpoint: Box::new(endpoint.clone()),
+                cluster: args.cluster.clone(),
+                spool,
+            })
         }
         (None, None) => Err(Failure::usage(anyhow!(
             "nowhere to put the flows: give --collector URL, or --output - to print them"

@@ -73,7 +73,8 @@ fn root(error: &dyn Error) -> String {
     cause.to_string()
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, String> {
+/// Reads the URL of a collector.
+pub(crate) fn endpoint(text: &str) -> Result<Endpoint, String> {
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     if !url.starts_with("http://") {
         return Err("the collector speaks plain HTTP/2: the URL begins with http://".to_owned());

@@ -157,7 +157,7 @@ fn span(text: &str) -> anyhow::Result<Duration> {
 }
 
 /// Reads a number of bytes.
-fn size(text: &str) -> anyhow::Result<u64> {
+pub(crate) fn size(text: &str) -> anyhow::Result<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let factor: u64 = match unit.trim() {

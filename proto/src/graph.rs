@@ -128,7 +128,7 @@ pub struct DecisionCount {
     pub attempts: u64,
     /// When the first of them was made.
     pub first: Timestamp,
-    /// When the last of them was made.
+    /// When something was last seen of one of them.
     pub last: Timestamp,
 }
 
@@ -160,7 +160,7 @@ pub struct Edge {
     pub retransmits: u64,
     /// When the first attempt was made.
     pub first: Timestamp,
-    /// When the last attempt was made.
+    /// When something was last seen of one, its end included.
     pub last: Timestamp,
     /// How long the handshakes took.
     pub latency_us: Option<Latency>,
@@ -191,7 +191,7 @@ pub struct PolicyHit {
     pub edges: u64,
     /// When the first of them was made.
     pub first: Timestamp,
-    /// When the last of them was made.
+    /// When something was last seen of one of them.
     pub last: Timestamp,
 }
 

@@ -1,6 +1,6 @@
 //! The graph in the language of Graphviz.
 
-use super::drawing::{Drawing, Link, Node, broken, color};
+use super::drawing::{Drawing, Link, Node, color};
 use portolan_policy::Verdict;
 use portolan_proto::graph::Edge;
 
@@ -35,9 +35,9 @@ fn node(number: usize, Node { lines, inside }: &Node) -> String {
     format!("n{number} [label={}{shape}];", quoted(lines))
 }
 
-fn link(Link { from, to, lines, verdict }: &Link) -> String {
+fn link(Link { from, to, lines, verdict, broken }: &Link) -> String {
     let color = color(*verdict);
-    let style = if broken(*verdict) { ", style=dashed" } else { "" };
+    let style = if *broken { ", style=dashed" } else { "" };
     let width = if *verdict == Verdict::Unenforced { ", penwidth=3" } else { "" };
     let label = quoted(lines);
     format!("  n{from} -> n{to} [label={label}, color=\"{color}\", fontcolor=\"{color}\"{style}{width}];")

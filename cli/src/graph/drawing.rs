@@ -35,6 +35,8 @@ pub(super) struct Link {
     pub(super) lines: Vec<String>,
     /// The one that most wants to be looked at.
     pub(super) verdict: Verdict,
+    /// Drawn broken: nothing came through.
+    pub(super) broken: bool,
 }
 
 impl<'edges> Drawing<'edges> {
@@ -54,6 +56,7 @@ impl<'edges> Drawing<'edges> {
             to: numbers[&edge.destination],
             lines: lines(edge),
             verdict: worst(edge),
+            broken: is_broken(edge),
         };
         Self {
             nodes: numbers.keys().map(|party| node(party)).collect(),
@@ -75,9 +78,9 @@ pub(super) const fn color(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Whether a link is drawn broken: nothing came through.
-pub(super) const fn broken(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Denied | Verdict::Blocked | Verdict::Failed)
+fn is_broken(edge: &Edge) -> bool {
+    let came_through = |verdict| !matches!(verdict, Verdict::Denied | Verdict::Blocked | Verdict::Failed);
+    !edge.outcomes.iter().any(|count| came_through(count.verdict))
 }
 
 fn namespace(party: &Party) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! The graph in the language of Mermaid, which Markdown pages draw.
 
-use super::drawing::{Drawing, Link, Node, broken, color};
+use super::drawing::{Drawing, Link, Node, color};
 use portolan_policy::Verdict;
 use portolan_proto::graph::Edge;
 
@@ -31,8 +31,8 @@ fn node(number: usize, Node { lines, inside }: &Node) -> String {
     if *inside { format!("n{number}[{label}]") } else { format!("n{number}([{label}])") }
 }
 
-fn link(Link { from, to, lines, verdict }: &Link) -> String {
-    let arrow = if broken(*verdict) { "-.->" } else { "-->" };
+fn link(Link { from, to, lines, verdict, broken }: &Link) -> String {
+    let arrow = if *broken { "-.->" } else { "-->" };
     format!("  n{from} {arrow}|{}| n{to}", quoted(lines))
 }
 

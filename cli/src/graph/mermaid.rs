@@ -31,7 +31,7 @@ fn node(number: usize, Node { lines, inside }: &Node) -> String {
     if *inside { format!("n{number}[{label}]") } else { format!("n{number}([{label}])") }
 }
 
-fn link(Link { from, to, lines, verdict, broken }: &Link) -> String {
+fn link(Link { from, to, lines, broken, .. }: &Link) -> String {
     let arrow = if *broken { "-.->" } else { "-->" };
     format!("  n{from} {arrow}|{}| n{to}", quoted(lines))
 }

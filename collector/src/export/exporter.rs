@@ -7,7 +7,7 @@ use super::{
     notes::Covers,
     schema::Row,
 };
-use crate::clock::Now;
+use crate::{clock::Now, ledger::StoreError};
 use jiff::Timestamp;
 use parquet::errors::ParquetError;
 use portolan_policy::Flow;
@@ -77,7 +77,7 @@ pub(crate) trait Source {
     fn seek(&mut self, ordinal: u64);
 
     /// The next flow, or what is missing before it; none where there are no more yet.
-    fn next(&mut self) -> Option<Step>;
+    fn next(&mut self) -> Result<Option<Step>, StoreError>;
 }
 
 /// Whether there is more to do.
@@ -188,7 +188,8 @@ impl<S: Source> Exporter<S> {
     /// Takes flows into the draft.
     fn take(&mut self, opened: &mut Opened, now: Now) -> Result<Progress, ExportError> {
         for _ in 0..ROUND {
-            let Some(step) = self.source.next() else { return Ok(Progress::Idle) };
+            let step = self.source.next().map_err(ExportError::Ledger)?;
+            let Some(step) = step else { return Ok(Progress::Idle) };
             let draft = match opened.draft.take() {
                 Some(draft) => draft,
                 None => self.draft(&opened.folder, now)?,

@@ -25,6 +25,8 @@ struct Kept {
     oldest: u64,
     end: u64,
     damaged: BTreeSet<u64>,
+    /// Cannot be read now, for want of memory perhaps.
+    away: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,18 +69,22 @@ impl Source for Ledger {
         self.next = ordinal;
     }
 
-    fn next(&mut self) -> Option<Step> {
+    fn next(&mut self) -> Result<Option<Step>, StoreError> {
         let kept = self.kept.lock().unwrap();
         let there = (self.next..kept.end).find(|next| *next >= kept.oldest && !kept.damaged.contains(next));
         let gone = there.unwrap_or(kept.end) - self.next;
         if gone > 0 {
             self.next += gone;
-            return Some(Step::Gone(gone));
+            return Ok(Some(Step::Gone(gone)));
         }
-        there.map(|ordinal| {
+        if there.is_some() && there == kept.away {
+            let operation = "cannot read".to_owned();
+            return Err(StoreError { operation, damaged: false, source: "no file is left".into() });
+        }
+        Ok(there.map(|ordinal| {
             self.next += 1;
             Step::Flow(Box::new(flow(ordinal)))
-        })
+        }))
     }
 }
 
@@ -250,6 +256,21 @@ fn what_retention_took_is_counted_and_stands_in_the_next_file() {
     assert_eq!(exact(folder.path()).len(), 5 + 13);
     let Counters { files, rows, missing, failures, behind, .. } = &exporter.counters;
     assert_eq!((files.get(), rows.get(), missing.get(), failures.get(), behind.get()), (2, 18, 7, 0, 0));
+}
+
+#[test]
+fn what_cannot_be_read_for_a_while_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::new("one", 5);
+    ledger.kept.lock().unwrap().away = Some(3);
+    let mut exporter = export(folder.path(), &ledger);
+    while !matches!(exporter.step(now(0)), Err(ExportError::Ledger(_))) {
+        sleep(Duration::from_millis(5));
+    }
+    ledger.kept.lock().unwrap().away = None;
+    settle(&mut exporter, now(1));
+    exporter.finish().unwrap();
+    assert_eq!(exact(folder.path()), [0, 1, 2, 3, 4]);
 }
 
 #[test]

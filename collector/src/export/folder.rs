@@ -10,6 +10,7 @@ use super::{
     name::{FileName, is_date},
     notes::{Covers, is_damage},
 };
+use crate::ledger::StoreError;
 use jiff::Timestamp;
 use parquet::errors::ParquetError;
 use std::{
@@ -46,6 +47,9 @@ pub(super) enum ExportError {
         /// Why not.
         source: ParquetError,
     },
+    /// The ledger cannot be read now.
+    #[error("cannot read flows from the ledger")]
+    Ledger(#[source] StoreError),
     /// Another collector has the folder.
     #[error("another collector exports to {}: end it, or give this one a folder of its own", .0.display())]
     Locked(PathBuf),

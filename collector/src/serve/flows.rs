@@ -5,7 +5,7 @@ use crate::{
     cursor::{Cursor, CursorError, Past},
     filter::Filters,
     hub::Hub,
-    ledger::{Catalog, Shelf},
+    ledger::{Catalog, Shelf, StoreError},
     past::{Kept, Told},
     subscribe::{self, Item, Wanted},
 };
@@ -16,7 +16,7 @@ use futures::{
 };
 use jiff::Timestamp;
 use portolan_proto::{timestamp, v1};
-use std::{pin::Pin, sync::Arc};
+use std::{ops::ControlFlow, pin::Pin, sync::Arc};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::spawn_blocking,
@@ -25,7 +25,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
-use tracing::debug;
+use tracing::{debug, warn};
 use v1::observe_response::Item as WireItem;
 
 /// How many may read kept flows at a time.
@@ -111,12 +111,21 @@ impl FlowsService {
         drop(spawn_blocking(move || {
             let read = kept.read(|told| outlet.give(told));
             drop(permit);
-            if read.is_break() {
-                debug!("Observer left before the end of what is kept.");
+            match read {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => debug!("Observer left before the end of what is kept."),
+                Err(error) => outlet.end(unreadable(&error)),
             }
         }));
         Ok(ReceiverStream::new(flows).boxed())
     }
+}
+
+/// For who asked, who may try again.
+fn unreadable(error: &StoreError) -> Status {
+    let cause = &error.source;
+    warn!(%error, %cause, "Kept flows cannot be read now.");
+    Status::unavailable(format!("{error}: {cause}; to go on, ask after the last cursor"))
 }
 
 fn has_item(told: &Result<Told, Status>) -> bool {

@@ -25,6 +25,8 @@ struct Kept {
     oldest: u64,
     end: u64,
     damaged: BTreeSet<u64>,
+    /// When its flows begin, and one more millisecond for each.
+    begin: i64,
     /// Cannot be read now, for want of memory perhaps.
     away: Option<u64>,
 }
@@ -83,13 +85,13 @@ impl Source for Ledger {
         }
         Ok(there.map(|ordinal| {
             self.next += 1;
-            Step::Flow(Box::new(flow(ordinal)))
+            Step::Flow(Box::new(flow(ordinal, kept.begin)))
         }))
     }
 }
 
-fn flow(ordinal: u64) -> Flow {
-    web_to_db().started(at(ordinal as i64)).change(|flow| flow.packets = ordinal * 3)
+fn flow(ordinal: u64, begin: i64) -> Flow {
+    web_to_db().started(at(begin + ordinal as i64)).change(|flow| flow.packets = ordinal * 3)
 }
 
 fn now(seconds: u64) -> Now {
@@ -252,7 +254,10 @@ fn what_retention_took_is_counted_and_stands_in_the_next_file() {
     settle(&mut exporter, now(1));
     settle(&mut exporter, now(12));
     let files = read(folder.path());
-    assert_eq!(files[1].0, Covers { store: "one".to_owned(), first: 5, last: 24, missing: vec![(5, 11)] });
+    assert_eq!(
+        files[1].0,
+        Covers { store: "one".to_owned(), first: 5, last: 24, missing: vec![(5, 11)], newest: Some(at(24)) }
+    );
     assert_eq!(exact(folder.path()).len(), 5 + 13);
     let Counters { files, rows, missing, failures, behind, .. } = &exporter.counters;
     assert_eq!((files.get(), rows.get(), missing.get(), failures.get(), behind.get()), (2, 18, 7, 0, 0));
@@ -390,17 +395,20 @@ fn a_folder_that_is_not_there_is_waited_for_and_never_made() {
 }
 
 #[test]
-fn old_files_are_removed_but_never_the_newest() {
+fn old_files_are_removed_by_the_time_of_the_newest_flow_or_by_now() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::new("one", 1);
     let mut exporter = export(folder.path(), &ledger);
     exporter.config.keep = Some(Duration::from_hours(30));
     let days = |days: u64| now(days * 24 * 3600);
+    let begin = |days: i64| ledger.kept.lock().unwrap().begin = days * 24 * 3_600_000;
     for day in 0..4 {
+        begin(day as i64);
         settle(&mut exporter, days(day));
         exporter.finish().unwrap();
         ledger.make(1);
     }
+    begin(4);
     settle(&mut exporter, days(4));
     let dates = || {
         let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
@@ -408,12 +416,19 @@ fn old_files_are_removed_but_never_the_newest() {
         names.sort();
         names
     };
-    assert_eq!(dates(), [".writing.parquet", "date=2026-01-05"]);
-    assert_eq!(exporter.counters.removed.get(), 3);
+    assert_eq!(dates(), [".writing.parquet", "date=2026-01-04", "date=2026-01-05"]);
+    assert_eq!(exporter.counters.removed.get(), 2);
     settle(&mut exporter, days(9));
     settle(&mut exporter, days(19));
-    assert_eq!(dates(), ["date=2026-01-06"], "the newest says where to go on");
-    assert_eq!(exact(folder.path()), [4]);
+    assert_eq!(dates(), ["date=2026-01-05", "date=2026-01-06"], "a clock that jumps takes nothing away");
+    assert_eq!(exact(folder.path()), [3, 4]);
+    // One agent's clock is ahead by a month: now it is this one's that counts.
+    begin(49);
+    ledger.make(1);
+    settle(&mut exporter, days(19));
+    exporter.finish().unwrap();
+    settle(&mut exporter, days(20));
+    assert_eq!(dates(), ["date=2026-01-21"], "the newest says where to go on");
 }
 
 /// A file system of its own that is unmounted in the end.

@@ -82,6 +82,8 @@ pub(super) struct Exported {
     pub(super) newest: FileName,
     /// The ordinal of the last one.
     pub(super) last: u64,
+    /// When the flow began that began last in it.
+    pub(super) time: Option<Timestamp>,
 }
 
 impl Folder {
@@ -141,7 +143,7 @@ impl Folder {
             let file = File::open(&path).map_err(failed("open", &path))?;
             match Covers::read(&file) {
                 Ok(Some(covers)) if covers.store == store => {
-                    return Ok(Some(Exported { newest: name, last: covers.last }));
+                    return Ok(Some(Exported { newest: name, last: covers.last, time: covers.newest }));
                 }
                 Ok(_) => {}
                 Err(error) if is_damage(&error) => set_aside(name, &path, &error)?,

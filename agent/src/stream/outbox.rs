@@ -356,7 +356,9 @@ impl<S: Store> Outbox<S> {
     fn lose(&mut self, entry: &Entry, cause: &'static str, count: u64, losses: Losses, now: Timestamp) {
         let Entry { name, is_sent, .. } = entry;
         let Losses { own: mut lost, given_up } = losses;
-        given_up.into_iter().for_each(|batch| self.open.give_up(batch));
+        for batch in given_up {
+            self.open.give_up(batch);
+        }
         lost.extend(self.loss_of(cause, count, name.from, now));
         if *is_sent {
             let losses = lost.into_iter().map(Into::into).collect();

@@ -41,8 +41,9 @@ impl CollectorAddress {
         let message = status.message();
         match status.code() {
             Code::InvalidArgument => Failure::usage(anyhow!("the collector refuses the request: {message}")),
-            Code::Unavailable | Code::ResourceExhausted => {
-                Failure::unavailable(anyhow!("the collector at {self} is gone: {message}"))
+            Code::Unavailable => Failure::unavailable(anyhow!("the collector at {self} is gone: {message}")),
+            Code::ResourceExhausted => {
+                Failure::unavailable(anyhow!("the collector at {self} has no room: {message}"))
             }
             Code::FailedPrecondition => {
                 Failure::from(anyhow!("the collector at {self} cannot go on: {message}"))

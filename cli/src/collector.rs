@@ -17,7 +17,7 @@ const KEEP_GRAPH_IN_FOLDER: u64 = 2 << 30;
 /// Collect what the agents observe, join the views of both nodes, keep the flows and serve them.
 #[derive(Debug, Args)]
 pub(crate) struct CollectorArgs {
-    /// Serve gRPC here: agents' batches, flows, status, health, reflection.
+    /// Serve gRPC here: agents' batches, flows, graph, status, health, reflection.
     #[arg(long, env = "PORTOLAN_LISTEN", default_value = "0.0.0.0:4245", value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Serve Prometheus metrics and /healthz here.

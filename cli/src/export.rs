@@ -16,6 +16,7 @@ use portolan_proto::{
     v1::{self, flows_client::FlowsClient, observe_response::Item},
 };
 use std::{
+    fmt,
     fs::{self, File},
     io::{BufRead, BufReader, stdin},
     path::{Path, PathBuf},
@@ -45,54 +46,56 @@ pub(crate) async fn run(args: ExportArgs, stop: CancellationToken) -> Result<Exi
     let ExportArgs { address, wanted, flows, file } = args;
     let request = wanted.request(Timestamp::now(), String::new());
     let mut draft = Draft::begin(file)?;
-    let problems = if let Some(lines) = flows {
-        take_lines(&lines, request, &mut draft)?
+    if let Some(lines) = flows {
+        take_lines(&lines, request, &mut draft)?;
     } else {
         let work = take_stream(&address, request, &mut draft);
-        stop.run_until_cancelled(work).await.unwrap_or(Ok(0))?
-    };
+        stop.run_until_cancelled(work).await.unwrap_or(Ok(()))?;
+    }
+    let code = draft.code();
     let (path, rows) = draft.finish()?;
     say(format_args!("wrote {rows} flows to {}", path.display()));
-    Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code)
 }
 
-/// Takes what the collector has. Says how many could not be understood.
+/// Takes what the collector has.
 async fn take_stream(
     address: &CollectorAddress,
     request: v1::ObserveRequest,
     draft: &mut Draft,
-) -> Result<u64, Failure> {
+) -> Result<(), Failure> {
     let client = FlowsClient::new(address.connect().await?);
     let mut client = client.accept_compressed(CompressionEncoding::Zstd);
     let answer = client.observe(request).await.map_err(|status| address.failed(&status))?;
     let mut stream = answer.into_inner();
-    let mut problems = 0;
     while let Some(response) = stream.message().await.map_err(|status| address.failed(&status))? {
-        match response.item.map(read_item) {
-            Some(Ok(Some(flow))) => draft.push(flow)?,
-            Some(Ok(None)) => {}
-            Some(Err(problem)) => {
-                say(format_args!("a flow cannot be understood, the rest goes on: {problem}"));
-                problems += 1;
-            }
-            None => problems += 1,
-        }
+        // Some answers hold a cursor alone.
+        let Some(item) = response.item else { continue };
+        take_item(item, draft)?;
     }
-    Ok(problems)
+    Ok(())
 }
 
-fn read_item(item: Item) -> anyhow::Result<Option<Flow>> {
+fn take_item(item: Item, draft: &mut Draft) -> anyhow::Result<()> {
     match item {
-        Item::Flow(wire) => Ok(Some(Flow::try_from(wire)?)),
-        Item::Missed(v1::Missed { count, gone: _ }) => {
-            say(format_args!("missed {count} flows: they came faster than they were written"));
-            Ok(None)
+        Item::Flow(wire) => match Flow::try_from(wire) {
+            Ok(flow) => draft.push(flow)?,
+            Err(problem) => {
+                draft.flaw(format_args!("a flow cannot be understood, the rest goes on: {problem}"));
+            }
+        },
+        Item::Missed(v1::Missed { count, gone: false }) => {
+            draft.flaw(format_args!("missed {count} flows: they came faster than they were written"));
+        }
+        Item::Missed(v1::Missed { count, gone: true }) => {
+            draft.flaw(format_args!("{count} flows, wanted or not, were made since and are kept no more"));
         }
     }
+    Ok(())
 }
 
-/// Takes the flows of JSON lines that are wanted. Says how many lines could not be read.
-fn take_lines(path: &Path, request: v1::ObserveRequest, draft: &mut Draft) -> Result<u64, Failure> {
+/// Takes the flows of JSON lines that are wanted.
+fn take_lines(path: &Path, request: v1::ObserveRequest, draft: &mut Draft) -> Result<(), Failure> {
     let is_wanted = wanted(request)?;
     let source: Box<dyn BufRead> = if path == Path::new(STDIN) {
         Box::new(stdin().lock())
@@ -100,7 +103,6 @@ fn take_lines(path: &Path, request: v1::ObserveRequest, draft: &mut Draft) -> Re
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()));
         Box::new(BufReader::new(file?))
     };
-    let mut problems = 0;
     for (number, line) in source.lines().enumerate() {
         let line = line.with_context(|| format!("cannot read {}", path.display()))?;
         match serde_json::from_str::<Flow>(&line) {
@@ -108,12 +110,11 @@ fn take_lines(path: &Path, request: v1::ObserveRequest, draft: &mut Draft) -> Re
             Ok(_) => {}
             Err(error) => {
                 let number = number + 1;
-                say(format_args!("{}:{number}: no flow, the rest goes on: {error}", path.display()));
-                problems += 1;
+                draft.flaw(format_args!("{}:{number}: no flow, the rest goes on: {error}", path.display()));
             }
         }
     }
-    Ok(problems)
+    Ok(())
 }
 
 /// What a collector would give for the request.
@@ -141,6 +142,8 @@ struct Draft {
     /// Until it is finished.
     file: Option<FlowFile<File>>,
     rows: u64,
+    /// Something that was wanted is not in it, and this was said.
+    flawed: bool,
 }
 
 impl Draft {
@@ -151,7 +154,7 @@ impl Draft {
         let writing = path.with_file_name(format!(".{}.writing", name.to_string_lossy()));
         let file = File::create(&writing).with_context(|| format!("cannot make {}", writing.display()))?;
         let file = Some(FlowFile::new(file).context("cannot begin the file")?);
-        Ok(Self { path, writing, file, rows: 0 })
+        Ok(Self { path, writing, file, rows: 0, flawed: false })
     }
 
     fn push(&mut self, flow: Flow) -> anyhow::Result<()> {
@@ -159,6 +162,17 @@ impl Draft {
         self.rows += 1;
         file.push(Row { ordinal: None, flow })
             .with_context(|| format!("cannot write {}", self.writing.display()))
+    }
+
+    /// Says what is not in it.
+    fn flaw(&mut self, problem: impl fmt::Display) {
+        self.flawed = true;
+        say(problem);
+    }
+
+    /// The exit code that goes with it, however it came to its end.
+    fn code(&self) -> ExitCode {
+        if self.flawed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
     /// Gives the file its name, and says how many flows it has.

@@ -234,9 +234,11 @@ fn the_collector_keeps_its_ledger_in_a_volume_with_room_for_it() {
     assert_eq!(mount.name, volume.name);
     let arguments = container.args.unwrap();
     assert!(arguments.contains(&format!("--data={}", mount.mount_path)), "{arguments:?}");
-    assert!(arguments.contains(&"--keep-bytes=10GiB".to_owned()), "{arguments:?}");
+    for kept in ["--keep-bytes=10GiB", "--keep-graph-bytes=2GiB"] {
+        assert!(arguments.contains(&kept.to_owned()), "{arguments:?}");
+    }
     let room = claim.spec.unwrap().resources.unwrap().requests.unwrap()["storage"].0.clone();
-    assert_eq!(room, "20Gi", "twice as much as flows may take");
+    assert_eq!(room, "24Gi", "twice as much as flows and graph may take");
     assert_eq!(pod.security_context.unwrap().fs_group, Some(65532), "it may write there");
 }
 

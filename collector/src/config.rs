@@ -52,7 +52,7 @@ pub struct Config {
     pub silence: Duration,
     /// How many flows wait for a subscriber that is slow.
     pub subscriber_queue: usize,
-    /// How long somebody who asked for kept flows may take none before others get the room.
+    /// How long somebody who asked for kept flows, or for the graph, may take nothing before others get the room.
     pub stall: Duration,
 }
 

@@ -53,8 +53,7 @@ impl Applied {
 
     /// Whether a batch was applied.
     pub(crate) fn contains(&self, cluster: &str, boot: &str, sequence: u64) -> bool {
-        let run = self.runs.iter().rfind(|(run, _)| run.boot == boot && run.cluster == cluster);
-        run.is_some_and(|(_, sequences)| sequences.contains(sequence))
+        self.find(cluster, boot).is_some_and(|(_, sequences)| sequences.contains(sequence))
     }
 
     /// Goes on where an earlier run of the collector stopped. Runs heard of last come last.
@@ -67,9 +66,14 @@ impl Applied {
         self.runs.iter().map(|(run, _)| run)
     }
 
-    /// The ranges of sequences applied of the run heard of last.
-    pub(crate) fn newest(&self) -> Option<(&Run, &[(u64, u64)])> {
-        self.runs.back().map(|(run, Sequences(ranges))| (run, ranges.as_slice()))
+    /// The ranges of sequences applied of a run, if it is remembered.
+    pub(crate) fn ranges(&self, cluster: &str, boot: &str) -> Option<(&Run, &[(u64, u64)])> {
+        let (run, Sequences(ranges)) = self.find(cluster, boot)?;
+        Some((run, ranges))
+    }
+
+    fn find(&self, cluster: &str, boot: &str) -> Option<&(Run, Sequences)> {
+        self.runs.iter().rfind(|(run, _)| run.boot == boot && run.cluster == cluster)
     }
 
     /// The run heard of last, and the highest sequence applied of it.
@@ -169,12 +173,12 @@ mod tests {
         for sequence in [1, 2, 5] {
             applied.insert("c", "a", sequence);
         }
-        let (run, ranges) = applied.newest().unwrap();
+        let (run, ranges) = applied.ranges("c", "a").unwrap();
         let mut again = Applied::default();
         again.restore(run.clone(), ranges.to_vec());
         assert_eq!(again.insert("c", "a", 2), Inserted::Known);
         assert_eq!(again.insert("c", "a", 3), Inserted::New { forgotten: None });
-        assert_eq!(again.newest().unwrap().1, [(1, 3), (5, 5)]);
+        assert_eq!(again.ranges("c", "a").unwrap().1, [(1, 3), (5, 5)]);
         let wrong = Sequences::from_ranges(vec![(5, 4), (6, 8), (7, 9), (9, 9), (10, 12)]);
         assert_eq!(wrong.0, [(6, 8), (10, 12)]);
     }

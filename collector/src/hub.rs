@@ -87,7 +87,7 @@ impl Hub {
         Arc::clone(&self.shelf)
     }
 
-    /// How long somebody who asked for kept flows may take none.
+    /// How long somebody who asked may take nothing.
     pub(crate) fn stall(&self) -> Duration {
         self.stall
     }

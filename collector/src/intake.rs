@@ -15,7 +15,10 @@ use crate::{
 use jiff::Timestamp;
 use portolan_policy::Loss;
 use portolan_proto::{Connection, Observation};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A batch whose parts have been read.
 #[derive(Debug)]
@@ -160,12 +163,21 @@ impl Intake {
             self.metrics.duplicates.inc();
             return;
         }
+        let mut boots = BTreeSet::new();
         for GivenUp { boot, sequence, losses: lost } in given_up {
-            if mark_applied(&mut self.effects, node, &name, (&cluster, &boot, sequence), now) {
+            if mark_applied(&mut self.effects, node, &name, (&cluster, &boot, sequence)) {
                 losses.extend(lost);
+                boots.insert(boot);
             }
         }
-        mark_applied(&mut self.effects, node, &name, (&cluster, &boot, sequence), now);
+        mark_applied(&mut self.effects, node, &name, (&cluster, &boot, sequence));
+        boots.insert(boot);
+        let progress = boots.iter().filter_map(|boot| node.applied.ranges(&cluster, boot));
+        let progress = progress.map(|(run, ranges)| {
+            let progress = Progress { ranges: ranges.to_vec(), heard: now.wall };
+            ((name.clone(), run.clone()), Some(progress))
+        });
+        self.effects.runs.extend(progress);
         node.cluster.clone_from(&cluster);
         node.observations += observations.len() as u64;
         node.malformed = node.malformed.saturating_add(malformed);
@@ -244,13 +256,8 @@ fn mark_applied(
     node: &mut Node,
     name: &str,
     (cluster, boot, sequence): (&str, &str, u64),
-    now: Now,
 ) -> bool {
     let Inserted::New { forgotten } = node.applied.insert(cluster, boot, sequence) else { return false };
-    if let Some((run, ranges)) = node.applied.newest() {
-        let progress = Progress { ranges: ranges.to_vec(), heard: now.wall };
-        effects.runs.insert((name.to_owned(), run.clone()), Some(progress));
-    }
     if let Some(run) = forgotten {
         effects.runs.insert((name.to_owned(), run), None);
     }

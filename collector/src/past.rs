@@ -2,7 +2,7 @@
 
 use crate::{
     cursor::{Cursor, Past},
-    ledger::{Catalog, Shelf, Step, Tail},
+    ledger::{Catalog, Shelf, Step, StoreError, Tail},
     query::{Place, Query},
     subscribe::{Item, Wanted},
 };
@@ -34,19 +34,23 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Gives every wanted flow behind the cursor, until there are no more or no more are taken: what is left of the
-    /// past by time, then what was made since as it was made.
-    pub(crate) fn read(self, mut take: impl FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
-        self.past(&mut take)?;
-        self.since(&mut take)?;
+    /// past by time, then what was made since as it was made. An error comes before any flow is left out.
+    pub(crate) fn read(
+        self,
+        mut take: impl FnMut(Told) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        if self.past(&mut take)?.is_break() || self.since(&mut take)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
         let end = Cursor { end: self.catalog.next, past: Past::Done, ..self.cursor };
-        take(Told { item: None, cursor: Some(end) })
+        Ok(take(Told { item: None, cursor: Some(end) }))
     }
 
-    fn past(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
+    fn past(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> Result<ControlFlow<()>, StoreError> {
         let (last, after) = match self.cursor.past {
             Past::Begun => (self.last, None),
             Past::After(place) => (None, Some(place)),
-            Past::Done => return ControlFlow::Continue(()),
+            Past::Done => return Ok(ControlFlow::Continue(())),
         };
         let (shelf, kept, wanted) = (Arc::clone(&self.shelf), self.catalog.clone(), self.wanted.clone());
         let mut flow = ControlFlow::Continue(());
@@ -54,21 +58,23 @@ impl Kept {
             let past = Past::After(Place::of(&made));
             flow = take(Told { item: Some(Item::Flow(made)), cursor: Some(Cursor { past, ..self.cursor }) });
             flow
-        });
-        flow
+        })?;
+        Ok(flow)
     }
 
-    fn since(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
+    fn since(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> Result<ControlFlow<()>, StoreError> {
         let mut tail = Tail::new(Arc::clone(&self.shelf), &self.catalog, self.cursor.end);
-        while let Some(step) = tail.next() {
+        while let Some(step) = tail.next()? {
             let item = match step {
                 Step::Made(made) if self.wanted.matches(&made.flow) => Item::Flow(made),
                 Step::Made(_) => continue,
                 Step::Gone(count) => Item::Gone(count),
             };
             let cursor = Cursor { end: tail.position(), past: Past::Done, ..self.cursor };
-            take(Told { item: Some(item), cursor: Some(cursor) })?;
+            if take(Told { item: Some(item), cursor: Some(cursor) }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 }

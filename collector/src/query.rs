@@ -4,7 +4,7 @@
 //! overlap, each has a part in memory, the smaller the more there are, and is read again when that is used up.
 
 use crate::{
-    ledger::{Catalog, Facts, Fresh, Shelf},
+    ledger::{Catalog, Facts, Fresh, Shelf, StoreError},
     made::Made,
     subscribe::Wanted,
 };
@@ -56,34 +56,39 @@ impl Place {
 }
 
 impl Query {
-    /// Gives every wanted flow in the order they began, until there are no more or no more are taken.
-    pub(crate) fn run(mut self, mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>) {
+    /// Gives every wanted flow in the order they began, until there are no more or no more are taken. Before flows that
+    /// cannot be read now it ends with an error.
+    pub(crate) fn run(
+        mut self,
+        mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
         if let Some(last) = self.last {
-            let Some(first) = self.first_of(last) else { return };
+            let Some(first) = self.first_of(last)? else { return Ok(()) };
             // What lies before it need not be looked at again.
             self.wanted.since = self.wanted.since.max(Some(first.time));
             self.after =
                 self.after.max(first.ordinal.checked_sub(1).map(|ordinal| Place { ordinal, ..first }));
         }
         let mut merge = Merge::new(&self, Direction::Forward);
-        while let Some(made) = merge.next() {
+        while let Some(made) = merge.next()? {
             if take(made).is_break() {
                 break;
             }
         }
+        Ok(())
     }
 
     /// The place of the first of so many flows that began last; None where there are none.
-    fn first_of(&self, last: u64) -> Option<Place> {
+    fn first_of(&self, last: u64) -> Result<Option<Place>, StoreError> {
         let mut merge = Merge::new(self, Direction::Backward);
         let mut first = None;
         for _ in 0..last {
-            match merge.next() {
+            match merge.next()? {
                 Some(made) => first = Some(Place::of(&made)),
                 None => break,
             }
         }
-        first
+        Ok(first)
     }
 
     /// Whether a block with flows between these times, the first made of which has this ordinal, may hold a
@@ -188,20 +193,21 @@ impl<'query> Merge<'query> {
     }
 
     /// The next flow.
-    fn next(&mut self) -> Option<Arc<Made>> {
+    fn next(&mut self) -> Result<Option<Arc<Made>>, StoreError> {
         loop {
             while self.reaches_next() {
-                self.reach();
+                self.reach()?;
             }
-            let (place, number) = self.next.pop()?.spot();
+            let Some(near) = self.next.pop() else { return Ok(None) };
+            let (place, number) = near.spot();
             let Some(mut block) = self.reached.remove(&number) else { continue };
             let made = block.flows.pop_front();
             if block.flows.is_empty() && block.more {
-                self.read(number, &mut block, Some(place));
+                self.read(number, &mut block, Some(place))?;
             }
             self.put(number, block);
             if made.is_some() {
-                return made;
+                return Ok(made);
             }
         }
     }
@@ -215,11 +221,12 @@ impl<'query> Merge<'query> {
         })
     }
 
-    fn reach(&mut self) {
-        let Some(Closed { edge: _, number, source }) = self.closed.pop() else { return };
+    fn reach(&mut self) -> Result<(), StoreError> {
+        let Some(Closed { edge: _, number, source }) = self.closed.pop() else { return Ok(()) };
         let mut block = Reached { source, flows: VecDeque::new(), more: false };
-        self.read(number, &mut block, None);
+        self.read(number, &mut block, None)?;
         self.put(number, block);
+        Ok(())
     }
 
     /// Keeps a block for its next flow; one that has none is let go of.
@@ -234,7 +241,7 @@ impl<'query> Merge<'query> {
     }
 
     /// Reads the wanted flows of a block that come behind a place: as many as are its part.
-    fn read(&self, number: u64, block: &mut Reached, behind: Option<Place>) {
+    fn read(&self, number: u64, block: &mut Reached, behind: Option<Place>) -> Result<(), StoreError> {
         let direction = self.direction;
         let is_behind = |made: &Made| {
             behind.is_none_or(|behind| match direction {
@@ -245,7 +252,7 @@ impl<'query> Merge<'query> {
         let wants = |made: &Made| is_behind(made) && self.query.wants(made);
         let mut flows: VecDeque<Arc<Made>> = match &block.source {
             Source::Block { segment } => {
-                let flows = self.query.shelf.block(*segment, number).into_iter();
+                let flows = self.query.shelf.block(*segment, number)?.into_iter();
                 flows.filter(|made| wants(made)).map(Arc::new).collect()
             }
             Source::Fresh(flows) => flows.iter().filter(|made| wants(made)).cloned().collect(),
@@ -259,5 +266,6 @@ impl<'query> Merge<'query> {
         // What was cut off needs no room.
         flows.shrink_to_fit();
         block.flows = flows;
+        Ok(())
     }
 }

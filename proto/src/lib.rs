@@ -16,7 +16,9 @@ pub mod graph;
 mod latencies;
 mod observation;
 
-pub use batch::{BatchError, Decoded, Flaw, Header, MAX_CONTENT, MAX_MEMORY, View, decode, encode};
+pub use batch::{
+    BatchError, Decoded, Flaw, Header, MAX_CONTENT, MAX_GIVEN_UP, MAX_MEMORY, View, decode, encode,
+};
 pub use convert::{ConvertError, Problem, duration, timestamp, timestamp_to_proto};
 pub use latencies::Latencies;
 pub use observation::{Connection, Observation, Witness};

@@ -4,7 +4,7 @@ use super::fold::{Folded, fold};
 use crate::attribute::Record;
 use jiff::Timestamp;
 use portolan_policy::Loss;
-use portolan_proto::{Header, encode, v1};
+use portolan_proto::{Header, MAX_GIVEN_UP, encode, v1};
 use prost::{Message as _, bytes::Bytes};
 
 /// Batches on the wire without acknowledgement.
@@ -49,6 +49,15 @@ impl Open {
         self.records.iter().map(Record::time).min().unwrap_or(now)
     }
 
+    /// Has the collector look whether it has a batch. Of more than it looks for, the losses are told as they are.
+    pub(super) fn give_up(&mut self, batch: v1::GivenUp) {
+        if self.given_up.len() < MAX_GIVEN_UP {
+            self.given_up.push(batch);
+        } else {
+            losses_of(batch.losses).for_each(|loss| loss.add_to(&mut self.losses));
+        }
+    }
+
     /// From here on it is bytes: a batch that is sent twice is the same twice.
     pub(super) fn seal(&self, identity: &Identity, sequence: u64) -> Bytes {
         self.to_proto(identity, sequence).encode_to_vec().into()
@@ -71,6 +80,9 @@ pub(super) struct Losses {
 /// The losses that a batch tells of; those that cannot be read are none.
 pub(super) fn losses_in(body: Bytes) -> Losses {
     let v1::Batch { losses, given_up, .. } = v1::Batch::decode(body).unwrap_or_default();
-    let own = losses.into_iter().filter_map(|loss| Loss::try_from(loss).ok()).collect();
-    Losses { own, given_up }
+    Losses { own: losses_of(losses).collect(), given_up }
+}
+
+fn losses_of(losses: Vec<v1::Loss>) -> impl Iterator<Item = Loss> {
+    losses.into_iter().filter_map(|loss| Loss::try_from(loss).ok())
 }

@@ -9,7 +9,7 @@ use crate::{
 use anyhow::Context as _;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::FutureExt as _;
-use portolan_proto::v1::{self, flows_client::FlowsClient};
+use portolan_proto::v1::{self, flows_client::FlowsClient, observe_response::Item};
 use std::{process::ExitCode, time::Duration};
 use tokio::time::sleep;
 use tonic::{Code, Status, Streaming, codec::CompressionEncoding};
@@ -33,8 +33,8 @@ enum Lost {
     Final(Failure),
     /// The collector is not there.
     Away(Failure),
-    /// This side took nothing for too long.
-    Stalled(Failure),
+    /// This side was too slow. What it did not take comes behind the last cursor.
+    Behind,
 }
 
 /// Asks, prints, and knows where it stands.
@@ -75,12 +75,12 @@ impl Observer {
                 Err(lost) => lost,
             };
             let failure = match lost {
-                Lost::Stalled(_) if self.goes_on => {
+                Lost::Behind => {
                     sleep(BRIEFLY).await;
                     continue;
                 }
                 Lost::Away(failure) if self.goes_on && self.request.follow => failure,
-                Lost::Final(failure) | Lost::Away(failure) | Lost::Stalled(failure) => return Err(failure),
+                Lost::Final(failure) | Lost::Away(failure) => return Err(failure),
             };
             if !self.away {
                 self.away = true;
@@ -98,21 +98,33 @@ impl Observer {
         let mut client = FlowsClient::new(channel).accept_compressed(CompressionEncoding::Zstd);
         let answer = client.observe(self.request.clone()).await.map_err(|status| self.lost(&status))?;
         let mut stream = answer.into_inner();
-        while let Some(v1::ObserveResponse { item, cursor }) = self.next(&mut stream).await? {
-            if self.away {
-                self.away = false;
-                say(format_args!("the collector at {} is back", self.address));
-            }
-            let line = item.map_or(Ok(None), |item| self.printer.line(item, &self.request.after));
-            if self.print(line)? == Reader::Gone {
+        while let Some(response) = self.next(&mut stream).await? {
+            if self.take(response)? == Reader::Gone {
                 return Ok(());
-            }
-            if !cursor.is_empty() {
-                self.goes_on = true;
-                self.request.after = cursor;
             }
         }
         self.show().map(|_| ())
+    }
+
+    fn take(&mut self, v1::ObserveResponse { item, cursor }: v1::ObserveResponse) -> Result<Reader, Lost> {
+        if self.away {
+            self.away = false;
+            say(format_args!("the collector at {} is back", self.address));
+        }
+        // What was left out is kept behind the cursor that stands; that of the next flow would pass it over.
+        if self.goes_on && matches!(item, Some(Item::Missed(v1::Missed { gone: false, .. }))) {
+            return match self.show()? {
+                Reader::Gone => Ok(Reader::Gone),
+                Reader::Reads => Err(Lost::Behind),
+            };
+        }
+        let line = item.map_or(Ok(None), |item| self.printer.line(item));
+        let reader = self.print(line)?;
+        if reader == Reader::Reads && !cursor.is_empty() {
+            self.goes_on = true;
+            self.request.after = cursor;
+        }
+        Ok(reader)
     }
 
     /// What comes next. What is there already is printed in one go; before waiting it is shown.
@@ -172,7 +184,7 @@ impl Observer {
     fn lost(&self, status: &Status) -> Lost {
         let failure = self.address.failed(status);
         match status.code() {
-            Code::DeadlineExceeded => Lost::Stalled(failure),
+            Code::DeadlineExceeded if self.goes_on => Lost::Behind,
             Code::InvalidArgument
             | Code::FailedPrecondition
             | Code::Unimplemented

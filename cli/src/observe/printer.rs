@@ -19,8 +19,8 @@ impl Printer {
         Self { form, renderer }
     }
 
-    /// The line for an item, if it has one. What was missed behind the cursor is said on standard error.
-    pub(super) fn line(&self, item: Item, cursor: &str) -> Result<Option<String>, String> {
+    /// The line for an item, if it has one. What was missed is said on standard error.
+    pub(super) fn line(&self, item: Item) -> Result<Option<String>, String> {
         match item {
             Item::Flow(wire) => {
                 let flow = Flow::try_from(wire)
@@ -28,9 +28,7 @@ impl Printer {
                 self.flow(&flow).map(Some)
             }
             Item::Missed(v1::Missed { count, gone: false }) => {
-                say(format_args!(
-                    "missed {count} flows: they came faster than this output took them; --after {cursor} has them"
-                ));
+                say(format_args!("missed {count} flows: they came faster than this output took them"));
                 Ok(None)
             }
             Item::Missed(v1::Missed { count, gone: true }) => {

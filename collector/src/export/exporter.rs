@@ -7,7 +7,7 @@ use super::{
     notes::Covers,
     schema::Row,
 };
-use crate::clock::Now;
+use crate::{clock::Now, ledger::StoreError};
 use jiff::Timestamp;
 use parquet::errors::ParquetError;
 use portolan_policy::Flow;
@@ -77,7 +77,7 @@ pub(crate) trait Source {
     fn seek(&mut self, ordinal: u64);
 
     /// The next flow, or what is missing before it; none where there are no more yet.
-    fn next(&mut self) -> Option<Step>;
+    fn next(&mut self) -> Result<Option<Step>, StoreError>;
 }
 
 /// Whether there is more to do.
@@ -107,6 +107,8 @@ pub(super) struct Exporter<S> {
 struct Opened {
     folder: Folder,
     newest: Option<FileName>,
+    /// When the flow began that began last, of those with a file.
+    time: Option<Timestamp>,
     cleaned: Option<Duration>,
     draft: Option<Draft>,
 }
@@ -121,6 +123,8 @@ struct Draft {
     next: u64,
     rows: u64,
     missing: Vec<(u64, u64)>,
+    /// When the flow began that began last.
+    newest: Option<Timestamp>,
 }
 
 impl<S: Source> Exporter<S> {
@@ -159,6 +163,7 @@ impl<S: Source> Exporter<S> {
         let folder = Folder::open(&self.config.folder)?;
         let exported = folder.exported(self.source.store())?;
         let newest = exported.as_ref().map(|exported| exported.newest);
+        let time = exported.as_ref().and_then(|exported| exported.time);
         let made = self.source.end();
         if let Some(exported) = exported {
             let (last, path) = (exported.last, self.config.folder.clone());
@@ -170,7 +175,7 @@ impl<S: Source> Exporter<S> {
         }
         let position = *self.position.get_or_insert_with(|| self.source.oldest());
         self.source.seek(position);
-        Ok(Opened { folder, newest, cleaned: None, draft: None })
+        Ok(Opened { folder, newest, time, cleaned: None, draft: None })
     }
 
     fn advance(&mut self, opened: &mut Opened, now: Now) -> Result<Progress, ExportError> {
@@ -188,7 +193,8 @@ impl<S: Source> Exporter<S> {
     /// Takes flows into the draft.
     fn take(&mut self, opened: &mut Opened, now: Now) -> Result<Progress, ExportError> {
         for _ in 0..ROUND {
-            let Some(step) = self.source.next() else { return Ok(Progress::Idle) };
+            let step = self.source.next().map_err(ExportError::Ledger)?;
+            let Some(step) = step else { return Ok(Progress::Idle) };
             let draft = match opened.draft.take() {
                 Some(draft) => draft,
                 None => self.draft(&opened.folder, now)?,
@@ -205,20 +211,21 @@ impl<S: Source> Exporter<S> {
         let first = self.position.unwrap_or_default();
         // A file that could not be written leaves its flows waiting for as long as they did.
         self.waiting.get_or_insert(now.uptime);
-        Ok(Draft { file, begun: now.wall, first, next: first, rows: 0, missing: Vec::new() })
+        Ok(Draft { file, begun: now.wall, first, next: first, rows: 0, missing: Vec::new(), newest: None })
     }
 
     /// Ends the draft and gives it its name. One without flows waits for some.
     fn publish(&mut self, opened: &mut Opened) -> Result<(), ExportError> {
         let Some(draft) = opened.draft.take_if(|draft| draft.rows > 0) else { return Ok(()) };
-        let Draft { file, begun, first, next, rows, missing } = draft;
-        let covers = Covers { store: self.source.store().to_owned(), first, last: next - 1, missing };
+        let Draft { file, begun, first, next, rows, missing, newest } = draft;
+        let covers = Covers { store: self.source.store().to_owned(), first, last: next - 1, missing, newest };
         let file = file.finish(covers.notes()).map_err(|source| unwritten(&opened.folder, source))?;
         let begun = Timestamp::from_second(begun.as_second()).unwrap_or_default();
         let name = FileName { begun, first };
         opened.folder.publish(&file, name)?;
         (self.position, self.waiting) = (Some(next), None);
         opened.newest = Some(name);
+        opened.time = opened.time.max(newest);
         let bytes = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
         self.count(rows, bytes, &covers.missing);
         Ok(())
@@ -238,14 +245,17 @@ impl<S: Source> Exporter<S> {
         }
     }
 
-    /// Removes files that are too old.
+    /// Removes files that are too old. Age is measured from the newest flow, or from now where that is earlier: a
+    /// clock that jumps takes nothing away.
     fn clean(&self, opened: &mut Opened, now: Now) -> Result<(), ExportError> {
-        let (Some(keep), Some(newest)) = (self.config.keep, opened.newest) else { return Ok(()) };
+        let (Some(keep), Some(newest), Some(time)) = (self.config.keep, opened.newest, opened.time) else {
+            return Ok(());
+        };
         if opened.cleaned.is_some_and(|cleaned| now.uptime.saturating_sub(cleaned) < CLEAN) {
             return Ok(());
         }
         opened.cleaned = Some(now.uptime);
-        let before = now.wall.checked_sub(keep).unwrap_or(Timestamp::MIN);
+        let before = now.wall.min(time).checked_sub(keep).unwrap_or(Timestamp::MIN);
         let removed = opened.folder.forget(before, newest)?;
         self.counters.removed.inc_by(removed);
         Ok(())
@@ -256,6 +266,7 @@ impl Draft {
     fn take(&mut self, step: Step) -> Result<(), ParquetError> {
         match step {
             Step::Flow(flow) => {
+                self.newest = self.newest.max(Some(flow.time));
                 self.file.push(Row { ordinal: Some(self.next), flow: *flow })?;
                 self.next += 1;
                 self.rows += 1;

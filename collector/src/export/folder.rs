@@ -10,6 +10,7 @@ use super::{
     name::{FileName, is_date},
     notes::{Covers, is_damage},
 };
+use crate::ledger::StoreError;
 use jiff::Timestamp;
 use parquet::errors::ParquetError;
 use std::{
@@ -46,6 +47,9 @@ pub(super) enum ExportError {
         /// Why not.
         source: ParquetError,
     },
+    /// The ledger cannot be read now.
+    #[error("cannot read flows from the ledger")]
+    Ledger(#[source] StoreError),
     /// Another collector has the folder.
     #[error("another collector exports to {}: end it, or give this one a folder of its own", .0.display())]
     Locked(PathBuf),
@@ -78,6 +82,8 @@ pub(super) struct Exported {
     pub(super) newest: FileName,
     /// The ordinal of the last one.
     pub(super) last: u64,
+    /// When the flow began that began last in it.
+    pub(super) time: Option<Timestamp>,
 }
 
 impl Folder {
@@ -137,7 +143,7 @@ impl Folder {
             let file = File::open(&path).map_err(failed("open", &path))?;
             match Covers::read(&file) {
                 Ok(Some(covers)) if covers.store == store => {
-                    return Ok(Some(Exported { newest: name, last: covers.last }));
+                    return Ok(Some(Exported { newest: name, last: covers.last, time: covers.newest }));
                 }
                 Ok(_) => {}
                 Err(error) if is_damage(&error) => set_aside(name, &path, &error)?,

@@ -1,5 +1,6 @@
 //! What a file says of itself in its footer: whose flows it has, and which.
 
+use jiff::Timestamp;
 use parquet::{
     errors::{ParquetError, Result},
     file::{
@@ -13,6 +14,7 @@ const STORE: &str = "portolan.store";
 const FIRST: &str = "portolan.first_ordinal";
 const LAST: &str = "portolan.last_ordinal";
 const MISSING: &str = "portolan.missing_ordinals";
+const NEWEST: &str = "portolan.newest_time";
 
 /// The ordinals that a file answers for: each has a row or is said to be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,17 +27,20 @@ pub(super) struct Covers {
     pub(super) last: u64,
     /// Those that no row has: of each pair, from the first to the last.
     pub(super) missing: Vec<(u64, u64)>,
+    /// When the flow began that began last.
+    pub(super) newest: Option<Timestamp>,
 }
 
 impl Covers {
     /// As the notes of a file.
     pub(super) fn notes(&self) -> Vec<KeyValue> {
-        let Self { store, first, last, missing } = self;
+        let Self { store, first, last, missing, newest } = self;
         let ranges: Vec<_> = missing.iter().map(|(first, last)| format!("{first}-{last}")).collect();
         let missing = (!ranges.is_empty()).then(|| note(MISSING, ranges.join(",")));
         let notes =
             [note(STORE, store.clone()), note(FIRST, first.to_string()), note(LAST, last.to_string())];
-        notes.into_iter().chain(missing).collect()
+        let newest = newest.map(|newest| note(NEWEST, newest.to_string()));
+        notes.into_iter().chain(missing).chain(newest).collect()
     }
 
     /// Reads the notes of a file; none where it is no file of an export.
@@ -58,7 +63,8 @@ impl Covers {
         };
         let missing = find(notes, MISSING).map(|ranges| ranges.split(',').map(range).collect());
         let missing = missing.unwrap_or_else(|| Some(Vec::new()))?;
-        Some(Self { store: store.to_owned(), first: number(FIRST)?, last: number(LAST)?, missing })
+        let newest = find(notes, NEWEST).map(str::parse).transpose().ok()?;
+        Some(Self { store: store.to_owned(), first: number(FIRST)?, last: number(LAST)?, missing, newest })
     }
 
     /// How many rows there must be.
@@ -88,7 +94,10 @@ fn note(key: &str, value: String) -> KeyValue {
 #[cfg(test)]
 mod tests {
     use super::{super::FlowFile, *};
-    use crate::{build::web_to_db, export::Row};
+    use crate::{
+        build::{at, web_to_db},
+        export::Row,
+    };
     use bytes::Bytes;
     use proptest::{prelude::*, sample::Index};
     use std::sync::LazyLock;
@@ -97,7 +106,13 @@ mod tests {
 
     /// Of two rows.
     fn covers() -> Covers {
-        Covers { store: "a-store".to_owned(), first: 3, last: 8, missing: vec![(3, 5), (7, 7)] }
+        Covers {
+            store: "a-store".to_owned(),
+            first: 3,
+            last: 8,
+            missing: vec![(3, 5), (7, 7)],
+            newest: Some(at(7)),
+        }
     }
 
     fn file(notes: Vec<KeyValue>) -> Bytes {

@@ -1,7 +1,7 @@
 //! Flows from the ledger.
 
 use super::exporter::{Source, Step};
-use crate::ledger::{self, Catalog, Shelf, Tail};
+use crate::ledger::{self, Catalog, Shelf, StoreError, Tail};
 use std::sync::Arc;
 
 /// The ledger, and the place up to which it was read.
@@ -38,15 +38,16 @@ impl Source for LedgerSource {
         self.tail = Tail::new(Arc::clone(&self.shelf), &self.shelf.catalog(), ordinal);
     }
 
-    fn next(&mut self) -> Option<Step> {
-        let step = self.tail.next().or_else(|| {
+    fn next(&mut self) -> Result<Option<Step>, StoreError> {
+        let mut step = self.tail.next()?;
+        if step.is_none() {
             self.tail.go_on();
-            self.tail.next()
-        });
-        Some(match step? {
+            step = self.tail.next()?;
+        }
+        Ok(step.map(|step| match step {
             ledger::Step::Made(made) => Step::Flow(Box::new(Arc::unwrap_or_clone(made).flow)),
             ledger::Step::Gone(count) => Step::Gone(count),
-        })
+        }))
     }
 }
 

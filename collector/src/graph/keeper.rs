@@ -64,7 +64,7 @@ impl Keeper {
         let from = self.graph.shared().through();
         let mut tail = Tail::new(Arc::clone(shelf), &kept, from);
         let mut flows = Vec::with_capacity(GROUP);
-        while let Some(step) = tail.next() {
+        while let Some(step) = tail.next()? {
             match step {
                 Step::Made(made) => flows.push(made),
                 Step::Gone(count) => self.miss(count),

@@ -73,10 +73,12 @@ fn count(ledger: &Ledger) -> u64 {
     let kept = ledger.shelf().subscribe(wanted.clone(), false).unwrap().kept;
     let mut flows = 0;
     let before = kept.next;
-    Query { shelf: ledger.shelf(), kept, wanted, last: None, before, after: None }.run(|_| {
-        flows += 1;
-        ControlFlow::Continue(())
-    });
+    Query { shelf: ledger.shelf(), kept, wanted, last: None, before, after: None }
+        .run(|_| {
+            flows += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     flows
 }
 

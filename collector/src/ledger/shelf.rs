@@ -5,15 +5,14 @@ use super::{
     catalog::Catalog,
     keys,
     name::StoreName,
-    store::{SharedStore, Space},
+    store::{SharedStore, Space, StoreError},
 };
 use crate::{
     made::Made,
     metrics::Metrics,
     subscribe::{Item, Subscribers, Wanted},
 };
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -39,8 +38,6 @@ pub(crate) struct Shelf {
     store: SharedStore,
     metrics: Arc<Metrics>,
     shown: Mutex<Shown>,
-    /// Told when more is shown.
-    more: Condvar,
 }
 
 impl Shelf {
@@ -52,13 +49,7 @@ impl Shelf {
         catalog: Catalog,
     ) -> Self {
         let subscribers = Subscribers::new(subscriber_queue, metrics.missed.clone());
-        let shelf = Self {
-            name,
-            store,
-            metrics,
-            shown: Mutex::new(Shown { catalog, subscribers }),
-            more: Condvar::new(),
-        };
+        let shelf = Self { name, store, metrics, shown: Mutex::new(Shown { catalog, subscribers }) };
         shelf.measure(&shelf.shown());
         shelf
     }
@@ -73,21 +64,22 @@ impl Shelf {
     }
 
     /// The flows of a block. A block that retention took meanwhile has none; one that is damaged has
-    /// none either, is said and counted.
-    pub(crate) fn block(&self, segment: u64, number: u64) -> Vec<Made> {
+    /// none either, is said and counted. An error is one that may pass: the flows are there.
+    pub(crate) fn block(&self, segment: u64, number: u64) -> Result<Vec<Made>, StoreError> {
         self.metrics.blocks_read.inc();
         let bytes = match self.store.get(Space::Segment(segment), &keys::number(keys::BLOCK, number)) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Vec::new(),
-            Err(error) => {
+            Ok(None) => return Ok(Vec::new()),
+            Err(error) if error.damaged => {
                 self.damaged(segment, number, &error);
-                return Vec::new();
+                return Ok(Vec::new());
             }
+            Err(error) => return Err(error),
         };
-        block::decode(&bytes).unwrap_or_else(|error| {
+        Ok(block::decode(&bytes).unwrap_or_else(|error| {
             self.damaged(segment, number, &error);
             Vec::new()
-        })
+        }))
     }
 
     fn damaged(&self, segment: u64, number: u64, error: &dyn std::error::Error) {
@@ -106,14 +98,6 @@ impl Shelf {
         self.shown().catalog.clone()
     }
 
-    /// Waits until more flows than these were ever made, for so long at the most; says how many there are.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for readers with a thread of their own"))]
-    pub(crate) fn wait_beyond(&self, made: u64, most: Duration) -> u64 {
-        let waited = self.more.wait_timeout_while(self.shown(), most, |shown| shown.catalog.next <= made);
-        let (shown, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        shown.catalog.next
-    }
-
     /// How many follow.
     pub(crate) fn subscribers(&self) -> usize {
         self.shown().subscribers.len()
@@ -127,7 +111,6 @@ impl Shelf {
             shown.subscribers.publish(made);
         }
         self.measure(&shown);
-        self.more.notify_all();
     }
 
     /// Lets time pass for who follows.

@@ -7,6 +7,7 @@
 use super::{
     catalog::{Catalog, Facts, Fresh},
     shelf::Shelf,
+    store::StoreError,
 };
 use crate::made::Made;
 use std::{
@@ -74,22 +75,23 @@ impl Tail {
         self.next
     }
 
-    /// The next flow, or how many are missing before it. None at the end of what was kept.
-    pub(crate) fn next(&mut self) -> Option<Step> {
+    /// The next flow, or how many are missing before it. None at the end of what was kept. After an error it may be
+    /// asked again, and leaves nothing out.
+    pub(crate) fn next(&mut self) -> Result<Option<Step>, StoreError> {
         loop {
-            self.open_reached();
+            self.open_reached()?;
             let nearest = self.open.first_entry().filter(|entry| entry.key().0 < self.end);
-            let Some(nearest) = nearest else { return self.skip_to(self.end) };
+            let Some(nearest) = nearest else { return Ok(self.skip_to(self.end)) };
             let (ordinal, number) = *nearest.key();
             if ordinal > self.next {
-                return self.skip_to(ordinal);
+                return Ok(self.skip_to(ordinal));
             }
             let mut flows = nearest.remove();
             let made = flows.pop_front();
             self.put_back(number, flows);
             if let Some(made) = made.filter(|made| made.ordinal == self.next) {
                 self.next += 1;
-                return Some(Step::Made(made));
+                return Ok(Some(Step::Made(made)));
             }
         }
     }
@@ -121,23 +123,27 @@ impl Tail {
     }
 
     /// Opens every block that may hold a flow that is nearer than all that are known.
-    fn open_reached(&mut self) {
+    fn open_reached(&mut self) -> Result<(), StoreError> {
         let nearest =
             |open: &BTreeMap<(u64, u64), _>| open.first_key_value().map(|((ordinal, _), _)| *ordinal);
         while let Some(closed) =
             self.closed.pop_if(|closed| nearest(&self.open).is_none_or(|ordinal| closed.least <= ordinal))
         {
-            let mut flows = match closed.source {
-                Source::Block { segment } => {
-                    let flows = self.shelf.block(segment, closed.number);
-                    flows.into_iter().map(Arc::new).collect()
-                }
+            let mut flows = match &closed.source {
+                Source::Block { segment } => match self.shelf.block(*segment, closed.number) {
+                    Ok(flows) => flows.into_iter().map(Arc::new).collect(),
+                    Err(error) => {
+                        self.closed.push(closed);
+                        return Err(error);
+                    }
+                },
                 Source::Fresh(flows) => flows.to_vec(),
             };
             flows.retain(|made| made.ordinal >= self.next);
             flows.sort_unstable_by_key(|made| made.ordinal);
             self.put_back(closed.number, flows.into());
         }
+        Ok(())
     }
 
     fn put_back(&mut self, number: u64, flows: VecDeque<Arc<Made>>) {

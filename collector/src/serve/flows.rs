@@ -1,10 +1,11 @@
 //! `portolan.v1.Flows`: the kept flows, then those to come.
 
+use super::outlet::Outlet;
 use crate::{
     cursor::{Cursor, CursorError, Past},
     filter::Filters,
     hub::Hub,
-    ledger::{Catalog, Shelf},
+    ledger::{Catalog, Shelf, StoreError},
     past::{Kept, Told},
     subscribe::{self, Item, Wanted},
 };
@@ -15,23 +16,16 @@ use futures::{
 };
 use jiff::Timestamp;
 use portolan_proto::{timestamp, v1};
-use std::{ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
+use std::{ops::ControlFlow, pin::Pin, sync::Arc};
 use tokio::{
-    runtime::Handle,
-    sync::{
-        Semaphore,
-        mpsc::{
-            self,
-            error::{SendError, TrySendError},
-        },
-    },
+    sync::{Semaphore, mpsc},
     task::spawn_blocking,
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
-use tracing::debug;
+use tracing::{debug, warn};
 use v1::observe_response::Item as WireItem;
 
 /// How many may read kept flows at a time.
@@ -112,37 +106,26 @@ impl FlowsService {
         let permit = permit
             .map_err(|_| Status::resource_exhausted(format!("{QUERIES} queries run already, ask again")))?;
         let kept = Kept { shelf: self.hub.shelf(), catalog, wanted, last, cursor };
-        let (sender, flows) = mpsc::channel(AHEAD + 1);
-        // There is always room for the last word.
-        let last_word =
-            sender.clone().try_reserve_owned().map_err(|_| Status::internal("no room at once"))?;
-        let (stall, runtime) = (self.hub.stall(), Handle::current());
+        let (mut outlet, flows) =
+            Outlet::new(AHEAD, self.hub.stall(), "to go on, ask after the last cursor")?;
         drop(spawn_blocking(move || {
-            let mut last_word = Some(last_word);
-            let read = kept.read(|told| {
-                let sent = match sender.try_send(Ok(told)) {
-                    Err(TrySendError::Full(told)) => runtime.block_on(timeout(stall, sender.send(told))),
-                    sent => Ok(sent.map_err(|error| SendError(error.into_inner()))),
-                };
-                if sent.is_err() {
-                    last_word.take().map(|room| room.send(Err(stalled(stall))));
-                }
-                if matches!(sent, Ok(Ok(()))) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
+            let read = kept.read(|told| outlet.give(told));
             drop(permit);
-            if read.is_break() {
-                debug!("Observer left before the end of what is kept.");
+            match read {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => debug!("Observer left before the end of what is kept."),
+                Err(error) => outlet.end(unreadable(&error)),
             }
         }));
         Ok(ReceiverStream::new(flows).boxed())
     }
 }
 
-fn stalled(stall: Duration) -> Status {
-    let seconds = stall.as_secs();
-    Status::deadline_exceeded(format!(
-        "no flow was taken for {seconds} s; to go on, ask after the last cursor"
-    ))
+/// For who asked, who may try again.
+fn unreadable(error: &StoreError) -> Status {
+    let cause = &error.source;
+    warn!(%error, %cause, "Kept flows cannot be read now.");
+    Status::unavailable(format!("{error}: {cause}; to go on, ask after the last cursor"))
 }
 
 fn has_item(told: &Result<Told, Status>) -> bool {

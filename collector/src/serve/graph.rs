@@ -7,7 +7,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-use super::flows::time;
+use super::{flows::time, outlet::Outlet};
 use crate::{
     filter::EdgeFilters,
     graph::{
@@ -18,13 +18,11 @@ use crate::{
 use futures::{Stream, StreamExt as _};
 use pick::{Picked, pick};
 use portolan_proto::{graph::Covered, v1};
-use std::{pin::Pin, sync::Arc};
-use tokio::{
-    sync::{Semaphore, mpsc},
-    task::spawn_blocking,
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use tracing::debug;
 use v1::{EdgeOrder, edges_response::Item as EdgesItem, policy_hits_response::Item as HitsItem};
 
 /// How many questions are answered at a time: each holds the edges of its window in memory.
@@ -46,11 +44,13 @@ type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub(super) struct GraphService {
     graph: Arc<Graph>,
     questions: Arc<Semaphore>,
+    /// How long who asked may take nothing of the answer.
+    stall: Duration,
 }
 
 impl GraphService {
-    pub(super) fn new(graph: Arc<Graph>) -> Self {
-        Self { graph, questions: Arc::new(Semaphore::new(QUESTIONS)) }
+    pub(super) fn new(graph: Arc<Graph>, stall: Duration) -> Self {
+        Self { graph, questions: Arc::new(Semaphore::new(QUESTIONS)), stall }
     }
 
     /// Answers on a thread of its own, as fast as the answer is taken.
@@ -64,16 +64,19 @@ impl GraphService {
             Status::resource_exhausted(format!("{QUESTIONS} questions to the graph run already, ask again"))
         })?;
         let graph = Arc::clone(&self.graph);
-        let (sender, messages) = mpsc::channel(AHEAD);
+        let (mut outlet, messages) = Outlet::new(AHEAD, self.stall, "ask again, or for less")?;
         drop(spawn_blocking(move || {
-            let answer = graph.ask(&question, &|edge| filters.may_want(edge));
-            let messages = match answer {
-                Ok(answer) => tell(answer, &filters).into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(Status::invalid_argument(error.to_string()))],
-            };
-            // Who goes away needs no more.
-            let gone = messages.into_iter().any(|message| sender.blocking_send(message).is_err());
-            drop((gone, permit));
+            match graph.ask(&question, &|edge| filters.may_want(edge)) {
+                Ok(answer) => {
+                    let told =
+                        tell(answer, &filters).into_iter().try_for_each(|message| outlet.give(message));
+                    if told.is_break() {
+                        debug!("Who asked the graph left before the end of the answer.");
+                    }
+                }
+                Err(error) => outlet.end(Status::invalid_argument(error.to_string())),
+            }
+            drop(permit);
         }));
         Ok(Response::new(ReceiverStream::new(messages).boxed()))
     }

@@ -9,7 +9,7 @@ use crate::{
 use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
 use portolan_policy::Loss;
-use portolan_proto::{Decoded, Observation, decode, timestamp, v1};
+use portolan_proto::{Decoded, MAX_GIVEN_UP, Observation, decode, timestamp, v1};
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
@@ -140,6 +140,12 @@ fn read(wire: v1::Batch) -> Result<Batch, Status> {
     }
     if wire.sequence == 0 {
         return Err(Status::invalid_argument("field `sequence` of the batch is 0; it counts from 1"));
+    }
+    let named = wire.given_up.len();
+    if named > MAX_GIVEN_UP {
+        return Err(Status::invalid_argument(format!(
+            "field `given_up` of the batch names {named} batches; at most {MAX_GIVEN_UP} are looked for"
+        )));
     }
     let (observations, malformed) = read_observations(&wire);
     let v1::Batch { cluster, node, boot, sequence, losses, given_up, .. } = wire;

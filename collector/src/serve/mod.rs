@@ -4,6 +4,7 @@ mod flows;
 mod graph;
 mod http;
 mod ingest;
+mod outlet;
 mod room;
 mod status;
 
@@ -175,7 +176,7 @@ async fn serve_grpc(hub: Arc<Hub>, listener: TcpListener, stopping: Cancellation
         .accept_compressed(zstd)
         .send_compressed(zstd);
     let flows = FlowsServer::new(FlowsService::new(Arc::clone(&hub))).send_compressed(zstd);
-    let graph = GraphServer::new(GraphService::new(hub.graph())).send_compressed(zstd);
+    let graph = GraphServer::new(GraphService::new(hub.graph(), hub.stall())).send_compressed(zstd);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(portolan_proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

@@ -10,7 +10,7 @@ use crate::{
 };
 use portolan_collector::Config;
 use portolan_policy::{Loss, Outcome, Reporter, Verdict};
-use portolan_proto::v1;
+use portolan_proto::{MAX_GIVEN_UP, v1};
 use prost::Message as _;
 use std::time::Duration;
 use tonic::Code;
@@ -197,12 +197,13 @@ async fn a_loss_beside_a_view_that_was_told_before_waits_for_the_next_flow() {
 async fn a_batch_that_is_none_is_refused_with_the_field_that_is_wrong() {
     type Spoil = fn(&mut v1::Batch);
     let collector = Collector::start(Config::default()).await;
-    let cases: [(&str, Spoil); 5] = [
+    let cases: [(&str, Spoil); 6] = [
         ("`cluster`", |batch| batch.cluster = "c".repeat(70_000)),
         ("`node`", |batch| batch.node.clear()),
         ("`node`", |batch| batch.node = "n".repeat(300)),
         ("`boot`", |batch| batch.boot.clear()),
         ("`sequence`", |batch| batch.sequence = 0),
+        ("`given_up`", |batch| batch.given_up = vec![v1::GivenUp::default(); MAX_GIVEN_UP + 1]),
     ];
     for (field, spoil) in cases {
         let mut agent = collector.agent("n1").await;

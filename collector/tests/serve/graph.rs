@@ -1,7 +1,7 @@
 //! What the graph says of flows that agents sent.
 
 use crate::support::{
-    Collector,
+    Collector, DEADLINE,
     build::{FlowExt as _, admitted, denied, external, flow, pod, view},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -13,8 +13,9 @@ use portolan_proto::{
     timestamp_to_proto,
     v1::{self, EdgeOrder, edges_response, graph_client::GraphClient, policy_hits_response},
 };
-use std::sync::LazyLock;
-use tonic::{Code, Status};
+use std::{sync::LazyLock, time::Duration};
+use tokio::time::{sleep, timeout};
+use tonic::{Code, Status, Streaming, transport::Channel};
 
 /// So many milliseconds after a moment that is a minute ago: what is too old counts as of now.
 fn at(millis: i64) -> Timestamp {
@@ -174,5 +175,44 @@ async fn a_question_that_is_none_is_refused_with_the_field_that_is_wrong() {
         assert_eq!(error.code(), Code::InvalidArgument, "{named}");
         assert!(error.message().contains(named), "{}", error.message());
     }
+    collector.stop().await;
+}
+
+/// Asks on a connection that takes little ahead.
+async fn ask(collector: &Collector) -> Result<Streaming<v1::EdgesResponse>, Status> {
+    let channel = Channel::from_shared(collector.url()).unwrap();
+    let channel = channel.initial_stream_window_size(65_535).initial_connection_window_size(65_535);
+    let mut client = GraphClient::new(channel.connect().await.unwrap());
+    Ok(client.edges(hour()).await?.into_inner())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_and_does_not_read_makes_room_for_others() {
+    let collector = Collector::start(Config { stall: Duration::from_millis(300), ..Config::default() }).await;
+    let mut agent = collector.agent("n1").await;
+    for net in 0..40 {
+        let to = |host: u16| here("shop/web-1", &format!("192.0.{net}.{host}"), host, Verdict::Allowed);
+        agent.tell((1..=200).map(to).collect()).await;
+    }
+    let more_than_may_ask = async {
+        let mut answers = Vec::new();
+        while answers.len() < 12 {
+            match ask(&collector).await {
+                Ok(answer) => answers.push(answer),
+                Err(refused) => assert_eq!(refused.code(), Code::ResourceExhausted),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        answers
+    };
+    let mut answers = timeout(DEADLINE, more_than_may_ask).await.expect("who does not read makes room");
+    let told = loop {
+        match answers[0].message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it did not stall"),
+            Err(told) => break told,
+        }
+    };
+    assert!(told.code() == Code::DeadlineExceeded && told.message().contains("ask again"), "{told}");
     collector.stop().await;
 }

@@ -30,5 +30,8 @@ pub use view::View;
 /// The longest content of a batch that is read, before compression. Agents end a batch long before.
 pub const MAX_CONTENT: usize = 4 << 20;
 
+/// So many batches that were given up are named in one batch at the most: an agent has tens on their way.
+pub const MAX_GIVEN_UP: usize = 256;
+
 /// What the observations of a batch may take in memory: a few bytes can name a long text many times.
 pub const MAX_MEMORY: usize = 128 << 20;

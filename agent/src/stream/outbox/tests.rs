@@ -4,7 +4,7 @@ use super::disk::Disk;
 use super::*;
 use crate::stream::samples::{NOW, count, lost, numbered, numbers, read, record};
 use jiff::SignedDuration;
-use portolan_proto::v1;
+use portolan_proto::{MAX_GIVEN_UP, v1};
 use proptest::{collection::vec, prelude::*};
 
 const AMPLE: Bounds = Bounds { memory: 1 << 30, disk: 1 << 30 };
@@ -198,6 +198,34 @@ fn a_damaged_batch_costs_itself_and_is_counted() {
     new.seal(NOW);
     assert_eq!(count(&waiting(&mut new), SPOOL_DAMAGED), 2);
     assert_eq!(disk.set_aside(), 1);
+}
+
+#[test]
+fn what_a_damaged_batch_without_records_told_is_counted_also_where_it_is_given_up_for_room() {
+    let disk = Disk::default();
+    let bounds = Bounds { disk: 3 * Disk::room(one()), ..AMPLE };
+    let mut outbox = on_disk(&disk, "boot", bounds);
+    outbox.push(lost("ring", 7), NOW);
+    outbox.seal(NOW);
+    outbox.entries[0].body = None;
+    disk.damage_oldest();
+    for number in 0..4 {
+        seal_one(&mut outbox, number);
+    }
+    let batches = waiting(&mut outbox);
+    assert_eq!((count(&batches, "ring"), count(&batches, SPOOL_DAMAGED)), (0, 1));
+    assert_eq!(disk.set_aside(), 1);
+}
+
+#[test]
+fn more_batches_than_the_collector_looks_for_are_told_as_plain_losses() {
+    let mut open = Open::default();
+    for sequence in 0..MAX_GIVEN_UP as u64 + 3 {
+        let losses = vec![Loss { cause: OUTBOX_FULL.to_owned(), count: 2, from: NOW, to: NOW }.into()];
+        open.give_up(v1::GivenUp { boot: "boot".to_owned(), sequence, losses });
+    }
+    assert_eq!(open.given_up.len(), MAX_GIVEN_UP);
+    assert_eq!(open.losses.iter().map(|loss| loss.count).collect::<Vec<_>>(), [6]);
 }
 
 #[test]

@@ -78,9 +78,9 @@ impl Shared {
         &self.state
     }
 
-    /// How many flows are open, those of askers left out.
-    pub(super) const fn flows(&self) -> u64 {
-        self.open.flows()
+    /// How many flows wait for a checkpoint, those that were handed to askers too.
+    pub(super) fn flows(&self) -> u64 {
+        self.open.flows() + self.frozen.iter().map(|open| open.flows()).sum::<u64>()
     }
 
     /// The minute up to which time has passed for buckets: neither the own clock nor that of agents alone

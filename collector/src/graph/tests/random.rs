@@ -202,6 +202,18 @@ fn buckets_become_coarser_and_are_let_go() {
 }
 
 #[test]
+fn flows_that_somebody_asked_about_wait_for_a_checkpoint_no_less() {
+    let mut rig = Rig::new(settings());
+    for asked in 1..=3 {
+        rig.add(vec![(crate::build::web_to_db(), None); 2]);
+        rig.ask(None, None);
+        assert_eq!(rig.keeper.graph().shared().flows(), 2 * asked);
+    }
+    rig.keeper.checkpoint().unwrap();
+    assert_eq!(rig.keeper.graph().shared().flows(), 0);
+}
+
+#[test]
 fn a_collector_that_is_killed_between_flows_and_checkpoint_counts_them_once() {
     let mut rig = Rig::new(settings());
     rig.add(vec![(crate::build::web_to_db(), None); 3]);

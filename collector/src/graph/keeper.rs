@@ -29,6 +29,9 @@ const EVERY: Duration = Duration::from_secs(10);
 /// So many flows are written at once: as many as a start after a kill takes in again.
 const FLOWS: u64 = 500_000;
 
+/// How long what failed and can wait is left alone.
+const PAUSE: Duration = Duration::from_mins(1);
+
 /// Flows that are taken in at a time at start.
 const GROUP: usize = 4096;
 
@@ -41,6 +44,8 @@ pub(crate) struct Keeper {
     checked: Duration,
     /// Days of which something is left in the store that the state tells nothing of any more.
     leaving: Vec<u32>,
+    /// Until then none of them is tried again.
+    leave_after: Duration,
 }
 
 impl Keeper {
@@ -49,7 +54,7 @@ impl Keeper {
         let graph = Arc::new(Graph::open(store, counters, settings, now));
         let from = graph.shared().state().minutes_from;
         let leaving = graph.reader.store.minutes().into_iter().filter(|day| *day < from).collect();
-        Self { graph, rolling: None, checked: Duration::ZERO, leaving }
+        Self { graph, rolling: None, checked: Duration::ZERO, leaving, leave_after: Duration::ZERO }
     }
 
     /// What is asked.
@@ -102,7 +107,7 @@ impl Keeper {
             self.checked = now.uptime;
             return self.checkpoint();
         }
-        self.upkeep(now.wall)
+        self.upkeep(now)
     }
 
     /// Every flow with a smaller ordinal has been counted for good.
@@ -153,13 +158,13 @@ impl Keeper {
     }
 
     /// A part of what is to be done now and then.
-    fn upkeep(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        if let Some(day) = self.leaving.pop() {
-            return self.graph.reader.store.drop_minutes(day);
+    fn upkeep(&mut self, now: Now) -> Result<(), StoreError> {
+        if self.leave(now.uptime) {
+            return Ok(());
         }
         let (state, clock) = {
             let shared = self.graph.shared();
-            (Arc::clone(shared.state()), shared.clock(now))
+            (Arc::clone(shared.state()), shared.clock(now.wall))
         };
         let Some(mut rolling) = self.rolling.take().or_else(|| Rolling::next(&state, clock)) else {
             return match self.graph.settings.keep.too_much(&state, clock) {
@@ -173,6 +178,18 @@ impl Keeper {
             self.rolling = Some(rolling);
             Ok(())
         }
+    }
+
+    /// Gives the room of a day's minutes back, if there are any to be rid of. A failure costs room, not truth: it
+    /// is said, and tried again.
+    fn leave(&mut self, uptime: Duration) -> bool {
+        let Some(day) = self.leaving.pop_if(|_| uptime >= self.leave_after) else { return false };
+        if let Err(error) = self.graph.reader.store.drop_minutes(day) {
+            warn!(%error, cause = %error.source, "Old minutes of the graph stay, dropping them failed.");
+            self.leaving.push(day);
+            self.leave_after = uptime + PAUSE;
+        }
+        true
     }
 
     fn finish(&self, rolling: Rolling, state: &State) -> Result<(), StoreError> {

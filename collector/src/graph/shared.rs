@@ -99,6 +99,7 @@ impl Shared {
         }
         reader.counters.clamped.inc_by(u64::from(is_clamped));
         self.progress.latest = self.progress.latest.max(minute);
+        self.progress.oldest = self.progress.oldest.min(minute);
         let dictionary = dictionary(&mut self.days, &mut self.state, minute / DAY, reader);
         let cell = dictionary.cell(&Relation::from(&made.flow), settings.bounds, &reader.counters);
         self.open.of(minute, cell).add(&made.flow, made.latencies.as_ref(), first, last);
@@ -133,7 +134,7 @@ impl Shared {
 
     /// What a question is to be answered from. What is open is handed out, and another begun.
     pub(super) fn snapshot(&mut self, question: &Question) -> Result<Snapshot, AskError> {
-        let plan = Plan::new(question, &self.state, self.progress.latest)?;
+        let plan = Plan::new(question, &self.state, self.progress)?;
         self.freeze();
         let words = plan.days.keys().filter_map(|day| Some((*day, self.days.get(day)?.words()))).collect();
         Ok(Snapshot { plan, state: Arc::clone(&self.state), open: self.frozen.clone(), words })

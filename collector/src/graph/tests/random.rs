@@ -150,9 +150,10 @@ proptest! {
         run(&mut Rig::new(settings()), ops, |rig, since, until| {
             let answer = rig.compare(since, until);
             let floor = |time: Timestamp| time - SignedDuration::from_micros(time.as_microsecond() % 60_000_000);
-            assert!(since.is_none_or(|since| answer.from == floor(since)), "{since:?}: {}", answer.from);
+            let begin = rig.ask(None, None).from;
+            assert!(since.is_none_or(|since| answer.from == floor(since).max(begin)), "{since:?}: {}", answer.from);
             let ceiling = |time: Timestamp| if floor(time) < time { floor(time) + SignedDuration::from_mins(1) } else { time };
-            assert!(until.is_none_or(|until| answer.to == ceiling(until)), "{until:?}: {}", answer.to);
+            assert!(until.is_none_or(|until| answer.to == ceiling(until).max(answer.from)), "{until:?}: {}", answer.to);
             assert_eq!(attempts(rig), rig.naive.attempts());
         });
     }
@@ -166,7 +167,8 @@ proptest! {
         let mut rig = Rig::new(Settings { keep, ..settings() });
         run(&mut rig, ops, |rig, since, until| {
             let answer = rig.compare(since, until);
-            assert!(since.is_none_or(|since| answer.from <= since), "{since:?}: {}", answer.from);
+            let begin = rig.ask(None, None).from;
+            assert!(since.is_none_or(|since| answer.from <= since.max(begin)), "{since:?}: {}", answer.from);
             assert!(until.is_none_or(|until| answer.to >= until), "{until:?}: {}", answer.to);
             assert_eq!(attempts(rig), rig.naive.attempts());
         });
@@ -225,6 +227,23 @@ fn a_connection_that_was_open_for_long_counts_where_it_began_and_up_to_now() {
     assert_eq!((told(&rig).first, told(&rig).last, rig.counters.clamped.get()), (start, cut, 1));
     rig.add(vec![(until(now - PAST - SignedDuration::from_secs(1)), None)]);
     assert_eq!((told(&rig).attempts, rig.counters.clamped.get()), (3, 2), "nobody sends that any more");
+}
+
+#[test]
+fn no_answer_covers_what_was_before_the_graph() {
+    let mut rig = Rig::new(settings());
+    let minutes = SignedDuration::from_mins;
+    let (begin, year) = (rig.now, Some(rig.now - SignedDuration::from_hours(8784)));
+    rig.pass(60, 0);
+    assert_eq!((rig.ask(year, Some(rig.now)).from, rig.ask(year, Some(rig.now)).to), (begin, rig.now));
+    assert_eq!(rig.ask(year, Some(begin - minutes(9))).edges, []);
+    for (late, from) in [(-3, -3), (-1, -3), (2, -3)] {
+        rig.add(vec![(crate::build::web_to_db().started(begin + minutes(late)), None)]);
+        assert_eq!(rig.compare(year, None).from, begin + minutes(from));
+    }
+    rig.keeper.checkpoint().unwrap();
+    rig.kill();
+    assert_eq!(rig.compare(year, None).from, begin - minutes(3));
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub(super) struct Day {
     pub(super) words: u64,
     /// The bytes of its chunks, by level.
     pub(super) chunks: [u64; 3],
+    /// How many chunks could not be read when coarser ones were made of them.
+    pub(super) damaged: u64,
 }
 
 impl Day {

@@ -39,9 +39,9 @@ pub(crate) use folder::OpenFolderError;
 pub(crate) use memory::MemoryStore;
 pub(crate) use name::StoreName;
 pub(crate) use shelf::Shelf;
+pub(crate) use store::{Change, SharedStore, Space, StoreError};
 #[cfg(test)]
 pub(crate) use store::{Row, Store};
-pub(crate) use store::{Change, SharedStore, Space, StoreError};
 pub(crate) use tail::{Step, Tail};
 
 use crate::{

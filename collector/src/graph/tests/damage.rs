@@ -50,7 +50,7 @@ fn a_damaged_chunk_costs_itself() {
     rig.add(vec![(web_to_db().started(rig.now), None)]);
     rig.pass(0, 500);
     rig.keeper.checkpoint().unwrap();
-    assert_eq!(attempts(&rig), (5, 0), "the hour has what was left");
+    assert_eq!(attempts(&rig), (5, 1), "the hour has what was left");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::{
     graph::{Keep, Settings},
     ledger::{Change, MemoryStore, Row, Space, Store, StoreError},
 };
+use jiff::SignedDuration;
 use std::{
     sync::{
         Arc,
@@ -95,4 +96,36 @@ fn minutes_that_cannot_be_dropped_are_dropped_later() {
     rig.pass(0, 20);
     assert_eq!(rig.store.minutes().len(), 1);
     rig.compare(None, None);
+}
+
+#[test]
+fn what_cannot_be_read_now_is_rolled_up_later() {
+    let failing = Arc::new(Failing::default());
+    let mut rig = Rig::on(Arc::clone(&failing) as Arc<dyn Store>, settings());
+    failing.minutes.store(true, Ordering::SeqCst);
+    days(&mut rig, 2);
+    assert_eq!(rig.counters.rolled.get(), 0);
+    failing.minutes.store(false, Ordering::SeqCst);
+    rig.uptime += Duration::from_mins(1);
+    rig.pass(0, 200);
+    assert!(rig.counters.rolled.get() > 20);
+    rig.compare(None, None);
+}
+
+#[test]
+fn what_can_never_be_read_is_given_up_and_told() {
+    let failing = Arc::new(Failing::default());
+    let mut rig = Rig::on(Arc::clone(&failing) as Arc<dyn Store>, settings());
+    let earlier = rig.now - SignedDuration::from_hours(1);
+    rig.add(vec![(web_to_db().started(earlier), None)]);
+    days(&mut rig, 1);
+    failing.minutes.store(true, Ordering::SeqCst);
+    days(&mut rig, 1);
+    for _ in 0..12 {
+        rig.uptime += Duration::from_mins(1);
+        rig.pass(0, 200);
+    }
+    assert!(rig.counters.rolled.get() > 0);
+    failing.minutes.store(false, Ordering::SeqCst);
+    assert!(rig.ask(None, None).damaged > 0);
 }

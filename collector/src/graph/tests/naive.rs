@@ -31,7 +31,8 @@ impl Naive {
     pub(super) fn put(&mut self, made: &Arc<Made>, now: Timestamp) {
         let ahead = now + SignedDuration::from_mins(5);
         let (time, end) = (made.flow.time, made.flow.end_time.max(made.flow.time));
-        let is_believed = time <= ahead && end >= now - PAST && time >= now - SignedDuration::from_hours(24_000);
+        let is_believed =
+            time <= ahead && end >= now - PAST && time >= now - SignedDuration::from_hours(24_000);
         let (time, end) = if is_believed { (time, end.min(ahead)) } else { (now, now) };
         self.0.insert(made.ordinal, (time, end, Arc::clone(made)));
     }

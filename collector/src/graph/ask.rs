@@ -5,8 +5,9 @@ use super::{
     answer::{Answer, AskError, Edge, Question},
     dictionary::Dictionary,
     edges,
-    level::{Bucket, DAY, micros_of},
+    level::{Bucket, DAY, Level, micros_of},
     shared::Snapshot,
+    state::State,
     sum::{Sums, time},
     words::Words,
 };
@@ -46,7 +47,8 @@ impl Graph {
                 words.remove(&day).map_or_else(|| self.reader.words(day, &state), |words| (words, 0));
             all_damaged += damaged;
             let (mut sums, damaged) = self.read(&buckets, words.sizes().cells, state.chunk);
-            all_damaged += damaged;
+            // What was damaged then may be read again in its own buckets.
+            all_damaged += damaged.max(damaged_before(&state, day, &buckets));
             let begin = day * DAY;
             for open in &open {
                 open.add_to(plan.from.max(begin), plan.until.min(begin + DAY), &mut sums);
@@ -61,8 +63,7 @@ impl Graph {
         let part = |first: usize| {
             let (mut sums, mut all_damaged) = (Sums::default(), 0);
             for bucket in buckets.iter().skip(first).step_by(THREADS) {
-                let (_, damaged) = self.reader.add_bucket(*bucket, cells, below, &mut sums);
-                all_damaged += damaged;
+                all_damaged += self.reader.add_bucket(*bucket, cells, below, &mut sums).damaged;
             }
             (sums, all_damaged)
         };
@@ -77,6 +78,12 @@ impl Graph {
             (sums, damaged)
         })
     }
+}
+
+/// What was damaged when coarser buckets were made, where these are read.
+fn damaged_before(state: &State, day: u32, buckets: &[Bucket]) -> u64 {
+    let is_coarse = buckets.iter().any(|bucket| bucket.level != Level::Minute);
+    state.days.get(&day).filter(|_| is_coarse).map_or(0, |day| day.damaged)
 }
 
 /// Days with different words on their way to be one. The words of a single day need no look-ups.

@@ -9,7 +9,11 @@ use crate::ledger::{BlockError, pack, unpack};
 use serde::{Deserialize, Serialize};
 
 /// The most cells in a chunk.
-pub(super) const MOST: usize = 65_536;
+const MOST: usize = 65_536;
+
+/// The most buckets of latency in a chunk, beside which those of one more cell fit: one is 13 bytes at the most, and
+/// what is unpacked has an end.
+const MOST_BINS: usize = 1 << 20;
 
 /// A column for each part of a sum.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -42,6 +46,23 @@ pub(super) enum ChunkError {
     /// They say what no chunk says.
     #[error("the {0} of a chunk are not what was written")]
     Shape(&'static str),
+}
+
+/// Cells, in parts that each fit in a chunk.
+pub(super) fn parts<'cells, 'sum>(
+    mut cells: &'cells [(Place, &'sum Sum)],
+) -> impl Iterator<Item = &'cells [(Place, &'sum Sum)]> {
+    std::iter::from_fn(move || {
+        let mut bins = 0;
+        let fits = cells.iter().take(MOST).take_while(|(_, sum)| {
+            let fits = bins < MOST_BINS;
+            bins += sum.latencies.buckets().count();
+            fits
+        });
+        let (part, rest) = cells.split_at(fits.count());
+        cells = rest;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// The chunk of these cells, which are in order.
@@ -147,6 +168,18 @@ mod tests {
                 Sum { attempts, packets, bytes, retransmits, first, last, latencies }
             },
         )
+    }
+
+    #[test]
+    fn cells_with_very_many_latencies_go_into_several_chunks() {
+        let mut latencies = Latencies::default();
+        (0..Latencies::BUCKETS).for_each(|bucket| latencies.add(bucket, u64::MAX));
+        let sum = Sum { attempts: 1, first: 0, last: 0, latencies, ..Sum::default() };
+        let most = MOST_BINS / usize::from(Latencies::BUCKETS) + 1;
+        let cells: Vec<_> = (0..most as Place + 5).map(|cell| (cell, &sum)).collect();
+        let counts: Vec<_> = parts(&cells).map(<[_]>::len).collect();
+        assert_eq!(counts, [most, 5]);
+        assert!(Chunk::decode(&encode(0, &cells[..most]), most as u32).is_ok());
     }
 
     proptest! {

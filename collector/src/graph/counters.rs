@@ -16,7 +16,7 @@ pub(crate) struct Counters {
     pub(crate) other_addresses: Counter,
     /// Flows of one edge too many.
     pub(crate) other_edges: Counter,
-    /// Flows whose time cannot be, counted when they came.
+    /// Flows whose time cannot be: counted when they came, or up to then.
     pub(crate) clamped: Counter,
     /// Chunks and rows that are not what was written.
     pub(crate) damaged: Counter,
@@ -70,7 +70,11 @@ impl Counters {
             other_addresses,
         );
         counter("graph_other_edges", "Flows of an edge beyond the bound of a day", other_edges);
-        counter("graph_clamped", "Flows whose time cannot be, counted when they came", clamped);
+        counter(
+            "graph_clamped",
+            "Flows whose time cannot be, counted when they came, or up to then",
+            clamped,
+        );
         counter("graph_damaged", "Rows and chunks of the graph that are not what was written", damaged);
         counter("graph_missed", "Flows that were gone before the graph had counted them", missed);
         counter("graph_chunks", "Chunks of the graph written", chunks);

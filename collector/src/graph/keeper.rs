@@ -5,7 +5,7 @@ use super::{
     level::{Bucket, HOURS_OF_DAY, Level},
     log::Place,
     open::Open,
-    rolling::Rolling,
+    rolling::{Progress, Rolling},
     state::State,
     sum::Sum,
     writing::{Writing, targets, words_prefix},
@@ -29,6 +29,12 @@ const EVERY: Duration = Duration::from_secs(10);
 /// So many flows are written at once: as many as a start after a kill takes in again.
 const FLOWS: u64 = 500_000;
 
+/// How long what failed and can wait is left alone.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// So often is a bucket tried to be made of parts that cannot all be read.
+const TRIES: u32 = 10;
+
 /// Flows that are taken in at a time at start.
 const GROUP: usize = 4096;
 
@@ -41,6 +47,11 @@ pub(crate) struct Keeper {
     checked: Duration,
     /// Days of which something is left in the store that the state tells nothing of any more.
     leaving: Vec<u32>,
+    /// Until then none of them is tried again.
+    leave_after: Duration,
+    /// Until then nothing is rolled up, after so many tries that failed.
+    roll_after: Duration,
+    tries: u32,
 }
 
 impl Keeper {
@@ -49,7 +60,15 @@ impl Keeper {
         let graph = Arc::new(Graph::open(store, counters, settings, now));
         let from = graph.shared().state().minutes_from;
         let leaving = graph.reader.store.minutes().into_iter().filter(|day| *day < from).collect();
-        Self { graph, rolling: None, checked: Duration::ZERO, leaving }
+        Self {
+            graph,
+            rolling: None,
+            checked: Duration::ZERO,
+            leaving,
+            leave_after: Duration::ZERO,
+            roll_after: Duration::ZERO,
+            tries: 0,
+        }
     }
 
     /// What is asked.
@@ -102,7 +121,7 @@ impl Keeper {
             self.checked = now.uptime;
             return self.checkpoint();
         }
-        self.upkeep(now.wall)
+        self.upkeep(now)
     }
 
     /// Every flow with a smaller ordinal has been counted for good.
@@ -153,26 +172,50 @@ impl Keeper {
     }
 
     /// A part of what is to be done now and then.
-    fn upkeep(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        if let Some(day) = self.leaving.pop() {
-            return self.graph.reader.store.drop_minutes(day);
+    fn upkeep(&mut self, now: Now) -> Result<(), StoreError> {
+        if self.leave(now.uptime) {
+            return Ok(());
         }
         let (state, clock) = {
             let shared = self.graph.shared();
-            (Arc::clone(shared.state()), shared.clock(now))
+            (Arc::clone(shared.state()), shared.clock(now.wall))
         };
-        let Some(mut rolling) = self.rolling.take().or_else(|| Rolling::next(&state, clock)) else {
+        let next = || Rolling::next(&state, clock).filter(|_| now.uptime >= self.roll_after);
+        let Some(rolling) = self.rolling.take().or_else(next) else {
             return match self.graph.settings.keep.too_much(&state, clock) {
                 Some((level, day)) => self.let_go(level, day),
                 None => Ok(()),
             };
         };
-        if rolling.step(&self.graph.reader, &state) {
-            self.finish(rolling, &state)
-        } else {
-            self.rolling = Some(rolling);
-            Ok(())
+        self.roll(rolling, &state, now.uptime)
+    }
+
+    /// A part of a roll-up. One that fails begins anew some time later.
+    fn roll(&mut self, mut rolling: Rolling, state: &State, uptime: Duration) -> Result<(), StoreError> {
+        match rolling.step(&self.graph.reader, state, self.tries >= TRIES) {
+            Progress::More => self.rolling = Some(rolling),
+            Progress::Failed => {
+                self.tries += 1;
+                self.roll_after = uptime + PAUSE;
+            }
+            Progress::Done => {
+                self.tries = 0;
+                self.finish(rolling, state)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Gives the room of a day's minutes back, if there are any to be rid of. A failure costs room, not truth: it
+    /// is said, and tried again.
+    fn leave(&mut self, uptime: Duration) -> bool {
+        let Some(day) = self.leaving.pop_if(|_| uptime >= self.leave_after) else { return false };
+        if let Err(error) = self.graph.reader.store.drop_minutes(day) {
+            warn!(%error, cause = %error.source, "Old minutes of the graph stay, dropping them failed.");
+            self.leaving.push(day);
+            self.leave_after = uptime + PAUSE;
+        }
+        true
     }
 
     fn finish(&self, rolling: Rolling, state: &State) -> Result<(), StoreError> {

@@ -58,8 +58,15 @@ pub(crate) struct Settings {
     pub(crate) bounds: Bounds,
     /// How much is kept.
     pub(crate) keep: Keep,
-    /// The age of a flow beyond which its time is not believed: no agent sends what is older.
+    /// How long ago a flow may have ended for its time to be believed: no agent sends what is older.
     pub(crate) past: SignedDuration,
+}
+
+impl Settings {
+    /// The age beyond which no connection that ends now may have begun: a day's bucket of then is kept no more.
+    fn oldest_start(&self) -> SignedDuration {
+        SignedDuration::try_from(self.keep.days).unwrap_or(SignedDuration::MAX).max(self.past)
+    }
 }
 
 impl From<&Config> for Settings {

@@ -22,6 +22,17 @@ pub(super) struct Reader {
     pub(super) counters: Counters,
 }
 
+/// What there was of a bucket.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// How many chunks.
+    pub(super) chunks: u64,
+    /// How many of them cannot be read.
+    pub(super) damaged: u64,
+    /// Whether another try may find more: bytes were not seen to be damaged.
+    pub(super) may_pass: bool,
+}
+
 impl Reader {
     /// The state that was written last, or that of a new graph. Without it the rows of a graph mean nothing:
     /// then all go, and what the ledger still has is counted again.
@@ -63,20 +74,20 @@ impl Reader {
         (words, damaged)
     }
 
-    /// Adds a bucket to the sums of so many cells, as it was before the chunk `below` was written. Says how many
-    /// chunks there were, and how many of them are damaged.
-    pub(super) fn add_bucket(&self, bucket: Bucket, cells: u32, below: u64, sums: &mut Sums) -> (u64, u64) {
-        let (mut found, mut damaged) = (0, 0);
+    /// Adds a bucket to the sums of so many cells, as it was before the chunk `below` was written.
+    pub(super) fn add_bucket(&self, bucket: Bucket, cells: u32, below: u64, sums: &mut Sums) -> Found {
+        let mut found = Found::default();
         for row in self.store.scan(bucket.space(), &bucket.prefix(), usize::MAX) {
-            found += 1;
-            damaged += u64::from(!self.understood("a chunk", row, |key, bytes| {
+            found.chunks += 1;
+            found.may_pass |= row.as_ref().is_err_and(|error| !error.damaged);
+            found.damaged += u64::from(!self.understood("a chunk", row, |key, bytes| {
                 if chunk_of(key) < below {
                     Chunk::decode(bytes, cells).map_err(|error| error.to_string())?.add_to(sums);
                 }
                 Ok(())
             }));
         }
-        (found, damaged)
+        found
     }
 
     /// Whether a row was read and understood.

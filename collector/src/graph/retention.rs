@@ -29,12 +29,16 @@ impl Keep {
             (ended(day, self.age(level)) <= u64::from(clock)).then_some((level, day))
         });
         aged.or_else(|| {
-            let is_large = state.bytes() > self.bytes;
-            Level::ALL
-                .into_iter()
-                .find_map(|level| Some((level, droppable(state, level)?)))
-                .filter(|_| is_large)
+            let mut levels = Level::ALL.into_iter().filter(|level| self.is_too_large(state, *level));
+            levels.find_map(|level| Some((level, droppable(state, level)?)))
         })
+    }
+
+    /// Whether a level must make room. What cannot go yet, most of it minutes of today, may take half of the room
+    /// from hours and days, and no more: else one busy day would end the year.
+    fn is_too_large(&self, state: &State, level: Level) -> bool {
+        let over: u64 = state.days.range(..state.days_until).map(|(_, day)| day.bytes()).sum();
+        state.bytes() > self.bytes && (level == Level::Minute || over > self.bytes / 2)
     }
 
     const fn age(&self, level: Level) -> Duration {
@@ -61,4 +65,34 @@ fn droppable(state: &State, level: Level) -> Option<u32> {
 /// The minute in which a day has been over for so long.
 fn ended(day: u32, age: Duration) -> u64 {
     (u64::from(day) + 1) * u64::from(DAY) + age.as_secs() / 60
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::state::Day, *};
+    use std::collections::BTreeMap;
+
+    const KEEP: Keep =
+        Keep { minutes: Duration::MAX, hours: Duration::MAX, days: Duration::MAX, bytes: 1000 };
+
+    /// Nine days that are over and have no minutes any more, and a tenth.
+    fn state(each: u64, today: u64) -> State {
+        let day = |day| (day, Day { chunks: [0, each, 0], ..Day::default() });
+        let mut days: BTreeMap<_, _> = (0..9).map(day).collect();
+        days.insert(9, Day { chunks: [today, 0, 0], ..Day::default() });
+        State { days, hours_until: 9 * 24 + 5, days_until: 9, minutes_from: 9, ..State::default() }
+    }
+
+    #[test]
+    fn a_busy_day_takes_half_of_the_room_at_most() {
+        assert_eq!(KEEP.too_much(&state(50, 1_000_000), 0), None);
+        assert_eq!(KEEP.too_much(&state(60, 1_000_000), 0), Some((Level::Hour, 0)));
+        assert_eq!(KEEP.too_much(&state(60, 400), 0), None);
+    }
+
+    #[test]
+    fn minutes_of_days_that_are_over_go_first() {
+        let state = State { minutes_from: 8, ..state(50, 1_000_000) };
+        assert_eq!(KEEP.too_much(&state, 0), Some((Level::Minute, 8)));
+    }
 }

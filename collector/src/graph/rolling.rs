@@ -20,6 +20,19 @@ pub(super) struct Rolling {
     /// The parts that are still to be read.
     left: VecDeque<Bucket>,
     sums: Sums,
+    /// How many chunks of them could not be read.
+    damaged: u64,
+}
+
+/// How far a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// There is more to read.
+    More,
+    /// Everything has been read.
+    Done,
+    /// A part could not be read that is perhaps not damaged: it is to begin anew.
+    Failed,
 }
 
 impl Rolling {
@@ -36,19 +49,23 @@ impl Rolling {
         };
         let left =
             if state.days.contains_key(&bucket.day()) { bucket.parts().collect() } else { VecDeque::new() };
-        Some(Self { bucket, left, sums: Sums::default() })
+        Some(Self { bucket, left, sums: Sums::default(), damaged: 0 })
     }
 
-    /// Reads on until there was something to read. True when there is nothing left.
-    pub(super) fn step(&mut self, reader: &Reader, state: &State) -> bool {
+    /// Reads on until there was something to read. On the last try what cannot be read counts as damaged.
+    pub(super) fn step(&mut self, reader: &Reader, state: &State, is_last_try: bool) -> Progress {
         let cells = state.days.get(&self.bucket.day()).map_or(0, |day| day.sizes.cells);
         while let Some(part) = self.left.pop_front() {
-            let (found, _) = reader.add_bucket(part, cells, u64::MAX, &mut self.sums);
-            if found > 0 {
+            let found = reader.add_bucket(part, cells, u64::MAX, &mut self.sums);
+            self.damaged += found.damaged;
+            if found.may_pass && !is_last_try {
+                return Progress::Failed;
+            }
+            if found.chunks > 0 {
                 break;
             }
         }
-        self.left.is_empty()
+        if self.left.is_empty() { Progress::Done } else { Progress::More }
     }
 
     /// A chunk came to a part that has been read.
@@ -62,11 +79,14 @@ impl Rolling {
 
     /// Writes the bucket.
     pub(super) fn finish(self, writing: &mut Writing) {
-        let Self { bucket, left: _, sums } = self;
+        let Self { bucket, left: _, sums, damaged } = self;
         let cells: Vec<_> = sums.into_some().collect();
         let cells: Vec<_> = cells.iter().map(|(cell, sum)| (*cell, sum)).collect();
         writing.bucket(bucket, &cells);
         let state = &mut writing.state;
+        if let Some(day) = state.days.get_mut(&bucket.day()) {
+            day.damaged += damaged;
+        }
         match bucket.level {
             Level::Day => state.days_until = bucket.number + 1,
             Level::Hour | Level::Minute => state.hours_until = next_hour(state, bucket.number),

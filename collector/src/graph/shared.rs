@@ -59,7 +59,10 @@ struct When {
     minute: u32,
     first: i64,
     last: i64,
+    /// Whether this is what the flow says.
     is_believed: bool,
+    /// Whether it says what cannot be.
+    is_clamped: bool,
 }
 
 impl Shared {
@@ -78,9 +81,9 @@ impl Shared {
         &self.state
     }
 
-    /// How many flows are open, those of askers left out.
-    pub(super) const fn flows(&self) -> u64 {
-        self.open.flows()
+    /// How many flows wait for a checkpoint, those that were handed to askers too.
+    pub(super) fn flows(&self) -> u64 {
+        self.open.flows() + self.frozen.iter().map(|open| open.flows()).sum::<u64>()
     }
 
     /// The minute up to which time has passed for buckets: neither the own clock nor that of agents alone
@@ -90,13 +93,13 @@ impl Shared {
     }
 
     pub(super) fn add(&mut self, made: &Made, reader: &Reader, settings: &Settings, now: Timestamp) {
-        let When { minute, first, last, is_believed } = self.when(&made.flow, settings, now);
+        let When { minute, first, last, is_believed, is_clamped } = self.when(&made.flow, settings, now);
         if is_believed {
             self.progress.newest = self.progress.newest.max(minute);
-        } else {
-            reader.counters.clamped.inc();
         }
+        reader.counters.clamped.inc_by(u64::from(is_clamped));
         self.progress.latest = self.progress.latest.max(minute);
+        self.progress.oldest = self.progress.oldest.min(minute);
         let dictionary = dictionary(&mut self.days, &mut self.state, minute / DAY, reader);
         let cell = dictionary.cell(&Relation::from(&made.flow), settings.bounds, &reader.counters);
         self.open.of(minute, cell).add(&made.flow, made.latencies.as_ref(), first, last);
@@ -108,27 +111,30 @@ impl Shared {
         self.progress.through = self.progress.through.max(ordinal);
     }
 
+    /// A flow counts at its start, however long it was open; what agents may still send is a matter of its end.
     fn when(&self, flow: &Flow, settings: &Settings, now: Timestamp) -> When {
-        let Flow { time, end_time, .. } = flow;
-        let age = now.duration_since(*time);
-        let first = time.as_microsecond();
-        let is_believed = age <= settings.past
-            && age >= -AHEAD
+        let (start, end) = (flow.time, flow.end_time.max(flow.time));
+        let ahead = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+        let first = start.as_microsecond();
+        let is_believed = start <= ahead
+            && now.duration_since(end) <= settings.past
+            && now.duration_since(start) <= settings.oldest_start()
             && first >= 0
             && minute_of(first) / DAY >= self.state.days_from;
         if is_believed {
-            When { minute: minute_of(first), first, last: end_time.as_microsecond(), is_believed }
+            let (last, is_clamped) = (end.min(ahead).as_microsecond(), end > ahead);
+            When { minute: minute_of(first), first, last, is_believed, is_clamped }
         } else {
             let now = now.as_microsecond();
             // Even if the own clock is where nothing is kept any more.
             let minute = minute_of(now).max(self.state.days_from * DAY);
-            When { minute, first: now, last: now, is_believed }
+            When { minute, first: now, last: now, is_believed, is_clamped: true }
         }
     }
 
     /// What a question is to be answered from. What is open is handed out, and another begun.
     pub(super) fn snapshot(&mut self, question: &Question) -> Result<Snapshot, AskError> {
-        let plan = Plan::new(question, &self.state, self.progress.latest)?;
+        let plan = Plan::new(question, &self.state, self.progress)?;
         self.freeze();
         let words = plan.days.keys().filter_map(|day| Some((*day, self.days.get(day)?.words()))).collect();
         Ok(Snapshot { plan, state: Arc::clone(&self.state), open: self.frozen.clone(), words })

@@ -17,6 +17,8 @@ pub(super) struct Progress {
     pub(super) newest: u32,
     /// The last minute of any flow.
     pub(super) latest: u32,
+    /// The first minute of any flow, or that in which the graph began.
+    pub(super) oldest: u32,
 }
 
 /// What there is of a day.
@@ -27,6 +29,8 @@ pub(super) struct Day {
     pub(super) words: u64,
     /// The bytes of its chunks, by level.
     pub(super) chunks: [u64; 3],
+    /// How many chunks could not be read when coarser ones were made of them.
+    pub(super) damaged: u64,
 }
 
 impl Day {
@@ -59,6 +63,7 @@ impl State {
         Self {
             hours_until: Level::Hour.of(now).number,
             days_until: Level::Day.of(now).number,
+            progress: Progress { oldest: now, ..Progress::default() },
             ..Self::default()
         }
     }
@@ -74,7 +79,7 @@ impl State {
         let mut days = days.keys().chain([days_until, minutes_from, hours_from, days_from]);
         days.all(|day| *day <= LAST_DAY)
             && hours_until / HOURS_OF_DAY <= LAST_DAY
-            && progress.newest.max(progress.latest) / DAY <= LAST_DAY
+            && progress.newest.max(progress.latest).max(progress.oldest) / DAY <= LAST_DAY
     }
 
     /// Whether a bucket has chunks of its own, and they are kept.

@@ -3,7 +3,7 @@
 use super::{
     answer::{AskError, Question},
     level::{Bucket, DAY, HOUR, Level, micros_of, minute_of},
-    state::State,
+    state::{Progress, State},
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -20,14 +20,14 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// For a question to a graph whose last flow is of the minute `latest`.
-    pub(super) fn new(question: &Question, state: &State, latest: u32) -> Result<Self, AskError> {
+    /// For a question to a graph that has come so far.
+    pub(super) fn new(question: &Question, state: &State, progress: Progress) -> Result<Self, AskError> {
         if let Question { since: Some(since), until: Some(until) } = *question
             && until < since
         {
             return Err(AskError::Backwards { since, until });
         }
-        let (from, until) = span(question, state, latest);
+        let (from, until) = span(question, state, progress);
         let mut days = BTreeMap::new();
         if from < until {
             for day in state.days.range(from / DAY..=(until - 1) / DAY).map(|(day, _)| *day) {
@@ -44,13 +44,13 @@ impl Plan {
     }
 }
 
-/// The minutes that are covered: ends lie between buckets of the finest level that is kept there.
-fn span(question: &Question, state: &State, latest: u32) -> (u32, u32) {
+/// The minutes that are covered, none from before there was a graph: ends lie between buckets of the finest level that is kept there.
+fn span(question: &Question, state: &State, progress: Progress) -> (u32, u32) {
     let Question { since, until } = question;
-    let (first, end) = state.days.keys().next().map_or((0, 0), |day| (day * DAY, latest.saturating_add(1)));
+    let begin = progress.oldest.max(state.days_from.saturating_mul(DAY));
+    let end = if state.days.is_empty() { begin } else { progress.latest.saturating_add(1) };
     let until = until.map_or(end, minute_after).min(u32::MAX - DAY);
-    let from = since.map_or_else(|| first.min(until), |since| minute_of(since.as_microsecond()));
-    let from = from.max(state.days_from.saturating_mul(DAY));
+    let from = since.map_or(begin, |since| minute_of(since.as_microsecond())).max(begin);
     if until <= from {
         return (from, from);
     }

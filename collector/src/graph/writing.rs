@@ -48,7 +48,7 @@ impl Writing {
 
     /// Adds cells, in their order, to a bucket.
     pub(super) fn bucket(&mut self, bucket: Bucket, cells: &[(Place, &Sum)]) {
-        for cells in cells.chunks(chunk::MOST) {
+        for cells in chunk::parts(cells) {
             let bytes = chunk::encode(bucket.base(), cells);
             let known = self.state.days.entry(bucket.day()).or_default();
             known.chunks[bucket.level as usize] += bytes.len() as u64;

@@ -40,6 +40,8 @@ pub(crate) use memory::MemoryStore;
 pub(crate) use name::StoreName;
 pub(crate) use shelf::Shelf;
 pub(crate) use store::{Change, SharedStore, Space, StoreError};
+#[cfg(test)]
+pub(crate) use store::{Row, Store};
 pub(crate) use tail::{Step, Tail};
 
 use crate::{

@@ -26,7 +26,7 @@ use tracing::debug;
 use v1::{EdgeOrder, edges_response::Item as EdgesItem, policy_hits_response::Item as HitsItem};
 
 /// How many questions are answered at a time: each holds the edges of its window in memory.
-const QUESTIONS: usize = 8;
+const QUESTIONS: usize = 2;
 
 /// An answer has at most so many edges or hits.
 const MOST: usize = 100_000;

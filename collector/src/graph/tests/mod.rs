@@ -2,6 +2,7 @@
 
 mod bounds;
 mod damage;
+mod failing;
 mod ledger;
 mod naive;
 mod random;
@@ -41,6 +42,7 @@ struct Rig {
     keeper: Keeper,
     counters: Counters,
     now: Timestamp,
+    uptime: Duration,
     flows: Vec<Arc<Made>>,
     naive: Naive,
 }
@@ -53,7 +55,16 @@ impl Rig {
     fn on(store: SharedStore, settings: Settings) -> Self {
         let (now, counters) = (at(0), Counters::default());
         let keeper = Keeper::open(Arc::clone(&store), counters.clone(), settings, now);
-        Self { store, settings, keeper, counters, now, flows: Vec::new(), naive: Naive::default() }
+        Self {
+            store,
+            settings,
+            keeper,
+            counters,
+            now,
+            uptime: Duration::ZERO,
+            flows: Vec::new(),
+            naive: Naive::default(),
+        }
     }
 
     fn add(&mut self, flows: Vec<(Flow, Option<Latencies>)>) {
@@ -91,7 +102,7 @@ impl Rig {
     fn pass(&mut self, minutes: i64, steps: usize) {
         self.now += SignedDuration::from_mins(minutes);
         for _ in 0..steps {
-            self.keeper.step(Now { uptime: Duration::ZERO, wall: self.now }).unwrap();
+            self.keeper.step(Now { uptime: self.uptime, wall: self.now }).unwrap();
         }
     }
 

@@ -11,9 +11,9 @@ use std::{collections::BTreeMap, sync::Arc};
 /// Older flows are not believed.
 pub(super) const PAST: SignedDuration = SignedDuration::from_hours(4 * 24);
 
-/// The flows by ordinal, each with the time at which it counts.
+/// The flows by ordinal, each with the times at which it begins and ends.
 #[derive(Default)]
-pub(super) struct Naive(BTreeMap<u64, (Timestamp, bool, Arc<Made>)>);
+pub(super) struct Naive(BTreeMap<u64, (Timestamp, Timestamp, Arc<Made>)>);
 
 #[derive(Default)]
 struct Sum {
@@ -29,10 +29,12 @@ struct Sum {
 
 impl Naive {
     pub(super) fn put(&mut self, made: &Arc<Made>, now: Timestamp) {
-        let time = made.flow.time;
-        let is_believed = time <= now + SignedDuration::from_mins(5) && time >= now - PAST;
-        let time = if is_believed { time } else { now };
-        self.0.insert(made.ordinal, (time, is_believed, Arc::clone(made)));
+        let ahead = now + SignedDuration::from_mins(5);
+        let (time, end) = (made.flow.time, made.flow.end_time.max(made.flow.time));
+        let is_believed =
+            time <= ahead && end >= now - PAST && time >= now - SignedDuration::from_hours(24_000);
+        let (time, end) = if is_believed { (time, end.min(ahead)) } else { (now, now) };
+        self.0.insert(made.ordinal, (time, end, Arc::clone(made)));
     }
 
     /// All attempts.
@@ -42,8 +44,8 @@ impl Naive {
 
     fn sums(&self, from: Timestamp, to: Timestamp) -> BTreeMap<Edge, Sum> {
         let mut sums: BTreeMap<Edge, Sum> = BTreeMap::new();
-        for (time, is_believed, made) in self.0.values().filter(|(time, ..)| *time >= from && *time < to) {
-            sums.entry(edge(made)).or_default().add(*time, *is_believed, made);
+        for (time, end, made) in self.0.values().filter(|(time, ..)| *time >= from && *time < to) {
+            sums.entry(edge(made)).or_default().add(*time, *end, made);
         }
         sums
     }
@@ -88,8 +90,7 @@ impl Naive {
 }
 
 impl Sum {
-    fn add(&mut self, time: Timestamp, is_believed: bool, Made { flow, latencies, .. }: &Made) {
-        let end = if is_believed { flow.end_time.max(time) } else { time };
+    fn add(&mut self, time: Timestamp, end: Timestamp, Made { flow, latencies, .. }: &Made) {
         self.attempts += flow.attempts;
         self.packets += flow.packets;
         self.bytes += flow.bytes;

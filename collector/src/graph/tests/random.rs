@@ -18,7 +18,7 @@ use std::{
 
 #[derive(Clone, Debug)]
 enum Op {
-    Flows(Vec<(i64, Flow, Option<Latencies>)>),
+    Flows(Vec<(i64, i64, Flow, Option<Latencies>)>),
     Checkpoint,
     Kill,
     Pass { minutes: i64, steps: usize },
@@ -93,9 +93,18 @@ fn ago() -> impl Strategy<Value = i64> {
     ]
 }
 
+/// Seconds from start to end: mostly few, some very long ones, and ends that cannot be.
+fn open_for() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        8 => 0..3_i64,
+        2 => 0..2 * PAST.as_secs(),
+        1 => prop_oneof![Just(-5_i64), Just(1_000_000_000)],
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        5 => vec((ago(), any_flow(), handshakes()), 1..8).prop_map(Op::Flows),
+        5 => vec((ago(), open_for(), any_flow(), handshakes()), 1..8).prop_map(Op::Flows),
         2 => Just(Op::Checkpoint),
         1 => Just(Op::Kill),
         2 => (select(vec![1, 7, 61, 200, 1500]), 0..400_usize).prop_map(|(minutes, steps)| Op::Pass { minutes, steps }),
@@ -108,8 +117,10 @@ fn run(rig: &mut Rig, ops: Vec<Op>, mut check: impl FnMut(&Rig, Option<Timestamp
         match op {
             Op::Flows(flows) => {
                 let now = rig.now;
-                let flows = flows.into_iter().map(|(ago, flow, latencies)| {
-                    (flow.started(now - SignedDuration::from_secs(ago)), latencies)
+                let flows = flows.into_iter().map(|(ago, open, flow, latencies)| {
+                    let start = now - SignedDuration::from_secs(ago);
+                    let end = start + SignedDuration::from_secs(open);
+                    (flow.started(start).change(|flow| flow.end_time = end), latencies)
                 });
                 rig.add(flows.collect());
             }
@@ -139,9 +150,10 @@ proptest! {
         run(&mut Rig::new(settings()), ops, |rig, since, until| {
             let answer = rig.compare(since, until);
             let floor = |time: Timestamp| time - SignedDuration::from_micros(time.as_microsecond() % 60_000_000);
-            assert!(since.is_none_or(|since| answer.from == floor(since)), "{since:?}: {}", answer.from);
+            let begin = rig.ask(None, None).from;
+            assert!(since.is_none_or(|since| answer.from == floor(since).max(begin)), "{since:?}: {}", answer.from);
             let ceiling = |time: Timestamp| if floor(time) < time { floor(time) + SignedDuration::from_mins(1) } else { time };
-            assert!(until.is_none_or(|until| answer.to == ceiling(until)), "{until:?}: {}", answer.to);
+            assert!(until.is_none_or(|until| answer.to == ceiling(until).max(answer.from)), "{until:?}: {}", answer.to);
             assert_eq!(attempts(rig), rig.naive.attempts());
         });
     }
@@ -155,7 +167,8 @@ proptest! {
         let mut rig = Rig::new(Settings { keep, ..settings() });
         run(&mut rig, ops, |rig, since, until| {
             let answer = rig.compare(since, until);
-            assert!(since.is_none_or(|since| answer.from <= since), "{since:?}: {}", answer.from);
+            let begin = rig.ask(None, None).from;
+            assert!(since.is_none_or(|since| answer.from <= since.max(begin) || answer.from == answer.to), "{since:?}: {}", answer.from);
             assert!(until.is_none_or(|until| answer.to >= until), "{until:?}: {}", answer.to);
             assert_eq!(attempts(rig), rig.naive.attempts());
         });
@@ -199,6 +212,51 @@ fn buckets_become_coarser_and_are_let_go() {
     let answer = rig.compare(None, None);
     assert_eq!(answer.from.as_second(), i64::from(today - 4) * 86_400);
     assert!(rig.counters.rolled.get() >= 24 * 7);
+}
+
+#[test]
+fn a_connection_that_was_open_for_long_counts_where_it_began_and_up_to_now() {
+    let mut rig = Rig::new(settings());
+    let (now, start) = (rig.now, rig.now - 2 * PAST);
+    let until = |end: Timestamp| crate::build::web_to_db().started(start).change(|flow| flow.end_time = end);
+    rig.add(vec![(until(now), None)]);
+    let told = |rig: &Rig| rig.compare(None, None).edges.remove(0).tally;
+    assert_eq!((told(&rig).first, told(&rig).last, rig.counters.clamped.get()), (start, now, 0));
+    rig.add(vec![(until(Timestamp::MAX), None)]);
+    let cut = now + SignedDuration::from_mins(5);
+    assert_eq!((told(&rig).first, told(&rig).last, rig.counters.clamped.get()), (start, cut, 1));
+    rig.add(vec![(until(now - PAST - SignedDuration::from_secs(1)), None)]);
+    assert_eq!((told(&rig).attempts, rig.counters.clamped.get()), (3, 2), "nobody sends that any more");
+}
+
+#[test]
+fn no_answer_covers_what_was_before_the_graph() {
+    let mut rig = Rig::new(settings());
+    let minutes = SignedDuration::from_mins;
+    let (begin, year) = (at(-7412), Some(rig.now - SignedDuration::from_hours(8784)));
+    rig.pass(60, 0);
+    let hour = rig.ask(year, Some(begin + minutes(60)));
+    assert_eq!((hour.from, hour.to), (begin, begin + minutes(60)));
+    assert_eq!(rig.ask(year, Some(begin - minutes(9))).edges, []);
+    for (late, from) in [(-3, -3), (-1, -3), (2, -3)] {
+        rig.add(vec![(crate::build::web_to_db().started(begin + minutes(late)), None)]);
+        assert_eq!(rig.compare(year, None).from, begin + minutes(from));
+    }
+    rig.keeper.checkpoint().unwrap();
+    rig.kill();
+    assert_eq!(rig.compare(year, None).from, begin - minutes(3));
+}
+
+#[test]
+fn flows_that_somebody_asked_about_wait_for_a_checkpoint_no_less() {
+    let mut rig = Rig::new(settings());
+    for asked in 1..=3 {
+        rig.add(vec![(crate::build::web_to_db(), None); 2]);
+        rig.ask(None, None);
+        assert_eq!(rig.keeper.graph().shared().flows(), 2 * asked);
+    }
+    rig.keeper.checkpoint().unwrap();
+    assert_eq!(rig.keeper.graph().shared().flows(), 0);
 }
 
 #[test]

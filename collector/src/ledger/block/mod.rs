@@ -101,6 +101,7 @@ struct Rare {
 /// Packs anything in the form of a block.
 pub(crate) fn pack(content: &impl Serialize) -> Vec<u8> {
     let plain = postcard::to_stdvec(content).expect("plain data always has a form");
+    debug_assert!(plain.len() <= MOST, "a block of {} bytes could not be unpacked", plain.len());
     let packed = zstd::bulk::compress(&plain, LEVEL).expect("zstd compresses any bytes in memory");
     let mut block = Vec::with_capacity(HEAD + packed.len());
     block.push(VERSION);

@@ -134,6 +134,12 @@ impl<S: Source> Exporter<S> {
 
     /// Does some of what there is to do. After an error it begins again with what the folder holds.
     pub(super) fn step(&mut self, now: Now) -> Result<Progress, ExportError> {
+        let done = self.try_step(now);
+        self.measure();
+        done
+    }
+
+    fn try_step(&mut self, now: Now) -> Result<Progress, ExportError> {
         let mut opened = match self.opened.take() {
             Some(opened) => opened,
             None => self.open()?,
@@ -161,6 +167,9 @@ impl<S: Source> Exporter<S> {
     /// Finds out where to go on.
     fn open(&mut self) -> Result<Opened, ExportError> {
         let folder = Folder::open(&self.config.folder)?;
+        if folder.was_ahead() {
+            return Err(ExportError::WasAhead(self.config.folder.clone()));
+        }
         let exported = folder.exported(self.source.store())?;
         let newest = exported.as_ref().map(|exported| exported.newest);
         let time = exported.as_ref().and_then(|exported| exported.time);
@@ -168,6 +177,7 @@ impl<S: Source> Exporter<S> {
         if let Some(exported) = exported {
             let (last, path) = (exported.last, self.config.folder.clone());
             if last >= made {
+                folder.note_ahead()?;
                 return Err(ExportError::Ahead { path, last, made });
             }
             // What this run knows is not less: somebody may have taken files away.
@@ -185,9 +195,13 @@ impl<S: Source> Exporter<S> {
             self.publish(opened)?;
         }
         self.clean(opened, now)?;
-        let behind = self.source.end().saturating_sub(self.position.unwrap_or_default());
-        self.counters.behind.set(behind as i64);
         Ok(progress)
+    }
+
+    /// How many flows no file has, as far as is known; all that are kept where nothing is.
+    fn measure(&self) {
+        let from = self.position.unwrap_or_else(|| self.source.oldest());
+        self.counters.behind.set(self.source.end().saturating_sub(from) as i64);
     }
 
     /// Takes flows into the draft.

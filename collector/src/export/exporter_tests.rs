@@ -339,8 +339,16 @@ fn a_ledger_put_back_from_a_copy_is_not_taken_for_one_that_was_exported() {
     settle(&mut exporter, now(0));
     exporter.finish().unwrap();
     let ledger = Ledger::new("one", 4);
-    let error = export(folder.path(), &ledger).step(now(1)).unwrap_err().to_string();
+    let mut exporter = export(folder.path(), &ledger);
+    let error = exporter.step(now(1)).unwrap_err().to_string();
     assert!(error.contains("up to ordinal 8, the ledger only made 4"), "{error}");
+    assert_eq!(exporter.counters.behind.get(), 4, "none of them has a file");
+    // Nor when it has made as many flows again, which are others.
+    ledger.make(20);
+    for mut exporter in [exporter, export(folder.path(), &ledger)] {
+        let error = exporter.step(now(2)).unwrap_err().to_string();
+        assert!(error.contains("put back from a copy since"), "{error}");
+    }
 }
 
 #[test]

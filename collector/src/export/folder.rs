@@ -66,7 +66,17 @@ pub(super) enum ExportError {
         /// How many flows the ledger made.
         made: u64,
     },
+    /// It was ahead once.
+    #[error(
+        "{} holds flows of a ledger that was put back from a copy since: give the export another folder, or remove {AHEAD} \
+         there if flows may be missing", .0.display()
+    )]
+    WasAhead(PathBuf),
 }
+
+/// Says that the folder was ahead of the ledger. It stays so: when the ledger has made as many flows again, they are
+/// others.
+const AHEAD: &str = "AHEAD-OF-THE-LEDGER";
 
 /// A folder that is ours while this lives.
 #[derive(Debug)]
@@ -99,6 +109,18 @@ impl Folder {
         let folder = Self { path: path.to_owned(), _lock: lock };
         folder.give_up()?;
         Ok(folder)
+    }
+
+    /// Whether it was ahead of the ledger once.
+    pub(super) fn was_ahead(&self) -> bool {
+        self.path.join(AHEAD).exists()
+    }
+
+    /// Notes that it is ahead of the ledger.
+    pub(super) fn note_ahead(&self) -> Result<(), ExportError> {
+        let path = self.path.join(AHEAD);
+        File::create(&path).map_err(failed("make", &path))?;
+        sync(&self.path)
     }
 
     /// Where the file is that is being written.

@@ -2,8 +2,10 @@
 
 use super::disk::Disk;
 use super::*;
+use crate::stream::batch::{Losses, losses_in};
 use crate::stream::samples::{NOW, count, lost, numbered, numbers, read, record};
 use jiff::SignedDuration;
+use portolan_policy::Loss;
 use portolan_proto::{MAX_GIVEN_UP, v1};
 use proptest::{collection::vec, prelude::*};
 

@@ -162,9 +162,9 @@ impl Shared {
     }
 
     /// A checkpoint is durable: what it wrote is read from now on.
-    pub(super) fn wrote(&mut self, state: State, words: &BTreeMap<u32, (Addition, Sizes)>) {
+    pub(super) fn wrote(&mut self, state: State, words: &BTreeMap<u32, Sizes>) {
         self.frozen.clear();
-        for (day, (_, sizes)) in words {
+        for (day, sizes) in words {
             if let Some(dictionary) = self.days.get_mut(day) {
                 dictionary.wrote(*sizes);
             }

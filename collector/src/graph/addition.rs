@@ -8,7 +8,7 @@ use portolan_policy::{PolicyKind, PolicyRef, SideDecision, SideVerdict};
 use serde::{Deserialize, Serialize};
 
 /// What came after others, in the form that is kept.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Addition {
     after: Sizes,
     parties: Vec<Party>,
@@ -19,7 +19,45 @@ pub(super) struct Addition {
     cells: Vec<CellRow>,
 }
 
+/// The most bytes of a piece before it is compressed; what is unpacked has an end.
+const PIECE: usize = 16 * 1024 * 1024;
+
 impl Addition {
+    /// Its rows in several, one after the other, none of which is larger than can be read again.
+    pub(super) fn pieces(self) -> Vec<Self> {
+        self.pieces_of(PIECE)
+    }
+
+    fn pieces_of(self, most: usize) -> Vec<Self> {
+        let size = postcard::experimental::serialized_size(&self).unwrap_or(usize::MAX);
+        let rows = self.rows();
+        if size <= most || rows < 2 {
+            return vec![self];
+        }
+        let (first, rest) = self.split(rows / 2);
+        [first.pieces_of(most), rest.pieces_of(most)].concat()
+    }
+
+    const fn rows(&self) -> usize {
+        let Self { after: _, parties, services, kinds, sides, edges, cells } = self;
+        parties.len() + services.len() + kinds.len() + sides.len() + edges.len() + cells.len()
+    }
+
+    /// The first so many rows, and the others. What a row names stands before it.
+    fn split(mut self, mut rows: usize) -> (Self, Self) {
+        let mut after = self.after;
+        let rest = Self {
+            parties: rest_of(&mut self.parties, &mut rows, &mut after.parties),
+            services: rest_of(&mut self.services, &mut rows, &mut after.services),
+            kinds: rest_of(&mut self.kinds, &mut rows, &mut after.kinds),
+            sides: rest_of(&mut self.sides, &mut rows, &mut after.sides),
+            edges: rest_of(&mut self.edges, &mut rows, &mut after.edges),
+            cells: rest_of(&mut self.cells, &mut rows, &mut after.cells),
+            after,
+        };
+        (self, rest)
+    }
+
     /// Whether it adds nothing.
     pub(super) const fn is_empty(&self) -> bool {
         let Self { after: _, parties, services, kinds, sides, edges, cells } = self;
@@ -44,11 +82,19 @@ impl Addition {
     }
 }
 
+/// Leaves as many as there are rows to be left, and gives the others.
+fn rest_of<T>(entries: &mut Vec<T>, rows: &mut usize, after: &mut u32) -> Vec<T> {
+    let left = entries.len().min(*rows);
+    *rows -= left;
+    *after += left as u32;
+    entries.split_off(left)
+}
+
 /// A side; in JSON it leaves out what it has not, which this form cannot.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct SideForm(SideVerdict, Vec<PolicyForm>);
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct PolicyForm(PolicyKind, Option<String>, String, Option<u32>);
 
 impl SideForm {
@@ -99,5 +145,34 @@ impl Words {
             self.cells.push(if self.knows_cell(cell) { cell } else { NO_CELL });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portolan_policy::Protocol;
+
+    #[test]
+    fn words_in_pieces_are_the_words() {
+        let mut words = Words::default();
+        let before = words.sizes();
+        for place in 1..60 {
+            words.parties.push(Party::Node { name: format!("n{place}") });
+            words.services.push(Service("shop".to_owned(), format!("s{place}")));
+            let service = Some(place - 1);
+            let edge =
+                EdgeRow { source: place, destination: 0, service, port: None, protocol: Protocol::Tcp };
+            words.edges.push(edge);
+            words.cells.push(CellRow { edge: place, kind: 0, egress: 0, ingress: 0 });
+        }
+        let pieces = words.since(before).pieces_of(100);
+        assert!(pieces.len() > 10);
+        let (mut again, most) = (Words::default(), words.sizes());
+        for piece in pieces {
+            assert!(postcard::to_stdvec(&piece).unwrap().len() <= 100);
+            again.add(piece, most).unwrap();
+        }
+        assert_eq!(format!("{again:?}"), format!("{words:?}"));
     }
 }

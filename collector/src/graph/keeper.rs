@@ -134,8 +134,9 @@ impl Keeper {
         let begin = Instant::now();
         let Some(frozen) = self.graph.shared().hand_out() else { return Ok(()) };
         let mut writing = Writing::new(frozen.state);
-        for (day, (addition, sizes)) in &frozen.words {
-            writing.words(*day, addition, *sizes);
+        let sizes: BTreeMap<_, _> = frozen.words.iter().map(|(day, (_, sizes))| (*day, *sizes)).collect();
+        for (day, (addition, sizes)) in frozen.words {
+            writing.words(day, addition, sizes);
         }
         let buckets = gather(&frozen.open, &writing.state);
         for (bucket, cells) in &buckets {
@@ -147,7 +148,7 @@ impl Keeper {
                 rolling.take_in(*bucket, cells);
             }
         }
-        self.graph.shared().wrote(state, &frozen.words);
+        self.graph.shared().wrote(state, &sizes);
         let counters = &self.graph.reader.counters;
         counters.checkpoints.inc();
         counters.checkpoint_seconds.observe(begin.elapsed().as_secs_f64());

@@ -21,6 +21,10 @@ use std::{collections::BTreeMap, sync::Arc};
 /// How far a node's clock may run ahead.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
+/// So many days that are over, to which flows came last, keep their words in memory: reading them again for each
+/// connection that was open for long would make the writer wait.
+const LATE_DAYS: usize = 3;
+
 /// The state between two steps.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -29,6 +33,8 @@ pub(super) struct Shared {
     progress: Progress,
     /// The words of the days to which flows come.
     days: BTreeMap<u32, Dictionary>,
+    /// The ordinal of the last flow of each.
+    used: BTreeMap<u32, u64>,
     open: Open,
     /// What was open when somebody asked.
     frozen: Vec<Arc<Open>>,
@@ -69,7 +75,14 @@ impl Shared {
     pub(super) fn new(state: State) -> Self {
         let progress = state.progress;
         let state = Arc::new(state);
-        Self { state, progress, days: BTreeMap::new(), open: Open::default(), frozen: Vec::new() }
+        Self {
+            state,
+            progress,
+            days: BTreeMap::new(),
+            used: BTreeMap::new(),
+            open: Open::default(),
+            frozen: Vec::new(),
+        }
     }
 
     /// Every flow with a smaller ordinal is in.
@@ -103,6 +116,7 @@ impl Shared {
         let dictionary = dictionary(&mut self.days, &mut self.state, minute / DAY, reader);
         let cell = dictionary.cell(&Relation::from(&made.flow), settings.bounds, &reader.counters);
         self.open.of(minute, cell).add(&made.flow, made.latencies.as_ref(), first, last);
+        self.used.insert(minute / DAY, made.ordinal);
         self.progress.through = made.ordinal + 1;
     }
 
@@ -162,9 +176,9 @@ impl Shared {
     }
 
     /// A checkpoint is durable: what it wrote is read from now on.
-    pub(super) fn wrote(&mut self, state: State, words: &BTreeMap<u32, (Addition, Sizes)>) {
+    pub(super) fn wrote(&mut self, state: State, words: &BTreeMap<u32, Sizes>) {
         self.frozen.clear();
-        for (day, (_, sizes)) in words {
+        for (day, sizes) in words {
             if let Some(dictionary) = self.days.get_mut(day) {
                 dictionary.wrote(*sizes);
             }
@@ -175,9 +189,25 @@ impl Shared {
     /// The state on disk is another; the words of days to which nothing comes any more are let go of.
     pub(super) fn replace(&mut self, state: State) {
         if self.frozen.is_empty() && self.open.is_empty() {
-            self.days.retain(|day, _| *day >= state.days_until);
+            self.forget(&state);
         }
         self.state = Arc::new(state);
+    }
+
+    /// Lets go of the words of days that are over, but for those that were needed last.
+    fn forget(&mut self, state: &State) {
+        let mut late: Vec<_> = self.used.range(..state.days_until).map(|(day, used)| (*used, *day)).collect();
+        late.sort_unstable();
+        late.truncate(late.len().saturating_sub(LATE_DAYS));
+        let gone = |day: u32| day < state.days_from || late.iter().any(|(_, late)| *late == day);
+        self.days.retain(|day, _| !gone(*day));
+        self.used.retain(|day, _| !gone(*day));
+    }
+
+    /// The days whose words need not be read.
+    #[cfg(test)]
+    pub(super) fn days_in_memory(&self) -> Vec<u32> {
+        self.days.keys().copied().collect()
     }
 
     /// Edges and cells of the newest day.

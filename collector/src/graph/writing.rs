@@ -37,13 +37,14 @@ impl Writing {
     }
 
     /// Adds words of a day, of which there are so many then.
-    pub(super) fn words(&mut self, day: u32, addition: &Addition, sizes: Sizes) {
-        let bytes = pack(addition);
-        let known = self.state.days.entry(day).or_default();
-        known.sizes = sizes;
-        known.words += bytes.len() as u64;
-        let number = self.number();
-        self.changes.push(Change::Put(Space::Graph, numbered(words_prefix(day), number), bytes));
+    pub(super) fn words(&mut self, day: u32, addition: Addition, sizes: Sizes) {
+        self.state.days.entry(day).or_default().sizes = sizes;
+        for piece in addition.pieces() {
+            let bytes = pack(&piece);
+            self.state.days.entry(day).or_default().words += bytes.len() as u64;
+            let number = self.number();
+            self.changes.push(Change::Put(Space::Graph, numbered(words_prefix(day), number), bytes));
+        }
     }
 
     /// Adds cells, in their order, to a bucket.

@@ -248,6 +248,20 @@ fn no_answer_covers_what_was_before_the_graph() {
 }
 
 #[test]
+fn the_words_of_days_to_which_flows_come_late_stay_in_memory() {
+    let mut rig = Rig::new(settings());
+    let words = |rig: &Rig| rig.keeper.graph().shared().days_in_memory();
+    for hours in [0, 24, 48, 72, 90] {
+        let time = rig.now - SignedDuration::from_hours(hours);
+        rig.add(vec![(crate::build::web_to_db().started(time), None)]);
+        rig.keeper.checkpoint().unwrap();
+    }
+    let today = (rig.now.as_second() / 86_400) as u32;
+    assert_eq!(words(&rig), [today - 4, today - 3, today - 2, today]);
+    rig.compare(None, None);
+}
+
+#[test]
 fn flows_that_somebody_asked_about_wait_for_a_checkpoint_no_less() {
     let mut rig = Rig::new(settings());
     for asked in 1..=3 {

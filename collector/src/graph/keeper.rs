@@ -253,6 +253,8 @@ impl Keeper {
         if let Some(day) = writing.state.days.get_mut(&day) {
             day.chunks[level as usize] = 0;
         }
+        // Who asks between the two would find a hole.
+        self.graph.shared().replace(writing.state.clone());
         let state = self.commit(writing)?;
         self.graph.shared().replace(state);
         self.measure();

@@ -20,4 +20,4 @@ mod uplink;
 pub use batch::{Identity, Item};
 pub use outbox::{Bounds, Outbox, Outgoing};
 pub use spool::{Id, Left, Name, NameError, Spool, SpoolConfig, SpoolError, Spooled, Store, Unreadable};
-pub use uplink::Uplink;
+pub use uplink::{BatchCodec, METHOD, Uplink};

@@ -5,6 +5,8 @@ mod codec;
 mod live;
 mod way;
 
+pub use codec::{BatchCodec, METHOD};
+
 use super::{
     batch::{Identity, Item},
     outbox::{Bounds, Outbox},

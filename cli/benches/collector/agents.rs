@@ -3,21 +3,14 @@
 use crate::{cluster::NODES, traffic::Load};
 use anyhow::Context as _;
 use futures::future::try_join_all;
+use portolan_agent::stream::{BatchCodec, METHOD};
 use portolan_proto::v1;
-use prost::bytes::{BufMut as _, Bytes};
+use prost::bytes::Bytes;
 use std::collections::VecDeque;
 use tokio::sync::mpsc::{self, Sender};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{
-    Status, Streaming,
-    client::Grpc,
-    codec::{BufferSettings, Codec, EncodeBuf, Encoder},
-    codegen::http::uri::PathAndQuery,
-    transport::Endpoint,
-};
-use tonic_prost::ProstDecoder;
+use tonic::{Streaming, client::Grpc, transport::Endpoint};
 
-const METHOD: PathAndQuery = PathAndQuery::from_static("/portolan.v1.Ingest/Stream");
 /// Batches of one node that wait for their acknowledgement, as many as an agent's.
 const IN_FLIGHT: usize = 16;
 
@@ -34,7 +27,7 @@ impl Stream {
         let (messages, receiver) = mpsc::channel(room);
         client.ready().await?;
         let request = tonic::Request::new(ReceiverStream::new(receiver));
-        let acks = client.streaming(request, METHOD, Raw).await?.into_inner();
+        let acks = client.streaming(request, METHOD, BatchCodec).await?.into_inner();
         Ok(Self { messages, acks })
     }
 
@@ -79,33 +72,4 @@ async fn send_all(stream: &mut Stream, mut batches: VecDeque<(u64, Bytes)>) -> a
         anyhow::ensure!(in_flight.pop_front() == Some(ack.sequence), "another batch was acknowledged");
     }
     Ok(())
-}
-
-/// Messages that are encoded already, acknowledgements decoded.
-#[derive(Clone, Copy, Debug, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = v1::Ack;
-    type Encoder = Self;
-    type Decoder = ProstDecoder<v1::Ack>;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> ProstDecoder<v1::Ack> {
-        ProstDecoder::new(BufferSettings::default())
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
 }

@@ -111,9 +111,7 @@ impl Process {
         }
         flows
     }
-}
 
-impl Process {
     /// Every edge of the graph.
     pub(crate) async fn edges(&self) -> Vec<v1::Edge> {
         let mut client = GraphClient::new(connect(self.port).await).max_decoding_message_size(usize::MAX);

@@ -160,10 +160,7 @@ impl Join {
                 self.without_flow(observation)
             }
             Finding::Partner(id) => self.on_second_view(now, id, side, observation),
-            Finding::New
-                if !side::is_only(side, &observation.flow)
-                    && self.was_told(now, side, &observation.connection, told) =>
-            {
+            Finding::New if self.was_told(now, side, &observation.connection, told) => {
                 self.without_flow(observation)
             }
             Finding::New => {

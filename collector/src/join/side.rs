@@ -65,15 +65,6 @@ pub(crate) fn peer<'flow>(side: Side, flow: &'flow Flow, node: &str) -> Option<P
     Some(Peer { node: other, certainty })
 }
 
-/// Whether no other agent can ever have told of `flow`: so much that leaves the cluster need not be looked for.
-pub(crate) const fn is_only(side: Side, flow: &Flow) -> bool {
-    match side {
-        Side::Both => true,
-        Side::Source => matches!(flow.destination, End::External { .. } | End::Service { .. }),
-        Side::Destination => false,
-    }
-}
-
 fn node_of(end: &End) -> Option<&str> {
     match end {
         End::Pod(PodEnd { node, .. }) | End::Node { node, .. } => Some(node),

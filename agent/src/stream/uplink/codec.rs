@@ -10,11 +10,11 @@ use tonic::{
 use tonic_prost::ProstDecoder;
 
 /// The method that takes batches.
-pub(super) const METHOD: PathAndQuery = PathAndQuery::from_static("/portolan.v1.Ingest/Stream");
+pub const METHOD: PathAndQuery = PathAndQuery::from_static("/portolan.v1.Ingest/Stream");
 
 /// Batches as they are, acknowledgements decoded.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct BatchCodec;
+pub struct BatchCodec;
 
 impl Codec for BatchCodec {
     type Encode = Bytes;

@@ -64,7 +64,7 @@ fn denied_through_service() -> Flow {
         .change(|flow| {
             let ip = "10.96.0.7".parse().unwrap();
             let service = ServiceRef { namespace: "shop".to_owned(), name: "db".to_owned(), ip, port: 5432 };
-            flow.service = Some(service);
+            flow.service = Some(service.into());
             flow.reporter = portolan_policy::Reporter::Both;
         })
         .judged(Evidence::default())

@@ -1,7 +1,7 @@
 //! What the policies say about a connection, side by side.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// The kind of a policy object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,13 +117,13 @@ impl SideDecision {
     }
 }
 
-/// What the policies say about a connection: both sides.
+/// What the policies say about a connection: both sides, for many flows to share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Decision {
     /// The egress side, whose subject is the source.
-    pub egress: SideDecision,
+    pub egress: Arc<SideDecision>,
     /// The ingress side, whose subject is the destination.
-    pub ingress: SideDecision,
+    pub ingress: Arc<SideDecision>,
 }
 
 impl Decision {

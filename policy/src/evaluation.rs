@@ -63,6 +63,6 @@ impl Evaluation<'_> {
 
     /// The same, to keep.
     pub fn to_decision(&self) -> Decision {
-        Decision { egress: self.egress.to_decision(), ingress: self.ingress.to_decision() }
+        Decision { egress: self.egress.to_decision().into(), ingress: self.ingress.to_decision().into() }
     }
 }

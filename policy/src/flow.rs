@@ -5,8 +5,9 @@ mod end;
 use crate::{Enforcer, Loss, Protocol, SideDecision};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
-pub use end::{End, PodEnd, ServiceRef, Workload};
+pub use end::{End, PodEnd, ServiceRef, Who, Workload};
 
 /// What the network was seen to do with an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -138,7 +139,7 @@ impl Latency {
 
 /// One or more attempts that share source, destination, port, protocol, verdict and policies.
 ///
-/// Field order is the order of the JSON contract.
+/// Cheap to copy: what other flows say too is shared with them. Field order is the order of the JSON contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
     /// When the first attempt was made.
@@ -150,20 +151,20 @@ pub struct Flow {
     /// Whom it reached or would have reached, after destination NAT.
     pub destination: End,
     /// The service it was opened through.
-    pub service: Option<ServiceRef>,
+    pub service: Option<Arc<ServiceRef>>,
     /// The transport protocol.
     pub protocol: Protocol,
     /// What the network was seen to do.
     pub outcome: Outcome,
     /// The kernel's name for the drop.
-    pub drop_reason: Option<String>,
+    pub drop_reason: Option<Arc<str>>,
     /// What sort of place in the kernel dropped it: `netfilter`, `tc`, `route` and so on, or else the
     /// kernel's function.
     #[serde(default)]
-    pub drop_location: Option<String>,
+    pub drop_location: Option<Arc<str>>,
     /// The rule of the node's firewall that let it through or turned it away, where a sample says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub enforced_by: Option<Enforcer>,
+    pub enforced_by: Option<Arc<Enforcer>>,
     /// Whether all of netfilter's forwarding hooks on a node let it pass, where a witness stands there and can say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed_netfilter: Option<bool>,
@@ -173,9 +174,9 @@ pub struct Flow {
     #[serde(default)]
     pub inferred: bool,
     /// What the policies say at the source.
-    pub egress: SideDecision,
+    pub egress: Arc<SideDecision>,
     /// What the policies say at the destination.
-    pub ingress: SideDecision,
+    pub ingress: Arc<SideDecision>,
     /// Who saw it.
     pub reporter: Reporter,
     /// How many attempts the record stands for.
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn new_fields_stand_in_their_place_and_losses_only_where_there_are_any() {
         let mut flow: Flow = serde_json::from_str(OLD).unwrap();
-        flow.drop_location = Some("netfilter".to_owned());
+        flow.drop_location = Some("netfilter".into());
         let line = serde_json::to_string(&flow).unwrap();
         assert!(
             line.contains(r#""drop_reason":"NETFILTER_DROP","drop_location":"netfilter","verdict""#),

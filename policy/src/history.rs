@@ -7,7 +7,7 @@
 //!
 //! Reads no clock: every time is an argument. A version costs what the change touched.
 
-use crate::{Cluster, End, InvalidObject, Object, ObjectKey, ObjectKind};
+use crate::{Cluster, End, InvalidObject, Object, ObjectKey, ObjectKind, Who};
 use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::{HashMap, VecDeque},
@@ -192,13 +192,13 @@ impl History {
         let near = |scope: &Scope| {
             self.changes.get(scope).is_some_and(|changed| changed.duration_since(time).abs() <= SETTLING)
         };
-        ends.into_iter().any(|end| match end {
-            End::Pod(pod) => {
+        ends.into_iter().any(|end| match end.who() {
+            Who::Pod(pod) => {
                 near(&Scope::Pod(pod.namespace.clone(), pod.pod.clone()))
                     || near(&Scope::Namespace(pod.namespace.clone()))
                     || near(&Scope::Cluster)
             }
-            End::Node { .. } | End::Service { .. } | End::External { .. } => false,
+            Who::Node { .. } | Who::Service { .. } | Who::External { .. } => false,
         })
     }
 

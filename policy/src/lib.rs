@@ -53,7 +53,7 @@ pub use decision::{Decision, PolicyKind, PolicyRef, SideDecision, SideVerdict};
 pub use enforcer::{Enforcer, RuleVerdict};
 pub use evaluation::{Evaluation, Hit, Hits, Side};
 pub use explain::{Explanation, explain, explain_between};
-pub use flow::{End, Flow, Latency, Outcome, PodEnd, Reporter, ServiceRef, Verdict, Workload};
+pub use flow::{End, Flow, Latency, Outcome, PodEnd, Reporter, ServiceRef, Verdict, Who, Workload};
 pub use history::{Change, History, Version};
 pub use lint::{Code, Finding, Severity, lint, lint_with, say_the_same};
 pub use loss::Loss;

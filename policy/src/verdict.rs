@@ -72,8 +72,8 @@ mod tests {
 
     fn decision(ingress: SideVerdict) -> Decision {
         Decision {
-            egress: SideDecision::plain(SideVerdict::NotIsolated),
-            ingress: SideDecision::plain(ingress),
+            egress: SideDecision::plain(SideVerdict::NotIsolated).into(),
+            ingress: SideDecision::plain(ingress).into(),
         }
     }
 
@@ -127,8 +127,8 @@ mod tests {
         assert_eq!(judged(&decision(SideVerdict::Denied)), Verdict::Denied);
         assert_eq!(judged(&decision(SideVerdict::Admitted)), Verdict::Failed);
         let by_the_source = Decision {
-            egress: SideDecision::plain(SideVerdict::Denied),
-            ingress: SideDecision::plain(SideVerdict::Admitted),
+            egress: SideDecision::plain(SideVerdict::Denied).into(),
+            ingress: SideDecision::plain(SideVerdict::Admitted).into(),
         };
         assert_eq!(judged(&by_the_source), Verdict::Unenforced, "it had left its pod");
     }

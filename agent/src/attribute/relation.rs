@@ -7,9 +7,12 @@ use crate::{
     line::Fragments,
 };
 use portolan_policy::{
-    Cluster, Connection, Decision, End, Owner, PodEnd, Protocol, ServiceRef, SideDecision, Version,
+    Cluster, Connection, Decision, End, Owner, PodEnd, Protocol, ServiceRef, SideDecision, Version, Who,
 };
-use std::{net::IpAddr, sync::OnceLock};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 /// Attempts with the same key have the same relation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,9 +53,9 @@ enum Here {
 
 impl Here {
     fn of(end: &End, node: Option<&str>) -> Self {
-        match end {
-            End::Pod(PodEnd { node, .. }) if node.is_empty() => Self::WhereSeen,
-            End::Pod(PodEnd { node: its, .. }) if Some(its.as_str()) == node => Self::Yes,
+        match end.who() {
+            Who::Pod(PodEnd { node, .. }) if node.is_empty() => Self::WhereSeen,
+            Who::Pod(PodEnd { node: its, .. }) if Some(its.as_str()) == node => Self::Yes,
             _ => Self::No,
         }
     }
@@ -74,7 +77,7 @@ pub struct Relation {
     /// Whom it reaches or would reach, after translation.
     pub destination: End,
     /// The service that it goes through.
-    pub service: Option<ServiceRef>,
+    pub service: Option<Arc<ServiceRef>>,
     /// The transport protocol.
     pub protocol: Protocol,
     /// What the policies say.
@@ -113,12 +116,12 @@ impl Relation {
         let source = cluster.end(opened.source.ip, None);
         let destination = cluster.end(reached.ip, connection.port);
         Self {
-            service: service(cluster, opened, reached, &destination),
+            service: service(cluster, opened, reached, &destination).map(Arc::new),
             protocol,
             decision: if known { cluster.decide(&connection) } else { forgotten() },
             fragments: OnceLock::new(),
             here: [Here::of(&source, node), Here::of(&destination, node)],
-            from_node: matches!((&source, node), (End::Node { node, .. }, Some(here)) if node == here),
+            from_node: matches!((source.who(), node), (Who::Node { node, .. }, Some(here)) if node == here),
             hangs_on: unheld.iter().any(Option::is_some).then_some(now.number),
             source,
             destination,
@@ -140,13 +143,13 @@ impl Relation {
     }
 
     /// Whether no backend of the service that was dialled is known.
-    pub(super) const fn is_to_service(&self) -> bool {
-        matches!(self.destination, End::Service { .. })
+    pub(super) fn is_to_service(&self) -> bool {
+        matches!(self.destination.who(), Who::Service { .. })
     }
 
     /// Whether this node itself opened it to a pod.
-    pub(super) const fn is_from_node_to_pod(&self) -> bool {
-        self.from_node && matches!(self.destination, End::Pod(_))
+    pub(super) fn is_from_node_to_pod(&self) -> bool {
+        self.from_node && matches!(self.destination.who(), Who::Pod(_))
     }
 }
 
@@ -156,14 +159,15 @@ fn is_held(cluster: &Cluster, ip: IpAddr) -> bool {
 
 fn service(cluster: &Cluster, opened: FiveTuple, reached: Address, destination: &End) -> Option<ServiceRef> {
     let Address { ip, port } = opened.destination;
-    let is_through = opened.destination != reached || matches!(destination, End::Service { .. });
+    let is_through = opened.destination != reached || matches!(destination.who(), Who::Service { .. });
     is_through.then(|| cluster.service_at(ip, port, opened.protocol)).flatten()
 }
 
 /// The policies are kept for an hour.
 fn forgotten() -> Decision {
     const WHY: &str = "the policies of the time of its opening are no longer known";
-    Decision { egress: SideDecision::undecidable(WHY), ingress: SideDecision::undecidable(WHY) }
+    let side = Arc::new(SideDecision::undecidable(WHY));
+    Decision { egress: Arc::clone(&side), ingress: side }
 }
 
 /// The echo identifier of ICMP is no port.

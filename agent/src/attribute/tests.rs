@@ -12,7 +12,7 @@ use crate::{
 };
 use jiff::SignedDuration;
 use portolan_policy::{
-    Change, Decision, End, Flow, Latency, Outcome, PodEnd, Protocol, ServiceRef, SideVerdict, Verdict,
+    Change, Decision, End, Flow, Latency, Outcome, PodEnd, Protocol, ServiceRef, SideVerdict, Verdict, Who,
     parse_manifest,
 };
 use portolan_proto::Observation;
@@ -133,8 +133,8 @@ fn service() -> Talk {
 }
 
 fn pod(end: &End) -> (&str, Option<u16>) {
-    match end {
-        End::Pod(PodEnd { pod, port, .. }) => (pod, *port),
+    match end.who() {
+        Who::Pod(PodEnd { pod, .. }) => (pod, end.port()),
         other => panic!("{other:?} is no pod"),
     }
 }
@@ -150,7 +150,7 @@ fn a_service_is_an_attribute_and_the_port_is_the_backends() {
         ip: "10.96.0.7".parse().unwrap(),
         port: 80,
     };
-    assert_eq!(flow.service, Some(dialled));
+    assert_eq!(flow.service.as_deref(), Some(&dialled));
     assert_eq!(
         (flow.outcome, flow.verdict, flow.reporter),
         (Outcome::Established, Verdict::Allowed, Reporter::Both)
@@ -172,11 +172,11 @@ fn a_service_without_endpoints_is_itself_the_destination() {
     let events = [nobody.syn(1).left(CLIENT), nobody.unreachable("10.0.0.1").reached(CLIENT)];
     let flow = flow(events, &shop(""));
     assert!(
-        matches!(&flow.destination, End::Service { name, port: Some(80), .. } if name == "empty"),
+        matches!(flow.destination.who(), Who::Service { name, .. } if name == "empty"),
         "{:?}",
         flow.destination
     );
-    assert_eq!(flow.service.map(|service| service.name).as_deref(), Some("empty"));
+    assert_eq!(flow.service.map(|service| service.name.clone()).as_deref(), Some("empty"));
     assert_eq!((flow.outcome, flow.reporter), (Outcome::Rejected, Reporter::Source));
 }
 
@@ -184,7 +184,7 @@ fn a_service_without_endpoints_is_itself_the_destination() {
 fn a_dead_address_is_external() {
     let dead = tcp("10.0.0.2:40000", "10.0.0.99:80");
     let flow = flow([dead.syn(1).left(CLIENT)], &shop(""));
-    assert!(matches!(flow.destination, End::External { port: Some(80), .. }), "{:?}", flow.destination);
+    assert!(matches!(flow.destination.who(), Who::External { .. }), "{:?}", flow.destination);
     assert_eq!((flow.outcome, flow.verdict), (Outcome::NoReply, Verdict::Failed));
 }
 
@@ -193,7 +193,7 @@ fn the_pods_own_node_is_let_in_whatever_the_policies_say() {
     let probe = tcp("10.0.0.1:50000", "10.0.0.3:8080");
     let events = [probe.syn(1).reached(SERVER), probe.syn_ack().left(SERVER)];
     let flow = flow(events, &shop(&locked("lock", "db")));
-    assert!(matches!(&flow.source, End::Node { node, .. } if node == "n1"), "{:?}", flow.source);
+    assert!(matches!(flow.source.who(), Who::Node { node, .. } if node == "n1"), "{:?}", flow.source);
     assert_eq!(flow.ingress.verdict, SideVerdict::NotApplicable);
     assert_eq!((flow.verdict, flow.reporter), (Verdict::Allowed, Reporter::Destination));
 }
@@ -292,7 +292,7 @@ fn what_the_node_sent_to_a_pod_elsewhere_is_ours_where_it_was_dropped_here() {
     let history = shop("");
     let talk = tcp("10.0.0.1:40000", "10.0.1.4:80");
     let dropped = flow([talk.syn(1).dropped(NETFILTER_DROP)], &history);
-    assert!(matches!(&dropped.source, End::Node { node, .. } if node == "n1"));
+    assert!(matches!(dropped.source.who(), Who::Node { node, .. } if node == "n1"));
     assert_eq!(pod(&dropped.destination).0, "far");
     assert_eq!(observe([talk.syn(1).left(CLIENT)], &history), None);
 }
@@ -366,7 +366,10 @@ fn the_key_for_the_other_node_is_what_was_on_the_wire() {
         tcp("192.0.2.9:50000", "10.0.0.1:30080").through_to("10.0.0.3:8080").seen_as("10.0.0.1:61000");
     let events = [masqueraded.syn(99).reached(SERVER), masqueraded.syn_ack().left(SERVER)];
     let observation = observe(events, &shop("")).expect("it is ours");
-    assert!(matches!(observation.flow.source, End::External { .. }), "the client outside, not the node");
+    assert!(
+        matches!(observation.flow.source.who(), Who::External { .. }),
+        "the client outside, not the node"
+    );
     assert_eq!(observation.connection.source, "10.0.0.1:61000".parse().unwrap());
     assert_eq!(observation.connection.destination, "10.0.0.3:8080".parse().unwrap());
     assert_eq!(observation.connection.tcp_isn, 99);

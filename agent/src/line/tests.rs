@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::strategies;
-use portolan_policy::{Flow, Latency};
+use portolan_policy::{Flow, Latency, Who};
 use portolan_proto::Observation;
 use proptest::{collection::vec, prelude::*};
 
@@ -49,11 +49,9 @@ fn a_name_that_looks_like_a_port_is_no_port() {
     let mut runner = TestRunner::deterministic();
     let mut observation = strategies::observation().new_tree(&mut runner).unwrap().current();
     observation.flow = of_one_attempt(observation.flow);
-    let end = |name: &str, port| portolan_policy::End::Service {
-        namespace: name.to_owned(),
-        name: name.to_owned(),
-        ip: [10, 0, 0, 1].into(),
-        port,
+    let end = |name: &str, port| {
+        let (namespace, name) = (name.to_owned(), name.to_owned());
+        Who::Service { namespace, name, ip: [10, 0, 0, 1].into() }.at(port)
     };
     for name in [",\"port\":", "\",\"port\":null", ",", "\\"] {
         observation.flow.source = end(name, Some(7));

@@ -3,9 +3,7 @@
 use super::Item;
 use crate::attribute::Record;
 use jiff::Timestamp;
-use portolan_policy::{
-    Decision, End, Flow, Loss, Outcome, Protocol, Reporter, SideDecision, SideVerdict, Verdict,
-};
+use portolan_policy::{Flow, Loss, Outcome, Protocol, Reporter, SideDecision, SideVerdict, Verdict, Who};
 use portolan_proto::{Connection, Observation, Witness, decode, v1};
 use prost::{Message as _, bytes::Bytes};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,11 +18,8 @@ pub(super) fn numbered(number: u32) -> Item {
 /// A record that can be told from others by its number, which is the address that it leads to.
 pub(super) fn record(number: u32) -> Record {
     let (client, server) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::from_bits(number));
-    let end = |ip: Ipv4Addr| End::External { ip: ip.into(), port: Some(80) };
-    let Decision { egress, ingress } = Decision {
-        egress: SideDecision::plain(SideVerdict::NotApplicable),
-        ingress: SideDecision::plain(SideVerdict::NotApplicable),
-    };
+    let end = |ip: Ipv4Addr| Who::External { ip: ip.into() }.at(Some(80));
+    let side = || SideDecision::plain(SideVerdict::NotApplicable).into();
     let flow = Flow {
         time: NOW,
         end_time: NOW,
@@ -39,8 +34,8 @@ pub(super) fn record(number: u32) -> Record {
         passed_netfilter: None,
         verdict: Verdict::Allowed,
         inferred: false,
-        egress,
-        ingress,
+        egress: side(),
+        ingress: side(),
         reporter: Reporter::Both,
         attempts: 1,
         tries: 1,

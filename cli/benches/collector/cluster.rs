@@ -2,7 +2,7 @@
 
 use crate::chance::Chance;
 use portolan_policy::{
-    End, PodEnd, PolicyKind, PolicyRef, ServiceRef, SideDecision, SideVerdict, Workload as Owner,
+    End, PodEnd, PolicyKind, PolicyRef, ServiceRef, SideDecision, SideVerdict, Who, Workload as Owner,
 };
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};
 
@@ -100,7 +100,7 @@ impl Cluster {
             }
             if let To::Outside(_) = to {
                 let ip = Ipv4Addr::from(chance.next() as u32).into();
-                outside.push(End::External { ip, port: Some(443) });
+                outside.push(Who::External { ip }.at(Some(443)));
             }
             let fate =
                 if matches!(to, To::Near(_) | To::Far(_)) { fate(&mut chance) } else { Fate::Admitted };
@@ -216,11 +216,11 @@ fn workload(chance: &mut Chance, number: usize) -> Workload {
                 pod: format!("{name}-{hash}-{}", chance.word(5)),
                 workload: Owner { kind: "Deployment".to_owned(), name: name.clone() },
                 ip: Ipv4Addr::from(0x0a80_0000 + (number * REPLICAS + replica) as u32).into(),
-                port: None,
                 node: node((number + replica) % NODES),
                 labels: Arc::clone(&labels),
             };
-            Pod { client: End::Pod(end.clone()), server: End::Pod(PodEnd { port: Some(8080), ..end }) }
+            let client = Who::Pod(end).at(None);
+            Pod { server: client.clone().with_port(Some(8080)), client }
         }),
         service: service(&namespace, &name, ip, 80),
         admitted: said(SideVerdict::Admitted, policy(&name, Some(0))),
@@ -234,15 +234,15 @@ pub(crate) fn node(number: usize) -> String {
 }
 
 fn name_server(number: usize) -> End {
-    End::Pod(PodEnd {
+    Who::Pod(PodEnd {
         namespace: "kube-system".to_owned(),
         pod: format!("coredns-7c65d6cfc9-x{number}"),
         workload: Owner { kind: "DaemonSet".to_owned(), name: "coredns".to_owned() },
         ip: Ipv4Addr::new(10, 127, 0, number as u8).into(),
-        port: Some(53),
         node: node(number),
         labels: Arc::new([("k8s-app".to_owned(), "kube-dns".to_owned())].into()),
     })
+    .at(Some(53))
 }
 
 fn service(namespace: &str, name: &str, ip: Ipv4Addr, port: u16) -> ServiceRef {

@@ -3,7 +3,7 @@
 
 use crate::{agents::Stream, traffic::Load};
 use futures::{StreamExt as _, stream};
-use portolan_policy::{End, Flow, PodEnd, Verdict};
+use portolan_policy::{End, Flow, PodEnd, Verdict, Who};
 use portolan_proto::{Observation, decode, v1};
 use prost::{Message as _, bytes::Bytes};
 use std::{collections::HashMap, pin::Pin};
@@ -57,8 +57,8 @@ async fn count(mut messages: Streaming<v1::Batch>) -> Result<v1::Ack, Status> {
 }
 
 fn name(end: &End) -> String {
-    match end {
-        End::Pod(PodEnd { namespace, workload, .. }) => format!("{namespace}/{}", workload.name),
+    match end.who() {
+        Who::Pod(PodEnd { namespace, workload, .. }) => format!("{namespace}/{}", workload.name),
         other => other.ip().to_string(),
     }
 }

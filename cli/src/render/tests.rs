@@ -4,9 +4,10 @@ use super::{Paint, Renderer};
 use crate::build::{FlowExt as _, admitted, at, denied, external, flow, node, pod, policy, web_to_db};
 use jiff::tz::TimeZone;
 use portolan_policy::{
-    End, Enforcer, Evidence, Flow, Outcome, PolicyKind, PolicyRef, Protocol, RuleVerdict, ServiceRef,
-    SideDecision, SideVerdict,
+    Enforcer, Evidence, Flow, Outcome, PolicyKind, PolicyRef, Protocol, RuleVerdict, ServiceRef,
+    SideDecision, SideVerdict, Who,
 };
+use std::sync::Arc;
 
 fn line(flow: &Flow) -> String {
     Renderer::new(Paint::Plain, TimeZone::UTC).line(flow, at(1000))
@@ -24,7 +25,7 @@ fn through_service(flow: Flow) -> Flow {
     let ip = "10.96.0.7".parse().unwrap();
     flow.change(|flow| {
         flow.service =
-            Some(ServiceRef { namespace: "shop".to_owned(), name: "db".to_owned(), ip, port: 5432 });
+            Some(ServiceRef { namespace: "shop".to_owned(), name: "db".to_owned(), ip, port: 5432 }.into());
     })
 }
 
@@ -131,19 +132,15 @@ fn a_rule_that_denies_is_named_with_its_kind() {
 #[test]
 fn ends_of_every_kind_are_named() {
     let web = || pod("shop/web-1", "10.0.1.1", "n1");
-    let service = End::Service {
-        namespace: "shop".into(),
-        name: "db".into(),
-        ip: "10.96.0.7".parse().unwrap(),
-        port: None,
-    };
-    let host = End::Node {
+    let ip = "10.96.0.7".parse().unwrap();
+    let service = Who::Service { namespace: "shop".into(), name: "db".into(), ip }.at(None);
+    let host = Who::Node {
         node: "n1".into(),
         namespace: Some("kube-system".into()),
         pod: Some("proxy-x".into()),
         ip: "192.168.0.1".parse().unwrap(),
-        port: None,
-    };
+    }
+    .at(None);
     let cases = [
         (through_service(web_to_db()), "shop/web-1 → shop/db-0:5432/TCP via shop/db:5432"),
         (flow(web(), service), "shop/web-1 → service shop/db:5432/TCP"),
@@ -156,11 +153,8 @@ fn ends_of_every_kind_are_named() {
     for (flow, expected) in cases {
         assert_eq!(line(&flow), format!("12:31:07.412 {expected}  established  ALLOWED"));
     }
-    let ping = web_to_db().over(Protocol::Icmp).change(|flow| {
-        if let End::Pod(pod) = &mut flow.destination {
-            pod.port = None;
-        }
-    });
+    let ping = web_to_db().over(Protocol::Icmp);
+    let ping = ping.change(|flow| flow.destination = flow.destination.clone().with_port(None));
     assert_eq!(line(&ping), "12:31:07.412 shop/web-1 → shop/db-0 ICMP  established  ALLOWED");
 }
 
@@ -177,12 +171,12 @@ fn a_drop_says_where_and_silence_how_often_it_was_asked() {
     let dropped = web_to_db()
         .ended(Outcome::Dropped)
         .because("NETFILTER_DROP")
-        .change(|flow| flow.drop_location = Some("netfilter".to_owned()));
+        .change(|flow| flow.drop_location = Some("netfilter".into()));
     assert!(line(&dropped).contains("  dropped NETFILTER_DROP (netfilter)  "), "{}", line(&dropped));
     let silent = |tries| web_to_db().ended(Outcome::NoReply).change(|flow| flow.tries = tries);
     assert!(line(&silent(4)).contains("  no-reply after 4 tries  "), "{}", line(&silent(4)));
     assert!(line(&silent(1)).contains("  no-reply  "), "{}", line(&silent(1)));
-    let evil = silent(1).change(|flow| flow.drop_location = Some("\x1b[2J".to_owned()));
+    let evil = silent(1).change(|flow| flow.drop_location = Some("\x1b[2J".into()));
     assert!(!line(&evil).contains('\x1b'), "{}", line(&evil));
 }
 
@@ -196,8 +190,9 @@ fn the_very_rule_is_told_where_a_sample_names_it() {
         comment: Some(comment.to_owned()),
         verdict: RuleVerdict::Drop,
     };
-    let dropped =
-        |comment| web_to_db().ended(Outcome::Dropped).change(|flow| flow.enforced_by = Some(rule(comment)));
+    let dropped = |comment| {
+        web_to_db().ended(Outcome::Dropped).change(|flow| flow.enforced_by = Some(rule(comment).into()))
+    };
     let told = line(&dropped("by policy x"));
     assert!(told.ends_with("  [drop in inet cali fw (rule 17, \"by policy x\")]"), "{told}");
     assert!(!line(&dropped("\x1b[2J")).contains('\x1b'));
@@ -228,7 +223,8 @@ fn names_from_the_network_cannot_steer_the_terminal() {
             reason: None,
         })
         .judged(unseen());
-    let hostile =
-        through_service(hostile).change(|flow| flow.service.as_mut().unwrap().name = "\u{1b}c".to_owned());
+    let hostile = through_service(hostile).change(|flow| {
+        Arc::make_mut(flow.service.as_mut().unwrap()).name = "\u{1b}c".to_owned();
+    });
     assert!(!line(&hostile).chars().any(char::is_control), "{:?}", line(&hostile));
 }

@@ -8,7 +8,7 @@ use crate::{
     world::{Dice, NODES},
 };
 use jiff::Timestamp;
-use portolan_policy::{End, Flow, Reporter};
+use portolan_policy::{End, Flow, Reporter, Who};
 use portolan_proto::{
     Header, Observation, View, encode,
     v1::{self, party::Party},
@@ -159,8 +159,8 @@ impl fmt::Display for Told {
 type Counts = BTreeMap<(String, i32, i32), u64>;
 
 fn party(end: &End) -> String {
-    match end {
-        End::Pod(pod) => format!("{}/{}", pod.namespace, pod.workload.name),
+    match end.who() {
+        Who::Pod(pod) => format!("{}/{}", pod.namespace, pod.workload.name),
         other => other.ip().to_string(),
     }
 }
@@ -197,7 +197,7 @@ fn number(time: Timestamp) -> Number {
 }
 
 fn node_of(end: &End) -> Option<&'static str> {
-    let End::Pod(pod) = end else { return None };
+    let Who::Pod(pod) = end.who() else { return None };
     NODES.into_iter().chain([HASTY]).find(|node| pod.node == *node)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::{Agent, SECOND, flow_of, one_to_one, pod, policies, told};
 use portolan_lab::{Lab, PodSpec, ServiceSpec};
-use portolan_policy::{End, Outcome, SideVerdict, Verdict};
+use portolan_policy::{Outcome, SideVerdict, Verdict, Who};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 const POLICIES: &str = r"
@@ -99,8 +99,8 @@ fn every_outcome_of_tcp_is_told_apart_in_both_families() {
         };
         assert_eq!(policies(&flow.ingress), expected);
         assert_eq!(flow.latency_us.is_some(), *outcome == Established, "{flow:#?}");
-        let netfilter = matches!(outcome, Dropped | Rejected).then(|| "NETFILTER_DROP".to_owned());
-        assert_eq!(flow.drop_reason, netfilter, "{flow:#?}");
+        let netfilter = matches!(outcome, Dropped | Rejected).then_some("NETFILTER_DROP");
+        assert_eq!(flow.drop_reason.as_deref(), netfilter, "{flow:#?}");
         if *outcome == Established {
             assert!(flow.bytes > 0 && flow.packets > 4, "{flow:#?}");
         }
@@ -201,7 +201,7 @@ fn a_connection_through_a_service_is_one_flow_to_the_backend() {
     }
     for attempt in &lab.attempts()[through.len()..] {
         let flow = flow_of(&flows, attempt);
-        assert!(matches!(&flow.destination, End::Service { name, .. } if name == "none"), "{flow:#?}");
+        assert!(matches!(flow.destination.who(), Who::Service { name, .. } if name == "none"), "{flow:#?}");
         assert_eq!(told(flow), (Outcome::Rejected, Verdict::Blocked), "{flow:#?}");
     }
 }
@@ -261,7 +261,7 @@ fn drops_in_other_places_carry_their_reason_and_no_false_denial() {
     let flow = flow_of(&flows, &blackhole);
     assert_eq!(told(flow), (Outcome::Dropped, Verdict::Blocked), "{flow:#?}");
     assert!(flow.drop_reason.as_deref().is_some_and(|reason| !reason.is_empty()), "{flow:#?}");
-    assert!(matches!(flow.destination, End::External { .. }), "{flow:#?}");
+    assert!(matches!(flow.destination.who(), Who::External { .. }), "{flow:#?}");
 }
 
 #[test]
@@ -284,11 +284,11 @@ fn pods_that_come_later_and_the_outside_are_seen_too() {
     let attempts = lab.attempts();
     for attempt in &attempts[..2] {
         let flow = flow_of(&flows, attempt);
-        assert!(matches!(flow.source, End::External { .. }), "{flow:#?}");
+        assert!(matches!(flow.source.who(), Who::External { .. }), "{flow:#?}");
         assert_eq!(told(flow), (Outcome::Established, Verdict::Unenforced), "{flow:#?}");
     }
     let own_node = flow_of(&flows, &attempts[2]);
-    assert!(matches!(&own_node.source, End::Node { node, .. } if node == "n1"), "{own_node:#?}");
+    assert!(matches!(own_node.source.who(), Who::Node { node, .. } if node == "n1"), "{own_node:#?}");
     assert_eq!(told(own_node), (Outcome::Established, Verdict::Allowed), "{own_node:#?}");
     assert_eq!(policies(&own_node.ingress).0, SideVerdict::NotApplicable, "the own node is exempt");
 }
@@ -305,7 +305,7 @@ fn a_closed_port_of_the_node_itself_is_refused() {
     one_to_one(&lab, &flows);
     for flow in &flows {
         assert_eq!(told(flow), (Outcome::Refused, Verdict::Failed), "{flow:#?}");
-        assert!(matches!(&flow.destination, End::Node { node, .. } if node == "n1"), "{flow:#?}");
+        assert!(matches!(flow.destination.who(), Who::Node { node, .. } if node == "n1"), "{flow:#?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use portolan_lab::{Attempted, Lab, PodSpec, Process, Protocol as LabProtocol, Seen};
-use portolan_policy::{End, Flow, Outcome, PolicyRef, Protocol, SideVerdict, Verdict};
+use portolan_policy::{End, Flow, Outcome, PolicyRef, Protocol, SideVerdict, Verdict, Who};
 use std::{
     path::PathBuf,
     process::Command,
@@ -206,8 +206,8 @@ pub(crate) fn told(flow: &Flow) -> (Outcome, Verdict) {
 
 /// The pod at an end, `namespace/name`.
 pub(crate) fn pod(end: &End) -> String {
-    match end {
-        End::Pod(pod) => format!("{}/{}", pod.namespace, pod.pod),
+    match end.who() {
+        Who::Pod(pod) => format!("{}/{}", pod.namespace, pod.pod),
         other => format!("{other:?}"),
     }
 }

@@ -49,7 +49,7 @@ fn ruleset(lab: &Lab) -> String {
 
 fn enforcer(flows: &[Flow], attempt: &Attempted) -> Enforcer {
     let flow = flow_of(flows, attempt);
-    flow.enforced_by.clone().unwrap_or_else(|| panic!("no rule on {flow:#?}"))
+    flow.enforced_by.as_deref().cloned().unwrap_or_else(|| panic!("no rule on {flow:#?}"))
 }
 
 /// `family table chain: comment`, and what the rule did.

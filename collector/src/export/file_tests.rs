@@ -14,7 +14,7 @@ use parquet::{
     schema::types::Type,
 };
 use portolan_policy::{
-    End, Enforcer, Flow, Latency, Loss, PodEnd, PolicyRef, ServiceRef, SideDecision, Workload,
+    End, Enforcer, Flow, Latency, Loss, PodEnd, PolicyRef, ServiceRef, SideDecision, Who, Workload,
 };
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -90,30 +90,25 @@ impl Fields {
 fn end(fields: &Fields, side: &str) -> End {
     let text = |name: &str| fields.text(&format!("{side}_{name}"));
     let ip = text("ip").unwrap().parse().unwrap();
-    let port = fields.short(&format!("{side}_port"));
-    match text("kind").unwrap().as_str() {
-        "pod" => End::Pod(PodEnd {
+    let who = match text("kind").unwrap().as_str() {
+        "pod" => Who::Pod(PodEnd {
             namespace: text("namespace").unwrap(),
             pod: text("pod").unwrap(),
             workload: Workload { kind: text("workload_kind").unwrap(), name: text("workload_name").unwrap() },
             ip,
-            port,
             node: text("node").unwrap(),
             labels: Arc::default(),
         }),
-        "node" => End::Node {
-            node: text("node").unwrap(),
-            namespace: text("namespace"),
-            pod: text("pod"),
-            ip,
-            port,
-        },
-        "service" => {
-            End::Service { namespace: text("namespace").unwrap(), name: text("service").unwrap(), ip, port }
+        "node" => {
+            Who::Node { node: text("node").unwrap(), namespace: text("namespace"), pod: text("pod"), ip }
         }
-        "external" => End::External { ip, port },
+        "service" => {
+            Who::Service { namespace: text("namespace").unwrap(), name: text("service").unwrap(), ip }
+        }
+        "external" => Who::External { ip },
         other => panic!("an end of the kind {other}"),
-    }
+    };
+    who.at(fields.short(&format!("{side}_port")))
 }
 
 fn service(fields: &Fields) -> Option<ServiceRef> {
@@ -177,17 +172,17 @@ fn flow(fields: &Fields) -> Flow {
         end_time: fields.time("end_time"),
         source: end(fields, "source"),
         destination: end(fields, "destination"),
-        service: service(fields),
+        service: service(fields).map(Arc::new),
         protocol: fields.word("protocol"),
         outcome: fields.word("outcome"),
-        drop_reason: fields.text("drop_reason"),
-        drop_location: fields.text("drop_location"),
-        enforced_by: enforcer(fields),
+        drop_reason: fields.text("drop_reason").map(Into::into),
+        drop_location: fields.text("drop_location").map(Into::into),
+        enforced_by: enforcer(fields).map(Arc::new),
         passed_netfilter: fields.flag("passed_netfilter"),
         verdict: fields.word("verdict"),
         inferred: fields.flag("inferred").unwrap(),
-        egress: side(fields, "egress"),
-        ingress: side(fields, "ingress"),
+        egress: side(fields, "egress").into(),
+        ingress: side(fields, "ingress").into(),
         reporter: fields.word("reporter"),
         attempts: number("attempts"),
         tries: number("tries"),
@@ -204,8 +199,8 @@ fn flow(fields: &Fields) -> Flow {
 /// The flow as a file tells it: labels are for filters only, as in JSON.
 fn told(mut flow: Flow) -> Flow {
     for end in [&mut flow.source, &mut flow.destination] {
-        if let End::Pod(pod) = end {
-            pod.labels = Arc::default();
+        if let Who::Pod(pod) = end.who() {
+            *end = Who::Pod(PodEnd { labels: Arc::default(), ..pod.clone() }).at(end.port());
         }
     }
     flow
@@ -248,9 +243,10 @@ fn rows_that_were_written_in_slices_are_one_row_group() {
         [vec![], vec![policy("shop/db", Some(0))], vec![policy("a/b", None), policy("c/d", Some(7))]];
     let wanted: Vec<_> = (0..5_000_u64)
         .map(|ordinal| {
-            let mut flow = told(web_to_db().started(at(ordinal as i64)));
-            flow.ingress.policies.clone_from(&policies[ordinal as usize % policies.len()]);
-            (Some(ordinal), flow)
+            let flow = told(web_to_db().started(at(ordinal as i64)));
+            let policies = policies[ordinal as usize % policies.len()].clone();
+            let ingress = SideDecision { policies, ..flow.ingress.as_ref().clone() };
+            (Some(ordinal), flow.ingress(ingress))
         })
         .collect();
     for (ordinal, flow) in &wanted {

@@ -13,7 +13,7 @@ use parquet::{
     schema::types::{Type, TypePtr},
 };
 use portolan_policy::{
-    End, Enforcer, Flow, Latency, Loss, PodEnd, PolicyRef, ServiceRef, SideDecision, Workload,
+    End, Enforcer, Flow, Latency, Loss, PodEnd, PolicyRef, ServiceRef, SideDecision, Who, Workload,
 };
 use std::sync::Arc;
 
@@ -36,9 +36,9 @@ pub(super) fn parts() -> Vec<Box<dyn Part>> {
         group("", |row| Some(&row.flow), HEAD),
         group("source", |row| Some(&row.flow.source), END),
         group("destination", |row| Some(&row.flow.destination), END),
-        perhaps("service", |row| row.flow.service.as_ref(), SERVICE),
+        perhaps("service", |row| row.flow.service.as_deref(), SERVICE),
         group("", |row| Some(&row.flow), WHAT),
-        perhaps("enforced_by", |row| row.flow.enforced_by.as_ref(), ENFORCER),
+        perhaps("enforced_by", |row| row.flow.enforced_by.as_deref(), ENFORCER),
         group("", |row| Some(&row.flow), JUDGED),
         group("egress", |row| Some(&row.flow.egress), SIDE),
         list("egress_policies", |row| &row.flow.egress.policies, POLICY),
@@ -183,40 +183,40 @@ const LOSS: &[Column<Loss>] = &[
     always("to_nanos", Nanos(|loss| Some(loss.to))),
 ];
 
-const fn kind(end: &End) -> &'static str {
-    match end {
-        End::Pod(_) => "pod",
-        End::Node { .. } => "node",
-        End::Service { .. } => "service",
-        End::External { .. } => "external",
+fn kind(end: &End) -> &'static str {
+    match end.who() {
+        Who::Pod(_) => "pod",
+        Who::Node { .. } => "node",
+        Who::Service { .. } => "service",
+        Who::External { .. } => "external",
     }
 }
 
 fn pod(end: &End) -> Option<&str> {
-    match end {
-        End::Pod(PodEnd { pod, .. }) => Some(pod),
-        End::Node { pod, .. } => pod.as_deref(),
-        End::Service { .. } | End::External { .. } => None,
+    match end.who() {
+        Who::Pod(PodEnd { pod, .. }) => Some(pod),
+        Who::Node { pod, .. } => pod.as_deref(),
+        Who::Service { .. } | Who::External { .. } => None,
     }
 }
 
 fn workload(end: &End) -> Option<&Workload> {
-    match end {
-        End::Pod(PodEnd { workload, .. }) => Some(workload),
-        End::Node { .. } | End::Service { .. } | End::External { .. } => None,
+    match end.who() {
+        Who::Pod(PodEnd { workload, .. }) => Some(workload),
+        Who::Node { .. } | Who::Service { .. } | Who::External { .. } => None,
     }
 }
 
 fn service(end: &End) -> Option<&str> {
-    match end {
-        End::Service { name, .. } => Some(name),
-        End::Pod(_) | End::Node { .. } | End::External { .. } => None,
+    match end.who() {
+        Who::Service { name, .. } => Some(name),
+        Who::Pod(_) | Who::Node { .. } | Who::External { .. } => None,
     }
 }
 
 fn node(end: &End) -> Option<&str> {
-    match end {
-        End::Pod(PodEnd { node, .. }) | End::Node { node, .. } => Some(node),
-        End::Service { .. } | End::External { .. } => None,
+    match end.who() {
+        Who::Pod(PodEnd { node, .. }) | Who::Node { node, .. } => Some(node),
+        Who::Service { .. } | Who::External { .. } => None,
     }
 }

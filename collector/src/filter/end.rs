@@ -5,7 +5,7 @@ use super::{
     label::{Selector, SelectorError},
     ports, texts,
 };
-use portolan_policy::{End, PodEnd, Workload};
+use portolan_policy::{End, PodEnd, Who, Workload};
 use portolan_proto::v1;
 
 /// What one end of a flow must be; every field holds of it.
@@ -40,9 +40,9 @@ impl EndFilter {
             && any_of(workloads, |name| {
                 workload_of(end).is_some_and(|workload| name.is(&workload.kind, &workload.name))
             })
-            && any_of(labels, |selector| match end {
-                End::Pod(pod) => selector.matches(&pod.labels),
-                End::Node { .. } | End::Service { .. } | End::External { .. } => false,
+            && any_of(labels, |selector| match end.who() {
+                Who::Pod(pod) => selector.matches(&pod.labels),
+                Who::Node { .. } | Who::Service { .. } | Who::External { .. } => false,
             })
     }
 }
@@ -112,16 +112,16 @@ fn selector(text: String) -> Result<Selector, Wrong> {
 }
 
 fn pod_of(end: &End) -> Option<(&str, &str)> {
-    match end {
-        End::Pod(PodEnd { namespace, pod, .. }) => Some((namespace, pod)),
-        End::Node { namespace, pod, .. } => Some((namespace.as_deref()?, pod.as_deref()?)),
-        End::Service { .. } | End::External { .. } => None,
+    match end.who() {
+        Who::Pod(PodEnd { namespace, pod, .. }) => Some((namespace, pod)),
+        Who::Node { namespace, pod, .. } => Some((namespace.as_deref()?, pod.as_deref()?)),
+        Who::Service { .. } | Who::External { .. } => None,
     }
 }
 
 fn workload_of(end: &End) -> Option<&Workload> {
-    match end {
-        End::Pod(PodEnd { workload, .. }) => Some(workload),
-        End::Node { .. } | End::Service { .. } | End::External { .. } => None,
+    match end.who() {
+        Who::Pod(PodEnd { workload, .. }) => Some(workload),
+        Who::Node { .. } | Who::Service { .. } | Who::External { .. } => None,
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 pub(crate) use edge::EdgeFilters;
 
 use end::EndFilter;
-use portolan_policy::{End, Flow, Outcome, PodEnd, PolicyRef, Protocol, Verdict};
+use portolan_policy::{End, Flow, Outcome, PodEnd, PolicyRef, Protocol, Verdict, Who};
 use portolan_proto::v1;
 
 /// A filter that cannot be understood.
@@ -155,9 +155,9 @@ fn has_port(flow: &Flow, port: u16) -> bool {
 }
 
 fn is_on(end: &End, wanted: &str) -> bool {
-    match end {
-        End::Pod(PodEnd { node, .. }) | End::Node { node, .. } => node == wanted,
-        End::Service { .. } | End::External { .. } => false,
+    match end.who() {
+        Who::Pod(PodEnd { node, .. }) | Who::Node { node, .. } => node == wanted,
+        Who::Service { .. } | Who::External { .. } => false,
     }
 }
 

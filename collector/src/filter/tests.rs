@@ -90,7 +90,10 @@ fn every_other_field_takes_and_leaves() {
     }
     let ip = "10.96.0.7".parse().unwrap();
     let service = ServiceRef { namespace: "shop".to_owned(), name: "db".to_owned(), ip, port: 80 };
-    assert!(takes(port(80), &example().change(|flow| flow.service = Some(service))), "the service's port");
+    assert!(
+        takes(port(80), &example().change(|flow| flow.service = Some(service.into()))),
+        "the service's port"
+    );
 }
 
 #[test]

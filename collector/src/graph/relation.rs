@@ -2,7 +2,7 @@
 
 use super::answer::Party;
 use portolan_policy::{
-    End, Flow, Outcome, PodEnd, PolicyRef, Protocol, ServiceRef, SideDecision, SideVerdict, Verdict,
+    End, Flow, Outcome, PodEnd, PolicyRef, Protocol, ServiceRef, SideDecision, SideVerdict, Verdict, Who,
 };
 use std::net::IpAddr;
 
@@ -18,13 +18,13 @@ pub(super) enum PartyKey<'a> {
 
 impl<'a> From<&'a End> for PartyKey<'a> {
     fn from(end: &'a End) -> Self {
-        match end {
-            End::Pod(PodEnd { namespace, workload, .. }) => {
+        match end.who() {
+            Who::Pod(PodEnd { namespace, workload, .. }) => {
                 Self::Workload { namespace, kind: &workload.kind, name: &workload.name }
             }
-            End::Node { node, .. } => Self::Node { name: node },
-            End::Service { namespace, name, .. } => Self::Service { namespace, name },
-            End::External { ip, .. } => Self::External { ip: *ip },
+            Who::Node { node, .. } => Self::Node { name: node },
+            Who::Service { namespace, name, .. } => Self::Service { namespace, name },
+            Who::External { ip } => Self::External { ip: *ip },
         }
     }
 }
@@ -103,7 +103,7 @@ impl<'a> From<&'a Flow> for Relation<'a> {
         Self {
             source: PartyKey::from(&flow.source),
             destination: PartyKey::from(&flow.destination),
-            service: flow.service.as_ref().map(service),
+            service: flow.service.as_deref().map(service),
             port: flow.destination.port(),
             protocol: flow.protocol,
             kind: KindKey {
@@ -111,8 +111,8 @@ impl<'a> From<&'a Flow> for Relation<'a> {
                 verdict: flow.verdict,
                 drop_reason: flow.drop_reason.as_deref(),
             },
-            egress: SideKey::from(&flow.egress),
-            ingress: SideKey::from(&flow.ingress),
+            egress: SideKey::from(&*flow.egress),
+            ingress: SideKey::from(&*flow.ingress),
         }
     }
 }

@@ -6,7 +6,10 @@ use portolan_policy::{
     Decision, Enforcer, Evidence, Flow, Judgement, Loss, Outcome, Reporter, SideDecision, SideVerdict, judge,
 };
 use portolan_proto::{Observation, Witness};
-use std::cmp::{max, min};
+use std::{
+    cmp::{max, min},
+    sync::Arc,
+};
 
 /// The flow of a view that stays alone, as its agent told it.
 pub(crate) fn alone(view: Observation, side: Side) -> Joined {
@@ -99,7 +102,7 @@ fn losses(mut some: Vec<Loss>, others: Vec<Loss>) -> Vec<Loss> {
 }
 
 /// The kernel's name for the drop and its place, both from the side that saw it.
-fn drop(outcome: Outcome, source: &Flow, destination: &Flow) -> (Option<String>, Option<String>) {
+fn drop(outcome: Outcome, source: &Flow, destination: &Flow) -> (Option<Arc<str>>, Option<Arc<str>>) {
     if !matches!(outcome, Outcome::Dropped | Outcome::Rejected) {
         return (None, None);
     }
@@ -115,7 +118,7 @@ fn drop(outcome: Outcome, source: &Flow, destination: &Flow) -> (Option<String>,
 }
 
 /// The rule that brought the outcome about: one that denied, or else the last that let it through.
-fn enforcer(outcome: Outcome, source: &Flow, destination: &Flow) -> Option<Enforcer> {
+fn enforcer(outcome: Outcome, source: &Flow, destination: &Flow) -> Option<Arc<Enforcer>> {
     let rules = [destination, source].map(|flow| flow.enforced_by.as_ref());
     let agreeing = || rules.into_iter().flatten().filter(|rule| rule.agrees_with(outcome));
     agreeing().find(|rule| rule.verdict.is_denial()).or_else(|| agreeing().next()).cloned()
@@ -131,7 +134,7 @@ const fn passed(source: Option<bool>, destination: Option<bool>) -> Option<bool>
 }
 
 /// The near side's decision, unless only the far side could make one.
-fn decided(near: SideDecision, far: SideDecision) -> SideDecision {
+fn decided(near: Arc<SideDecision>, far: Arc<SideDecision>) -> Arc<SideDecision> {
     let undecidable = |side: &SideDecision| side.verdict == SideVerdict::Undecidable;
     if undecidable(&near) && !undecidable(&far) { far } else { near }
 }
@@ -151,11 +154,11 @@ mod tests {
             comment: None,
             verdict,
         };
-        web_to_db().ended(outcome).change(|flow| flow.enforced_by = rule.map(enforcer))
+        web_to_db().ended(outcome).change(|flow| flow.enforced_by = rule.map(enforcer).map(Arc::new))
     }
 
     fn table(source: Flow, destination: Flow) -> Option<String> {
-        both(by_source(source), by_destination(destination)).flow.enforced_by.map(|rule| rule.table)
+        both(by_source(source), by_destination(destination)).flow.enforced_by.map(|rule| rule.table.clone())
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which side of a connection an agent speaks for, and whether the other side has a speaker.
 
-use portolan_policy::{End, Flow, PodEnd};
+use portolan_policy::{End, Flow, PodEnd, Who};
 use portolan_proto::Observation;
 use serde::{Deserialize, Serialize};
 
@@ -54,11 +54,11 @@ pub(crate) struct Peer<'flow> {
 /// A source at another node's address is waited for: it may be a pod there behind source NAT. A
 /// destination that is no pod has no device that an agent watches.
 pub(crate) fn peer<'flow>(side: Side, flow: &'flow Flow, node: &str) -> Option<Peer<'flow>> {
-    let (end, certainty) = match (side, &flow.source, &flow.destination) {
-        (Side::Destination, end @ End::Pod(_), _) => (end, Certainty::HasSeen),
-        (Side::Destination, end @ End::Node { .. }, _) | (Side::Source, _, end @ End::Pod(_)) => {
-            (end, Certainty::MayHaveSeen)
-        }
+    let (source, destination) = (&flow.source, &flow.destination);
+    let (end, certainty) = match (side, source.who(), destination.who()) {
+        (Side::Destination, Who::Pod(_), _) => (source, Certainty::HasSeen),
+        (Side::Destination, Who::Node { .. }, _) => (source, Certainty::MayHaveSeen),
+        (Side::Source, _, Who::Pod(_)) => (destination, Certainty::MayHaveSeen),
         _ => return None,
     };
     let other = node_of(end).filter(|other| *other != node && !other.is_empty())?;
@@ -66,8 +66,8 @@ pub(crate) fn peer<'flow>(side: Side, flow: &'flow Flow, node: &str) -> Option<P
 }
 
 fn node_of(end: &End) -> Option<&str> {
-    match end {
-        End::Pod(PodEnd { node, .. }) | End::Node { node, .. } => Some(node),
-        End::Service { .. } | End::External { .. } => None,
+    match end.who() {
+        Who::Pod(PodEnd { node, .. }) | Who::Node { node, .. } => Some(node),
+        Who::Service { .. } | Who::External { .. } => None,
     }
 }

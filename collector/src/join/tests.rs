@@ -6,7 +6,7 @@ use crate::build::{
 };
 use crate::made::Joined;
 use portolan_policy::{
-    End, Flow, Latency, Loss, Outcome, Protocol, Reporter, ServiceRef, SideDecision, SideVerdict, Verdict,
+    Flow, Latency, Loss, Outcome, Protocol, Reporter, ServiceRef, SideDecision, SideVerdict, Verdict, Who,
 };
 use portolan_proto::{Connection, Latencies, Observation, Witness};
 use std::time::Duration;
@@ -141,7 +141,7 @@ fn the_reason_comes_from_the_view_that_saw_the_drop() {
     let dropped = web_to_db()
         .ended(Outcome::Dropped)
         .because("NETFILTER_DROP")
-        .change(|flow| flow.drop_location = Some("netfilter".to_owned()));
+        .change(|flow| flow.drop_location = Some("netfilter".into()));
     let reason = |source: &Flow, destination: &Flow| {
         let flow = joined(&by_source(source.clone()), &by_destination(destination.clone()));
         assert_eq!(
@@ -167,20 +167,20 @@ fn each_side_is_believed_about_its_own_pod() {
     let source = by_source(web_to_db().egress(admitted("shop/web")).ingress(blind()));
     let destination = by_destination(web_to_db().egress(blind()).ingress(denied(&["shop/db"])));
     let flow = joined(&source, &destination);
-    assert_eq!(flow.egress, admitted("shop/web"));
-    assert_eq!(flow.ingress, denied(&["shop/db"]));
+    assert_eq!(*flow.egress, admitted("shop/web"));
+    assert_eq!(*flow.ingress, denied(&["shop/db"]));
 
     // Both know, and the nearer one was closer to the change.
     let source = by_source(web_to_db().egress(admitted("shop/new")).ingress(admitted("shop/old")));
     let destination = by_destination(web_to_db().egress(admitted("shop/old")).ingress(admitted("shop/new")));
     let flow = joined(&source, &destination);
-    assert_eq!((flow.egress, flow.ingress), (admitted("shop/new"), admitted("shop/new")));
+    assert_eq!((&*flow.egress, &*flow.ingress), (&admitted("shop/new"), &admitted("shop/new")));
 
     // Only the far side knows.
     let source = by_source(web_to_db().egress(blind()).ingress(admitted("shop/db")));
     let destination = by_destination(web_to_db().egress(admitted("shop/web")).ingress(blind()));
     let flow = joined(&source, &destination);
-    assert_eq!((flow.egress, flow.ingress), (admitted("shop/web"), admitted("shop/db")));
+    assert_eq!((&*flow.egress, &*flow.ingress), (&admitted("shop/web"), &admitted("shop/db")));
 
     let flow =
         joined(&by_source(web_to_db().ingress(blind())), &by_destination(web_to_db().ingress(blind())));
@@ -216,7 +216,7 @@ fn identities_service_counts_and_times_come_from_who_knows_them() {
     let masqueraded = flow(node("n1", "192.168.0.1"), pod("shop/db-0", "10.0.2.2", "n2"));
     let far = flow(pod("shop/web-1", "10.0.1.1", "n1"), external("10.0.2.2"));
     let mut source = by_source(far.change(|flow| {
-        flow.service = Some(service.clone());
+        flow.service = Some(service.clone().into());
         flow.latency_us = Some(Latency::single(95));
         (flow.packets, flow.bytes, flow.attempts, flow.tries) = (10, 900, 3, 5);
         flow.lose(loss("ring", 1));
@@ -236,9 +236,12 @@ fn identities_service_counts_and_times_come_from_who_knows_them() {
     let flows = take(&mut join, seconds(1), &source);
     let [joined] = flows.as_slice() else { panic!("one flow, not {flows:#?}") };
 
-    assert!(matches!(&joined.source, End::Pod(pod) if pod.pod == "web-1"), "the pod behind the source NAT");
-    assert!(matches!(&joined.destination, End::Pod(pod) if pod.pod == "db-0"));
-    assert_eq!(joined.service, Some(service));
+    assert!(
+        matches!(joined.source.who(), Who::Pod(pod) if pod.pod == "web-1"),
+        "the pod behind the source NAT"
+    );
+    assert!(matches!(joined.destination.who(), Who::Pod(pod) if pod.pod == "db-0"));
+    assert_eq!(joined.service.as_deref(), Some(&service));
     assert_eq!(joined.latency_us, Some(Latency::single(95)));
     assert_eq!((joined.time, joined.end_time), (at(0), at(140)));
     assert_eq!((joined.packets, joined.bytes, joined.attempts), (10, 1000, 3), "views of the same packets");

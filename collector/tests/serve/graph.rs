@@ -6,7 +6,7 @@ use crate::support::{
 };
 use jiff::{SignedDuration, Timestamp};
 use portolan_collector::Config;
-use portolan_policy::{End, Evidence, Latency, Outcome, SideDecision, Verdict};
+use portolan_policy::{Evidence, Latency, Outcome, SideDecision, Verdict, Who};
 use portolan_proto::{
     Observation, Witness,
     graph::{Covered, Edge, Party, PolicyHit},
@@ -34,8 +34,8 @@ fn here(source: &str, destination: &str, port: u16, verdict: Verdict) -> Observa
         Verdict::Unenforced => (Outcome::Established, denied(&["shop/db"])),
         _ => (Outcome::Established, admitted("shop/db")),
     };
-    let ingress = match to(destination, "10.0.1.2") {
-        End::External { .. } => SideDecision::plain(portolan_policy::SideVerdict::NotApplicable),
+    let ingress = match to(destination, "10.0.1.2").who() {
+        Who::External { .. } => SideDecision::plain(portolan_policy::SideVerdict::NotApplicable),
         _ => ingress,
     };
     let flow = flow(to(source, "10.0.1.1"), to(destination, "10.0.1.2")).ended(outcome).ingress(ingress);

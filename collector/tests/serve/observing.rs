@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use portolan_collector::Config;
-use portolan_policy::{End, Flow, Outcome, Protocol, Reporter, ServiceRef};
+use portolan_policy::{Flow, Outcome, Protocol, Reporter, ServiceRef, Who};
 use portolan_proto::{
     Observation, timestamp_to_proto,
     v1::{self, observe_response::Item},
@@ -39,7 +39,7 @@ fn assorted() -> Vec<Observation> {
     };
     let to_db = flow(web(), pod("shop/db-0", "10.0.1.2", "n1")).ingress(admitted("shop/db"));
     let to_dns = flow(web(), pod("kube-system/dns-1", "10.0.1.3", "n1")).over(Protocol::Udp);
-    let to_dns = to_dns.destination_port(5353).change(|flow| flow.service = Some(service));
+    let to_dns = to_dns.destination_port(5353).change(|flow| flow.service = Some(service.into()));
     let outside = flow(pod("other/job-1", "10.0.3.1", "n3"), external("1.1.1.1")).destination_port(443);
     let denied = outside.clone().ended(Outcome::Dropped).egress(denied(&["other/default-deny"]));
     [to_db, to_dns, outside, denied]
@@ -50,7 +50,7 @@ fn assorted() -> Vec<Observation> {
 }
 
 fn by_both(flow: Flow) -> Observation {
-    let destination_local = matches!(flow.destination, End::Pod(_));
+    let destination_local = matches!(flow.destination.who(), Who::Pod(_));
     view(flow, 7, portolan_proto::Witness { source_local: true, destination_local, ..Default::default() })
 }
 

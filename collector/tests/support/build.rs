@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 use portolan_policy::{
     Decision, End, Evidence, Flow, Outcome, PodEnd, PolicyKind, PolicyRef, Protocol, Reporter, SideDecision,
-    SideVerdict, Verdict, Workload, judge,
+    SideVerdict, Verdict, Who, Workload, judge,
 };
 use portolan_proto::{Connection, Observation, Witness};
 use std::{net::SocketAddr, sync::Arc};
@@ -21,25 +21,25 @@ pub(crate) fn at(millis: i64) -> Timestamp {
 pub(crate) fn pod(name: &str, ip: &str, node: &str) -> End {
     let (namespace, pod) = name.split_once('/').unwrap();
     let workload = pod.split('-').next().unwrap();
-    End::Pod(PodEnd {
+    Who::Pod(PodEnd {
         namespace: namespace.to_owned(),
         pod: pod.to_owned(),
         workload: Workload { kind: "Deployment".to_owned(), name: workload.to_owned() },
         ip: ip.parse().unwrap(),
-        port: None,
         node: node.to_owned(),
         labels: Arc::new([("app".to_owned(), workload.to_owned())].into()),
     })
+    .at(None)
 }
 
 /// An address outside.
 pub(crate) fn external(ip: &str) -> End {
-    End::External { ip: ip.parse().unwrap(), port: None }
+    Who::External { ip: ip.parse().unwrap() }.at(None)
 }
 
 /// An address of a node.
 pub(crate) fn node(name: &str, ip: &str) -> End {
-    End::Node { node: name.to_owned(), namespace: None, pod: None, ip: ip.parse().unwrap(), port: None }
+    Who::Node { node: name.to_owned(), namespace: None, pod: None, ip: ip.parse().unwrap() }.at(None)
 }
 
 /// An established TCP connection from port 40000 to 5432 that no policy speaks about.
@@ -58,8 +58,8 @@ pub(crate) fn flow(source: End, destination: End) -> Flow {
         passed_netfilter: None,
         verdict: Verdict::Allowed,
         inferred: false,
-        egress: SideDecision::plain(SideVerdict::NotIsolated),
-        ingress: SideDecision::plain(SideVerdict::NotIsolated),
+        egress: SideDecision::plain(SideVerdict::NotIsolated).into(),
+        ingress: SideDecision::plain(SideVerdict::NotIsolated).into(),
         reporter: Reporter::Source,
         attempts: 1,
         tries: 1,
@@ -131,21 +131,21 @@ pub(crate) trait FlowExt: Sized {
     }
 
     fn because(self, reason: &str) -> Self {
-        self.change(|flow| flow.drop_reason = Some(reason.to_owned()))
+        self.change(|flow| flow.drop_reason = Some(reason.into()))
     }
 
     fn egress(self, decision: SideDecision) -> Self {
-        self.change(|flow| flow.egress = decision)
+        self.change(|flow| flow.egress = decision.into())
     }
 
     fn ingress(self, decision: SideDecision) -> Self {
-        self.change(|flow| flow.ingress = decision)
+        self.change(|flow| flow.ingress = decision.into())
     }
 
     /// Gives the verdict that follows from the rest.
     fn judged(self, evidence: Evidence) -> Self {
         self.change(|flow| {
-            let decision = Decision { egress: flow.egress.clone(), ingress: flow.ingress.clone() };
+            let decision = Decision { egress: Arc::clone(&flow.egress), ingress: Arc::clone(&flow.ingress) };
             let judgement = judge(flow.outcome, &decision, evidence);
             flow.verdict = judgement.verdict;
             flow.inferred = judgement.inferred;

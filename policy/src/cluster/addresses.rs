@@ -5,7 +5,7 @@ use super::{
     pod_table::{Key, PodHolder, PodTable, key},
     slots::{SlotId, Slots},
 };
-use crate::{End, Pod, PodEnd, Protocol, ServiceRef, node::Node, service::Service};
+use crate::{End, Pod, PodEnd, Protocol, ServiceRef, Who, node::Node, service::Service};
 use foldhash::fast::RandomState;
 use imbl::{GenericHashMap, shared_ptr::DefaultSharedPtr};
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
@@ -360,20 +360,20 @@ impl Cluster {
     /// The end of a flow that an address and port stand for; a contested address is external.
     pub fn end(&self, ip: IpAddr, port: Option<u16>) -> End {
         let ip = ip.to_canonical();
-        match self.owner(ip) {
-            Owner::Pod(pod) => End::Pod(self.pod_end(pod, ip, port)),
-            Owner::Node { name, pod } => End::Node {
+        let who = match self.owner(ip) {
+            Owner::Pod(pod) => Who::Pod(self.pod_end(pod, ip)),
+            Owner::Node { name, pod } => Who::Node {
                 node: name.to_owned(),
                 namespace: pod.map(|pod| pod.namespace().to_owned()),
                 pod: pod.map(|pod| pod.name.as_ref().to_owned()),
                 ip,
-                port,
             },
             Owner::Service(service) => {
-                End::Service { namespace: service.namespace.clone(), name: service.name.clone(), ip, port }
+                Who::Service { namespace: service.namespace.clone(), name: service.name.clone(), ip }
             }
-            Owner::Contested | Owner::External => End::External { ip, port },
-        }
+            Owner::Contested | Owner::External => Who::External { ip },
+        };
+        who.at(port)
     }
 
     /// The service that is dialled at an address and port: a ClusterIP, an external or load
@@ -384,13 +384,12 @@ impl Cluster {
         Some(ServiceRef { namespace: service.namespace.clone(), name: service.name.clone(), ip, port })
     }
 
-    fn pod_end(&self, pod: &Pod, ip: IpAddr, port: Option<u16>) -> PodEnd {
+    fn pod_end(&self, pod: &Pod, ip: IpAddr) -> PodEnd {
         PodEnd {
             namespace: pod.namespace().to_owned(),
             pod: pod.name.as_ref().to_owned(),
             workload: self.workload(pod),
             ip,
-            port,
             node: pod.node.as_deref().unwrap_or_default().to_owned(),
             labels: Arc::new(pod.labels().clone()),
         }

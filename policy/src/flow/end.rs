@@ -1,4 +1,6 @@
-//! The ends of a flow, and the service that stands between them.
+//! The ends of a flow, and the service that stands between them. Many flows share who an end is.
+
+mod json;
 
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -13,7 +15,7 @@ pub struct Workload {
 }
 
 /// A pod at one end of a flow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PodEnd {
     /// The pod's namespace.
     pub namespace: String,
@@ -23,19 +25,15 @@ pub struct PodEnd {
     pub workload: Workload,
     /// Its address in this flow.
     pub ip: IpAddr,
-    /// Its port in this flow; null where the protocol has none.
-    pub port: Option<u16>,
     /// The node it runs on.
     pub node: String,
-    /// Its labels when the attempt was made: for filters, not printed. Many flows name the same pod.
-    #[serde(default, skip_serializing)]
+    /// Its labels when the attempt was made: for filters, not printed. Many pods have the same.
     pub labels: Arc<BTreeMap<String, String>>,
 }
 
-/// One end of a flow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum End {
+/// Who an end is, at whatever port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Who {
     /// A pod of the pod network.
     Pod(PodEnd),
     /// An address of a node: its own processes and its host-network pods.
@@ -43,15 +41,11 @@ pub enum End {
         /// The node's name.
         node: String,
         /// The namespace of the host-network pod, when one is known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         namespace: Option<String>,
         /// The host-network pod, when one is known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         pod: Option<String>,
         /// The address.
         ip: IpAddr,
-        /// The port; null where the protocol has none.
-        port: Option<u16>,
     },
     /// A service address behind which no endpoint was chosen.
     Service {
@@ -61,57 +55,76 @@ pub enum End {
         name: String,
         /// The service address.
         ip: IpAddr,
-        /// The service port; null where the protocol has none.
-        port: Option<u16>,
     },
     /// Any other address.
     External {
         /// The address.
         ip: IpAddr,
-        /// The port; null where the protocol has none.
-        port: Option<u16>,
     },
 }
 
-impl End {
-    /// The address of this end.
+impl Who {
+    /// The end that this is at a port; null where the protocol has none.
+    pub fn at(self, port: Option<u16>) -> End {
+        End::new(Arc::new(self), port)
+    }
+
+    /// Its address.
     pub const fn ip(&self) -> IpAddr {
         match self {
             Self::Pod(PodEnd { ip, .. })
             | Self::Node { ip, .. }
             | Self::Service { ip, .. }
-            | Self::External { ip, .. } => *ip,
+            | Self::External { ip } => *ip,
         }
     }
+}
 
-    /// The port of this end.
+/// One end of a flow: cheap to copy, for who it is is shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    who: Arc<Who>,
+    port: Option<u16>,
+}
+
+impl End {
+    /// An end that shares who it is with others.
+    pub const fn new(who: Arc<Who>, port: Option<u16>) -> Self {
+        Self { who, port }
+    }
+
+    /// Who it is.
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// The same, to share. Ends that share it are equal but for the port.
+    pub const fn shared(&self) -> &Arc<Who> {
+        &self.who
+    }
+
+    /// The address of this end.
+    pub fn ip(&self) -> IpAddr {
+        self.who.ip()
+    }
+
+    /// The port of this end; null where the protocol has none.
     pub const fn port(&self) -> Option<u16> {
-        match self {
-            Self::Pod(PodEnd { port, .. })
-            | Self::Node { port, .. }
-            | Self::Service { port, .. }
-            | Self::External { port, .. } => *port,
-        }
+        self.port
     }
 
     /// The same end at another port.
     #[must_use]
-    pub fn with_port(mut self, number: Option<u16>) -> Self {
-        match &mut self {
-            Self::Pod(PodEnd { port, .. })
-            | Self::Node { port, .. }
-            | Self::Service { port, .. }
-            | Self::External { port, .. } => *port = number,
-        }
-        self
+    pub fn with_port(self, port: Option<u16>) -> Self {
+        Self { port, ..self }
     }
 
     /// The namespace of this end, where it has one.
     pub fn namespace(&self) -> Option<&str> {
-        match self {
-            Self::Pod(PodEnd { namespace, .. }) | Self::Service { namespace, .. } => Some(namespace),
-            Self::Node { namespace, .. } => namespace.as_deref(),
-            Self::External { .. } => None,
+        match self.who() {
+            Who::Pod(PodEnd { namespace, .. }) | Who::Service { namespace, .. } => Some(namespace),
+            Who::Node { namespace, .. } => namespace.as_deref(),
+            Who::External { .. } => None,
         }
     }
 }

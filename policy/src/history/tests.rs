@@ -60,7 +60,7 @@ fn end(history: &History, pod: &str) -> End {
 }
 
 fn changed(history: &History, at: i64, pod: &str) -> bool {
-    let outside = End::External { ip: "192.0.2.1".parse().unwrap(), port: None };
+    let outside = Who::External { ip: "192.0.2.1".parse().unwrap() }.at(None);
     let pod = end(history, pod);
     let (one, other) = (
         history.changed_near(seconds(at), [&pod, &outside]),

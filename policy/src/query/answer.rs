@@ -4,6 +4,7 @@ use super::{Query, QueryError, line};
 use crate::{Cluster, Decision, Explanation, SideDecision};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 /// What the policies say to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -11,9 +12,9 @@ pub struct Answer {
     /// Whether the connection is allowed; `None` when that cannot be said.
     pub allowed: Option<bool>,
     /// What the policies say at the source.
-    pub egress: SideDecision,
+    pub egress: Arc<SideDecision>,
     /// What the policies say at the destination.
-    pub ingress: SideDecision,
+    pub ingress: Arc<SideDecision>,
 }
 
 impl From<Decision> for Answer {

@@ -9,6 +9,7 @@ use crate::{
 use portolan_policy::{Connection, Decision, Object};
 use proptest::{collection::vec, prelude::*};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The value with every text that names a namespace made longer; no other text is one letter of those.
 fn renamed(value: Value) -> Value {
@@ -50,7 +51,7 @@ fn rename_event(event: &Event) -> Event {
 /// The answers without reasons, which name namespaces in their text.
 fn told(decisions: Vec<Decision>, rename: bool) -> Vec<Value> {
     let tell = |mut decision: Decision| {
-        for side in [&mut decision.egress, &mut decision.ingress] {
+        for side in [&mut decision.egress, &mut decision.ingress].map(Arc::make_mut) {
             side.reason = None;
         }
         let value = serde_json::to_value(decision).unwrap();

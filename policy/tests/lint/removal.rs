@@ -4,7 +4,7 @@ use crate::world::{World, select, world};
 use portolan_policy::{Cluster, Code, Connection, Decision, Finding, Object, Protocol, lint};
 use proptest::{collection::vec, prelude::*, sample::select as one_of};
 use serde_json::{Value, json};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 const LABELS: [&str; 6] = ["", "app=a", "app=b", "tier=x", "app=a,tier=x", "app=b,tier=y"];
 
@@ -102,8 +102,9 @@ pub(crate) fn decisions(objects: Vec<Object>, addresses: &[IpAddr]) -> Vec<Decis
         for (port, protocol) in (1..10).flat_map(|port| [(port, Protocol::Tcp), (port, Protocol::Udp)]) {
             let connection = Connection { source, destination, port: Some(port), protocol };
             let mut decision = cluster.decide(&connection);
-            decision.egress.policies.clear();
-            decision.ingress.policies.clear();
+            for side in [&mut decision.egress, &mut decision.ingress].map(Arc::make_mut) {
+                side.policies.clear();
+            }
             decisions.push(decision);
         }
     }

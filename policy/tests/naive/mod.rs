@@ -20,7 +20,7 @@ use k8s_openapi::api::core::v1::Pod;
 use portolan_policy::{BaselineReading, Connection, Decision, Object};
 use services::Behind;
 use side::Direction;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use view::{End, Question, View};
 
 /// What is known beside the objects.
@@ -65,8 +65,8 @@ fn decide_from(view: View<'_>, connection: &Connection, host: Option<&Pod>) -> D
         ..*connection
     };
     if is_own_address(&connection) {
-        let side = Endings::only(Ending::NotApplicable).conclude();
-        return Decision { egress: side.clone(), ingress: side };
+        let side = Arc::new(Endings::only(Ending::NotApplicable).conclude());
+        return Decision { egress: Arc::clone(&side), ingress: side };
     }
     let source = match host {
         Some(_) => End { ip: connection.source, pods: Vec::new(), host, hidden: None },
@@ -88,7 +88,7 @@ fn decide_from(view: View<'_>, connection: &Connection, host: Option<&Pod>) -> D
         if asked.len() > ports {
             endings.hang_on(["which backend the service chooses".to_owned()]);
         }
-        endings.conclude()
+        Arc::new(endings.conclude())
     };
     Decision { egress: side(Direction::Egress), ingress: side(Direction::Ingress) }
 }

@@ -86,7 +86,7 @@ fn ask(policies: &[String], question: &str) -> Result<Explanation, QueryError> {
     let (answer, explanation) = (query.answer(&cluster)?, query.explain(&cluster)?);
     let [of_answer, of_explanation] = [
         (answer.allowed, answer.egress, answer.ingress),
-        (explanation.allowed, decision(&explanation.egress), decision(&explanation.ingress)),
+        (explanation.allowed, decision(&explanation.egress).into(), decision(&explanation.ingress).into()),
     ];
     assert_eq!(of_answer, of_explanation, "{question}");
     Ok(explanation)

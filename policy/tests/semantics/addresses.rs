@@ -1,7 +1,7 @@
 //! Who holds an address (M4–M7).
 
 use crate::world::{World, pod, world};
-use portolan_policy::{End, Owner};
+use portolan_policy::{Owner, Who};
 use serde_json::json;
 
 const QUESTION: &str = "198.51.100.1 -> 10.0.0.1 on 80/tcp";
@@ -126,7 +126,8 @@ fn ends_say_who_holds_the_address() {
         json!({"kind": "pod", "namespace": "shop", "pod": "web", "workload": {"kind": "Pod", "name": "web"},
             "ip": "10.0.0.1", "port": 80, "node": "n1"})
     );
-    let End::Pod(web) = world.cluster.end("10.0.0.1".parse().unwrap(), None) else { panic!("a pod end") };
+    let web = world.cluster.end("10.0.0.1".parse().unwrap(), None);
+    let Who::Pod(web) = web.who() else { panic!("a pod end") };
     assert_eq!(web.labels.get("app").map(String::as_str), Some("web"));
     let node = end("192.0.2.1", None);
     assert_eq!((&node["kind"], &node["node"], &node["pod"]), (&json!("node"), &json!("n1"), &json!("proxy")));

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use portolan_policy::{Cluster, Connection, Decision, Object, Protocol};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 const NAMESPACES: [&str; 3] = ["a", "b", "c"];
 const PODS: [(&str, &str, &str); 5] = [
@@ -178,7 +178,7 @@ fn answers(cluster: &Cluster) -> Vec<Decision> {
 /// A decision without the rule numbers, which move with the rules.
 fn without_rules(decisions: Vec<Decision>) -> Vec<Decision> {
     let forget = |mut decision: Decision| {
-        for side in [&mut decision.egress, &mut decision.ingress] {
+        for side in [&mut decision.egress, &mut decision.ingress].map(Arc::make_mut) {
             for policy in &mut side.policies {
                 policy.rule = None;
             }

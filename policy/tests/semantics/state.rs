@@ -2,7 +2,7 @@
 
 use crate::world::{World, labelled, object, pod, world};
 use k8s_openapi::api::core::v1::Namespace;
-use portolan_policy::{Cluster, End, ObjectKey, ObjectKind, Workload};
+use portolan_policy::{Cluster, ObjectKey, ObjectKind, Who, Workload};
 use serde_json::json;
 use std::net::IpAddr;
 
@@ -116,7 +116,7 @@ fn a_node_keeps_what_was_told_beside_its_object() {
     world.cluster.delete(&node("n1"));
     world.cluster.delete(&node("n2"));
     assert_eq!(addresses(&world.cluster), [("n1".to_owned(), vec![ip("10.0.1.254")])]);
-    assert_eq!(world.cluster.end(ip("192.0.2.1"), None), End::External { ip: ip("192.0.2.1"), port: None });
+    assert_eq!(world.cluster.end(ip("192.0.2.1"), None), Who::External { ip: ip("192.0.2.1") }.at(None));
 }
 
 #[test]
@@ -138,8 +138,9 @@ fn a_namespace_cannot_claim_another_name_by_its_label() {
 }
 
 fn workload(world: &World) -> String {
-    let End::Pod(end) = world.cluster.end(ip("10.0.0.1"), None) else { panic!("a pod end") };
-    let Workload { kind, name } = end.workload;
+    let end = world.cluster.end(ip("10.0.0.1"), None);
+    let Who::Pod(pod) = end.who() else { panic!("a pod end") };
+    let Workload { kind, name } = &pod.workload;
     format!("{kind} {name}")
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use portolan_policy::{
     End, Flow, Latency, Outcome, PodEnd, PolicyKind, PolicyRef, Protocol, Reporter, ServiceRef, SideDecision,
-    SideVerdict, Verdict, Workload,
+    SideVerdict, Verdict, Who, Workload,
 };
 use portolan_proto::{Connection, Observation, View, Witness};
 use std::{
@@ -66,10 +66,10 @@ impl Chance {
 pub(crate) struct Relation {
     source: End,
     destination: End,
-    service: Option<ServiceRef>,
+    service: Option<Arc<ServiceRef>>,
     protocol: Protocol,
-    egress: SideDecision,
-    ingress: SideDecision,
+    egress: Arc<SideDecision>,
+    ingress: Arc<SideDecision>,
     /// Which of the ends are on our node.
     local: [bool; 2],
     denied: bool,
@@ -106,7 +106,7 @@ impl Traffic {
         View {
             source: &shared.source,
             destination: &shared.destination,
-            service: shared.service.as_ref(),
+            service: shared.service.as_deref(),
             egress: &shared.egress,
             ingress: &shared.ingress,
             ..View::from(&record.observation)
@@ -142,7 +142,6 @@ fn pod(chance: &mut Chance, workload: u64, replica: u64, name: &str, hash: &str)
         pod: format!("{name}-{hash}-{}", word(chance, 5)),
         workload: Workload { kind: "Deployment".to_owned(), name: name.to_owned() },
         ip: Ipv4Addr::new(10, 200, node as u8, 2 + (workload * REPLICAS + replica) as u8 / 4).into(),
-        port: None,
         node: format!("ip-10-0-{node}-17.eu-central-1.compute.internal"),
         labels: Arc::new(labels.map(|(key, value)| (key.to_owned(), value)).into()),
     }
@@ -212,12 +211,12 @@ fn call(chance: &mut Chance, [source, destination]: [PodEnd; 2]) -> Relation {
         reason: None,
     };
     Relation {
-        source: End::Pod(source),
-        destination: End::Pod(PodEnd { port: Some(8080), ..destination }),
-        service,
+        source: Who::Pod(source).at(None),
+        destination: Who::Pod(destination).at(Some(8080)),
+        service: service.map(Arc::new),
         protocol: Protocol::Tcp,
-        egress: SideDecision::plain(SideVerdict::NotIsolated),
-        ingress,
+        egress: SideDecision::plain(SideVerdict::NotIsolated).into(),
+        ingress: ingress.into(),
         local,
         denied,
     }
@@ -226,12 +225,12 @@ fn call(chance: &mut Chance, [source, destination]: [PodEnd; 2]) -> Relation {
 fn outward(chance: &mut Chance, source: PodEnd) -> Relation {
     let ip = IpAddr::V4((chance.next() as u32).into());
     Relation {
-        source: End::Pod(source),
-        destination: End::External { ip, port: Some(443) },
+        source: Who::Pod(source).at(None),
+        destination: Who::External { ip }.at(Some(443)),
         service: None,
         protocol: Protocol::Tcp,
-        egress: SideDecision::plain(SideVerdict::NotIsolated),
-        ingress: SideDecision::plain(SideVerdict::NotApplicable),
+        egress: SideDecision::plain(SideVerdict::NotIsolated).into(),
+        ingress: SideDecision::plain(SideVerdict::NotApplicable).into(),
         local: [true, false],
         denied: false,
     }
@@ -240,17 +239,17 @@ fn outward(chance: &mut Chance, source: PodEnd) -> Relation {
 /// To the name server on the same node.
 fn question(source: PodEnd, server: PodEnd) -> Relation {
     Relation {
-        source: End::Pod(source),
-        destination: End::Pod(PodEnd { port: Some(53), ..server }),
-        service: Some(ServiceRef {
+        source: Who::Pod(source).at(None),
+        destination: Who::Pod(server).at(Some(53)),
+        service: Some(Arc::new(ServiceRef {
             namespace: "kube-system".to_owned(),
             name: "kube-dns".to_owned(),
             ip: Ipv4Addr::new(10, 96, 0, 10).into(),
             port: 53,
-        }),
+        })),
         protocol: Protocol::Udp,
-        egress: SideDecision::plain(SideVerdict::NotIsolated),
-        ingress: SideDecision::plain(SideVerdict::NotIsolated),
+        egress: SideDecision::plain(SideVerdict::NotIsolated).into(),
+        ingress: SideDecision::plain(SideVerdict::NotIsolated).into(),
         local: [true, true],
         denied: false,
     }
@@ -284,8 +283,8 @@ fn record(chance: &mut Chance, relations: &[Relation], end: i64) -> Record {
         service: relation.service.clone(),
         protocol: relation.protocol,
         outcome,
-        drop_reason: (outcome == Outcome::Dropped).then(|| "NETFILTER_DROP".to_owned()),
-        drop_location: (outcome == Outcome::Dropped).then(|| "netfilter".to_owned()),
+        drop_reason: (outcome == Outcome::Dropped).then(|| "NETFILTER_DROP".into()),
+        drop_location: (outcome == Outcome::Dropped).then(|| "netfilter".into()),
         enforced_by: None,
         passed_netfilter: None,
         verdict,

@@ -2,7 +2,7 @@
 
 use super::{BatchError, Flaw, MAX_MEMORY};
 use crate::v1;
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 /// A value for each entry of a table, or zeros.
 #[derive(Clone, Copy, Debug)]
@@ -95,11 +95,22 @@ impl Memory {
 /// The entries of a table; one that is wrong says so to whoever asks for it.
 pub(super) type Entries<T> = Vec<Result<T, Flaw>>;
 
-/// Something that is shared, and what a copy of it takes beside its own size.
+/// Something that records share, and what it takes where a record is written out.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
-    pub(super) value: T,
+    pub(super) value: Arc<T>,
     pub(super) weight: usize,
+}
+
+impl<T> Shared<T> {
+    pub(super) fn new(value: T, weight: usize) -> Self {
+        Self { value: Arc::new(value), weight }
+    }
+}
+
+/// What a thing takes that is shared, beside what it points at.
+pub(super) const fn shared_size<T>() -> usize {
+    size_of::<T>() + 2 * size_of::<usize>()
 }
 
 /// Which entry of which table is read.
@@ -118,7 +129,7 @@ impl Entry {
         Flaw { table: self.table, number: self.index + 1, problem }
     }
 
-    /// Takes what a copy of this entry takes, and says how much that is.
+    /// Takes what this entry takes, and says how much that is.
     pub(super) fn take(self, memory: &mut Memory, weight: usize) -> Result<usize, Flaw> {
         memory.take(weight).then_some(weight).ok_or_else(|| self.flaw("it takes too much memory"))
     }

@@ -51,7 +51,7 @@ pub fn encode<'a>(
 }
 
 /// What records share, by where it is kept: while it is borrowed, the same place holds the same.
-type Place = ([usize; 5], Protocol);
+type Place = ([usize; 5], Option<u16>, Protocol);
 
 /// Takes records and writes tables and columns.
 #[derive(Default)]
@@ -108,8 +108,8 @@ impl<'a> Writer<'a> {
         }
         let key = [
             v1::Protocol::from(record.protocol) as u32,
-            self.ends.of(record.source, &mut self.texts),
-            self.ends.of(record.destination, &mut self.texts),
+            self.ends.of(record.source.who(), &mut self.texts),
+            self.ends.of(record.destination.who(), &mut self.texts),
             record.destination.port().map_or(0, |port| u32::from(port) + 1),
             record.service.map_or(0, |service| self.services.of(service, &mut self.texts)),
             self.sides.of(record.egress, &mut self.texts),
@@ -247,9 +247,9 @@ impl Distances {
 
 fn place(record: &View<'_>) -> Place {
     let service = record.service.map_or(0, |service| ptr::from_ref(service).addr());
-    let ends = [ptr::from_ref(record.source).addr(), ptr::from_ref(record.destination).addr()];
+    let ends = [record.source, record.destination].map(|end| ptr::from_ref(end.who()).addr());
     let sides = [ptr::from_ref(record.egress).addr(), ptr::from_ref(record.ingress).addr()];
-    ([ends[0], ends[1], service, sides[0], sides[1]], record.protocol)
+    ([ends[0], ends[1], service, sides[0], sides[1]], record.destination.port(), record.protocol)
 }
 
 /// One more than the figure; 0 where there is none.

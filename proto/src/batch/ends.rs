@@ -2,11 +2,11 @@
 
 use super::{
     BatchError, Flaw,
-    column::{Column, Entries, Entry, Memory, Shared, addresses, each, offsets},
+    column::{Column, Entries, Entry, Memory, Shared, addresses, each, offsets, shared_size},
     texts::Texts,
 };
 use crate::v1;
-use portolan_policy::{End, PodEnd, Workload};
+use portolan_policy::{PodEnd, Who, Workload};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 const NAMESPACE: &str = "its namespace is no text of the batch";
@@ -44,7 +44,7 @@ pub(super) fn ends(
     wire_label_sets: &v1::LabelSets,
     texts: &Texts<'_>,
     memory: &mut Memory,
-) -> Result<Entries<Shared<End>>, BatchError> {
+) -> Result<Entries<Shared<Who>>, BatchError> {
     let count = wire.kinds.len();
     let columns = Columns {
         kinds: &wire.kinds,
@@ -75,25 +75,25 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    fn read(&self, entry: Entry, memory: &mut Memory) -> Result<Shared<End>, Flaw> {
+    fn read(&self, entry: Entry, memory: &mut Memory) -> Result<Shared<Who>, Flaw> {
         let weight = entry.take(memory, self.weight(entry.index))?;
-        let (port, ip) = (None, self.ips[entry.index]);
-        let end = match v1::EndKind::try_from(self.kinds[entry.index]).unwrap_or_default() {
-            v1::EndKind::Pod => End::Pod(self.pod(entry)?),
+        let ip = self.ips[entry.index];
+        let who = match v1::EndKind::try_from(self.kinds[entry.index]).unwrap_or_default() {
+            v1::EndKind::Pod => Who::Pod(self.pod(entry)?),
             v1::EndKind::Node => {
                 let node = self.filled(entry, self.nodes, NODE)?;
                 let namespace = self.texts.some(entry, self.namespaces.at(entry.index), NAMESPACE)?;
                 let pod = self.texts.some(entry, self.names.at(entry.index), NAME)?;
-                End::Node { node, namespace, pod, ip, port }
+                Who::Node { node, namespace, pod, ip }
             }
             v1::EndKind::Service => {
                 let namespace = self.filled(entry, self.namespaces, NAMESPACE)?;
-                End::Service { namespace, name: self.filled(entry, self.names, NAME)?, ip, port }
+                Who::Service { namespace, name: self.filled(entry, self.names, NAME)?, ip }
             }
-            v1::EndKind::External => End::External { ip, port },
+            v1::EndKind::External => Who::External { ip },
             v1::EndKind::Unspecified => return Err(entry.flaw("its kind is unknown")),
         };
-        Ok(Shared { value: end, weight })
+        Ok(Shared::new(who, weight))
     }
 
     fn pod(&self, entry: Entry) -> Result<PodEnd, Flaw> {
@@ -107,7 +107,6 @@ impl Columns<'_> {
                 name: self.filled(entry, self.workload_names, WORKLOAD)?,
             },
             ip: self.ips[entry.index],
-            port: None,
             node: node.unwrap_or_default(),
             labels: labels.map(Arc::clone).unwrap_or_default(),
         })
@@ -120,6 +119,6 @@ impl Columns<'_> {
     fn weight(&self, index: usize) -> usize {
         let texts = [self.namespaces, self.names, self.nodes, self.workload_kinds, self.workload_names];
         let text = |column: Column<'_, u32>| self.texts.length(column.at(index));
-        texts.into_iter().map(text).sum()
+        texts.into_iter().map(text).sum::<usize>() + shared_size::<Who>()
     }
 }

@@ -33,5 +33,6 @@ pub const MAX_CONTENT: usize = 4 << 20;
 /// So many batches that were given up are named in one batch at the most: an agent has tens on their way.
 pub const MAX_GIVEN_UP: usize = 256;
 
-/// What the observations of a batch may take in memory: a few bytes can name a long text many times.
+/// What the observations of a batch may take in memory, each written out: a few bytes can name a long text many times,
+/// and not everybody who takes flows from here can share it.
 pub const MAX_MEMORY: usize = 128 << 20;

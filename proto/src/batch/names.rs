@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use crate::{convert::policy_kind_to_proto, v1};
-use portolan_policy::{End, Enforcer, PodEnd, PolicyRef, ServiceRef, SideDecision};
+use portolan_policy::{Enforcer, PodEnd, PolicyRef, ServiceRef, SideDecision, Who};
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// Texts, each once.
@@ -71,7 +71,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    pub(super) fn of<'a>(&mut self, end: &'a End, texts: &mut Texts<'a>) -> u32 {
+    pub(super) fn of<'a>(&mut self, end: &'a Who, texts: &mut Texts<'a>) -> u32 {
         let (key, ip) = (self.key(end, texts), end.ip());
         self.table.number((key, ip)).or_write(|| {
             let EndKey { kind, namespace, name, node, workload: [workload_kind, workload_name], labels } =
@@ -87,9 +87,9 @@ impl Ends {
         })
     }
 
-    fn key<'a>(&mut self, end: &'a End, texts: &mut Texts<'a>) -> EndKey {
+    fn key<'a>(&mut self, end: &'a Who, texts: &mut Texts<'a>) -> EndKey {
         match end {
-            End::Pod(PodEnd { namespace, pod, workload, ip: _, port: _, node, labels }) => EndKey {
+            Who::Pod(PodEnd { namespace, pod, workload, ip: _, node, labels }) => EndKey {
                 kind: v1::EndKind::Pod.into(),
                 namespace: texts.of(namespace),
                 name: texts.of(pod),
@@ -97,22 +97,20 @@ impl Ends {
                 workload: [texts.of(&workload.kind), texts.of(&workload.name)],
                 labels: self.labels.of(labels, texts),
             },
-            End::Node { node, namespace, pod, ip: _, port: _ } => EndKey {
+            Who::Node { node, namespace, pod, ip: _ } => EndKey {
                 kind: v1::EndKind::Node.into(),
                 namespace: texts.of_some(namespace.as_deref()),
                 name: texts.of_some(pod.as_deref()),
                 node: texts.of(node),
                 ..EndKey::default()
             },
-            End::Service { namespace, name, ip: _, port: _ } => EndKey {
+            Who::Service { namespace, name, ip: _ } => EndKey {
                 kind: v1::EndKind::Service.into(),
                 namespace: texts.of(namespace),
                 name: texts.of(name),
                 ..EndKey::default()
             },
-            End::External { ip: _, port: _ } => {
-                EndKey { kind: v1::EndKind::External.into(), ..EndKey::default() }
-            }
+            Who::External { ip: _ } => EndKey { kind: v1::EndKind::External.into(), ..EndKey::default() },
         }
     }
 

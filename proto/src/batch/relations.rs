@@ -6,11 +6,15 @@ use super::{
     texts::{Texts, word},
 };
 use crate::{Witness, v1};
-use portolan_policy::{End, Enforcer, Outcome, Protocol, Reporter, ServiceRef, SideDecision, Verdict};
+use portolan_policy::{Enforcer, Outcome, Protocol, Reporter, ServiceRef, SideDecision, Verdict, Who};
+use std::sync::Arc;
+
+const DROP_REASON: &str = "its drop reason is no text of the batch";
+const DROP_LOCATION: &str = "its drop location is no text of the batch";
 
 /// What relations refer to.
 pub(super) struct Tables {
-    pub(super) ends: Entries<Shared<End>>,
+    pub(super) ends: Entries<Shared<Who>>,
     pub(super) services: Entries<Shared<ServiceRef>>,
     pub(super) sides: Entries<Shared<SideDecision>>,
 }
@@ -18,13 +22,13 @@ pub(super) struct Tables {
 /// What attempts between the same ends, to the same port, have in common.
 pub(super) struct Relation<'a> {
     pub(super) protocol: Protocol,
-    pub(super) source: &'a End,
-    pub(super) destination: &'a End,
+    pub(super) source: &'a Arc<Who>,
+    pub(super) destination: &'a Arc<Who>,
     pub(super) destination_port: Option<u16>,
-    pub(super) service: Option<&'a ServiceRef>,
-    pub(super) egress: &'a SideDecision,
-    pub(super) ingress: &'a SideDecision,
-    /// What a copy of all that takes beside its own size.
+    pub(super) service: Option<&'a Arc<ServiceRef>>,
+    pub(super) egress: &'a Arc<SideDecision>,
+    pub(super) ingress: &'a Arc<SideDecision>,
+    /// What all that takes where a record is written out.
     pub(super) weight: usize,
 }
 
@@ -82,11 +86,11 @@ pub(super) struct Kind<'a> {
     pub(super) inferred: bool,
     pub(super) witness: Witness,
     pub(super) passed_netfilter: Option<bool>,
-    pub(super) drop_reason: Option<String>,
-    pub(super) drop_location: Option<String>,
-    pub(super) enforced_by: Option<&'a Enforcer>,
+    pub(super) drop_reason: Option<Arc<str>>,
+    pub(super) drop_location: Option<Arc<str>>,
+    pub(super) enforced_by: Option<&'a Arc<Enforcer>>,
     pub(super) has_source_port: bool,
-    /// What a copy of all that takes beside its own size.
+    /// What all that takes where a record is written out.
     pub(super) weight: usize,
 }
 
@@ -119,12 +123,8 @@ pub(super) fn kinds<'a>(
             inferred: inferred.at(at),
             witness: witness(entry, witnesses.at(at))?,
             passed_netfilter: known(entry, passed.at(at))?,
-            drop_reason: texts.some(entry, reasons.at(at), "its drop reason is no text of the batch")?,
-            drop_location: texts.some(
-                entry,
-                locations.at(at),
-                "its drop location is no text of the batch",
-            )?,
+            drop_reason: texts.some(entry, reasons.at(at), DROP_REASON)?.map(Into::into),
+            drop_location: texts.some(entry, locations.at(at), DROP_LOCATION)?.map(Into::into),
             enforced_by: rule.map(|rule| &rule.value),
             has_source_port: source_ports.at(at),
             weight: rule.map_or(0, |rule| rule.weight).saturating_add(texts_weight),

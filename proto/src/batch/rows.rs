@@ -7,8 +7,11 @@ use super::{
 };
 use crate::{Connection, Latencies, Observation, v1};
 use jiff::Timestamp;
-use portolan_policy::{Flow, Latency};
-use std::net::{IpAddr, SocketAddr};
+use portolan_policy::{End, Flow, Latency};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 /// The columns of the rows, checked.
 pub(super) struct Rows<'a> {
@@ -121,8 +124,8 @@ impl<'a> Rows<'a> {
         Flow {
             time,
             end_time,
-            source: relation.source.clone().with_port(source_port),
-            destination: relation.destination.clone().with_port(relation.destination_port),
+            source: End::new(Arc::clone(relation.source), source_port),
+            destination: End::new(Arc::clone(relation.destination), relation.destination_port),
             service: relation.service.cloned(),
             protocol: relation.protocol,
             outcome: kind.outcome,
@@ -132,8 +135,8 @@ impl<'a> Rows<'a> {
             passed_netfilter: kind.passed_netfilter,
             verdict: kind.verdict,
             inferred: kind.inferred,
-            egress: relation.egress.clone(),
-            ingress: relation.ingress.clone(),
+            egress: Arc::clone(relation.egress),
+            ingress: Arc::clone(relation.ingress),
             reporter: kind.reporter,
             attempts: self.attempts.at(at),
             tries: self.tries.at(at),

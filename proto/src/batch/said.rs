@@ -2,7 +2,7 @@
 
 use super::{
     BatchError,
-    column::{Column, Entries, Memory, Shared, addresses, each, offsets},
+    column::{Column, Entries, Memory, Shared, addresses, each, offsets, shared_size},
     texts::{Texts, word},
 };
 use crate::v1;
@@ -23,7 +23,8 @@ pub(super) fn services(
     let ports = Column::new("services.ports", &wire.ports, count)?;
     each("services", count, memory, |entry, memory| {
         let [namespace, name] = [namespaces.at(entry.index), wire.names[entry.index]];
-        let weight = entry.take(memory, texts.length(namespace) + texts.length(name))?;
+        let own = shared_size::<ServiceRef>() + texts.length(namespace) + texts.length(name);
+        let weight = entry.take(memory, own)?;
         let port = ports.at(entry.index);
         let value = ServiceRef {
             namespace: texts.filled(entry, namespace, NAMESPACE)?,
@@ -31,7 +32,7 @@ pub(super) fn services(
             ip: ips[entry.index],
             port: u16::try_from(port).map_err(|_| entry.flaw("its port is none"))?,
         };
-        Ok(Shared { value, weight })
+        Ok(Shared::new(value, weight))
     })
 }
 
@@ -46,7 +47,7 @@ fn policies(
     let rules = Column::new("policies.rules", &wire.rules, count)?;
     each("policies", count, memory, |entry, memory| {
         let [namespace, name] = [namespaces.at(entry.index), names.at(entry.index)];
-        let own = size_of::<PolicyRef>() + texts.length(namespace) + texts.length(name);
+        let own = shared_size::<PolicyRef>() + texts.length(namespace) + texts.length(name);
         let weight = entry.take(memory, own)?;
         let rule = rules.at(entry.index).checked_sub(1).map(u32::try_from).transpose();
         let value = PolicyRef {
@@ -55,7 +56,7 @@ fn policies(
             name: texts.filled(entry, name, NAME)?,
             rule: rule.map_err(|_| entry.flaw("its rule is out of range"))?,
         };
-        Ok(Shared { value, weight })
+        Ok(Shared::new(value, weight))
     })
 }
 
@@ -75,17 +76,20 @@ pub(super) fn sides(
         let offset = |at: usize| offsets.get(at).map_or(0, |offset| *offset as usize);
         let named = &wire.policies[offset(entry.index)..offset(entry.index + 1)];
         let find = |policy: &u32| entry.find(&policies, *policy, "a policy is not in the batch");
-        let mut weight = texts.length(reasons.at(entry.index));
+        let mut weight = shared_size::<SideDecision>() + texts.length(reasons.at(entry.index));
         for policy in named {
             weight = weight.saturating_add(find(policy)?.weight);
         }
         let weight = entry.take(memory, weight)?;
         let value = SideDecision {
             verdict: word(entry, wire.verdicts[entry.index], "its verdict is unknown")?,
-            policies: named.iter().map(|policy| Ok(find(policy)?.value.clone())).collect::<Result<_, _>>()?,
+            policies: named
+                .iter()
+                .map(|policy| Ok(find(policy)?.value.as_ref().clone()))
+                .collect::<Result<_, _>>()?,
             reason: texts.some(entry, reasons.at(entry.index), "its reason is no text of the batch")?,
         };
-        Ok(Shared { value, weight })
+        Ok(Shared::new(value, weight))
     })
 }
 
@@ -105,7 +109,8 @@ pub(super) fn enforcers(
     each("enforcers", count, memory, |entry, memory| {
         let at = entry.index;
         let names = [families.at(at), tables.at(at), chains.at(at), comments.at(at)];
-        let weight = entry.take(memory, names.map(|name| texts.length(name)).iter().sum())?;
+        let lengths = names.map(|name| texts.length(name)).iter().sum::<usize>();
+        let weight = entry.take(memory, shared_size::<Enforcer>() + lengths)?;
         let [family, table, chain, comment] = names;
         let value = Enforcer {
             family: texts.filled(entry, family, "its family is no text of the batch")?,
@@ -115,6 +120,6 @@ pub(super) fn enforcers(
             comment: texts.some(entry, comment, "its comment is no text of the batch")?,
             verdict: word(entry, wire.verdicts[at], "its verdict is unknown")?,
         };
-        Ok(Shared { value, weight })
+        Ok(Shared::new(value, weight))
     })
 }

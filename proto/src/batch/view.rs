@@ -2,7 +2,9 @@
 
 use crate::{Connection, Latencies, Observation, Witness};
 use jiff::Timestamp;
-use portolan_policy::{End, Enforcer, Flow, Outcome, Protocol, Reporter, ServiceRef, SideDecision, Verdict};
+use portolan_policy::{
+    End, Enforcer, Flow, Outcome, Protocol, Reporter, ServiceRef, SideDecision, Verdict, Who,
+};
 use std::net::SocketAddr;
 
 /// What a batch tells of a record. Losses are the batch's own.
@@ -99,12 +101,12 @@ impl<'a> From<&'a Observation> for View<'a> {
             source,
             source_port: source.port(),
             destination,
-            service: service.as_ref(),
+            service: service.as_deref(),
             protocol: *protocol,
             outcome: *outcome,
             drop_reason: drop_reason.as_deref(),
             drop_location: drop_location.as_deref(),
-            enforced_by: enforced_by.as_ref(),
+            enforced_by: enforced_by.as_deref(),
             passed_netfilter: *passed_netfilter,
             verdict: *verdict,
             inferred: *inferred,
@@ -132,7 +134,7 @@ impl View<'_> {
     /// there that anyone watches, or is translated on the way, so that no key fits both views.
     pub fn may_have_a_second(&self) -> bool {
         let Witness { source_local, destination_local, .. } = self.witness;
-        let leaves = matches!(self.destination, End::Pod(_));
+        let leaves = matches!(self.destination.who(), Who::Pod(_));
         !(source_local && destination_local) && (destination_local || leaves)
     }
 

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use portolan_policy::{
     End, Enforcer, Flow, Latency, Loss, Outcome, PodEnd, PolicyKind, PolicyRef, Protocol, Reporter,
-    RuleVerdict, ServiceRef, SideDecision, SideVerdict, Verdict, Workload,
+    RuleVerdict, ServiceRef, SideDecision, SideVerdict, Verdict, Who, Workload,
 };
 use portolan_proto::{
     Connection, Latencies, Observation, Witness,
@@ -35,13 +35,12 @@ fn workload() -> impl Strategy<Value = Workload> {
 
 fn pod() -> BoxedStrategy<PodEnd> {
     let labels = collection::btree_map(name(), name(), 0..3);
-    (name(), name(), workload(), any::<IpAddr>(), any::<Option<u16>>(), name(), labels)
-        .prop_map(|(namespace, pod, workload, ip, port, node, labels)| PodEnd {
+    (name(), name(), workload(), any::<IpAddr>(), name(), labels)
+        .prop_map(|(namespace, pod, workload, ip, node, labels)| PodEnd {
             namespace,
             pod,
             workload,
             ip,
-            port,
             node,
             labels: Arc::new(labels),
         })
@@ -49,20 +48,18 @@ fn pod() -> BoxedStrategy<PodEnd> {
 }
 
 fn end() -> BoxedStrategy<End> {
-    let (ip, port) = (any::<IpAddr>(), any::<Option<u16>>());
-    prop_oneof![
-        pod().prop_map(End::Pod),
-        (name(), option::of(name()), option::of(name()), ip.clone(), port.clone())
-            .prop_map(|(node, namespace, pod, ip, port)| End::Node { node, namespace, pod, ip, port }),
-        (name(), name(), ip.clone(), port.clone()).prop_map(|(namespace, name, ip, port)| End::Service {
+    let who = prop_oneof![
+        pod().prop_map(Who::Pod),
+        (name(), option::of(name()), option::of(name()), any::<IpAddr>())
+            .prop_map(|(node, namespace, pod, ip)| Who::Node { node, namespace, pod, ip }),
+        (name(), name(), any::<IpAddr>()).prop_map(|(namespace, name, ip)| Who::Service {
             namespace,
             name,
-            ip,
-            port
+            ip
         }),
-        (ip, port).prop_map(|(ip, port)| End::External { ip, port }),
-    ]
-    .boxed()
+        any::<IpAddr>().prop_map(|ip| Who::External { ip }),
+    ];
+    (who, any::<Option<u16>>()).prop_map(|(who, port)| who.at(port)).boxed()
 }
 
 fn service() -> impl Strategy<Value = ServiceRef> {
@@ -187,17 +184,17 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
                 end_time,
                 source,
                 destination,
-                service,
+                service: service.map(Arc::new),
                 protocol,
                 outcome,
-                drop_reason,
-                drop_location,
-                enforced_by,
+                drop_reason: drop_reason.map(Into::into),
+                drop_location: drop_location.map(Into::into),
+                enforced_by: enforced_by.map(Arc::new),
                 passed_netfilter,
                 verdict,
                 inferred,
-                egress,
-                ingress,
+                egress: egress.into(),
+                ingress: ingress.into(),
                 reporter,
                 attempts,
                 tries,

@@ -36,7 +36,7 @@ fn an_address_that_nobody_held_is_asked_about_again() {
     let source = |attributor: &mut Attributor, history: &History| {
         seen(attributor, &early, history, clock).expect("its destination is ours").flow.source
     };
-    assert!(matches!(source(&mut attributor, &history), End::External { .. }));
+    assert!(matches!(source(&mut attributor, &history).who(), Who::External { .. }));
     change(&mut history, noon(clock) + SignedDuration::from_millis(700), LATE);
     assert_eq!(pod(&source(&mut attributor, &history)).0, "late");
 }
@@ -56,7 +56,7 @@ fn a_backend_is_asked_for_where_a_service_is_all_that_is_known() {
     };
     let (was_asked, flow) = asked(silent(tcp("10.0.0.2:40000", "10.96.0.7:80")));
     assert_eq!((was_asked, pod(&flow.destination)), (true, ("db", Some(8080))));
-    assert_eq!(flow.service.map(|service| service.name).as_deref(), Some("db"));
+    assert_eq!(flow.service.map(|service| service.name.clone()).as_deref(), Some("db"));
     let (was_asked, _) = asked(silent(tcp("10.0.0.2:40000", "10.0.0.3:8080")));
     assert!(!was_asked, "a pod was dialled");
 }

@@ -7,7 +7,7 @@ use super::expect::{
 };
 use super::scene::{Scene, server};
 use portolan_lab::{Attempted, Protocol as LabProtocol};
-use portolan_policy::{End, Flow, Protocol, Verdict};
+use portolan_policy::{Flow, Protocol, Verdict, Who};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -188,23 +188,23 @@ fn verdicts(attempt: &Attempt) -> Vec<Verdict> {
 
 fn is_source(flow: &Flow, attempt: &Attempt) -> bool {
     let from = attempt.attempted.from.to_string();
-    match &flow.source {
-        End::Pod(pod) => format!("{}/{}", pod.namespace, pod.pod) == from,
-        End::External { .. } => from == "external",
-        End::Node { node, .. } => from == *node,
-        End::Service { .. } => false,
+    match flow.source.who() {
+        Who::Pod(pod) => format!("{}/{}", pod.namespace, pod.pod) == from,
+        Who::External { .. } => from == "external",
+        Who::Node { node, .. } => from == *node,
+        Who::Service { .. } => false,
     }
 }
 
 fn is_destination(flow: &Flow, cell: Cell) -> bool {
     let meant = server(cell);
     let named = |namespace: &str, name: &str| meant == Some(format!("{namespace}/{name}"));
-    match &flow.destination {
-        End::Node { node, .. } if cell.way == Way::NodePort => ends_untranslated(cell) && node == "n1",
-        End::Node { node, .. } => meant.as_ref() == Some(node),
-        End::Service { namespace, name, .. } => ends_untranslated(cell) && named(namespace, name),
-        End::Pod(pod) => !ends_untranslated(cell) && named(&pod.namespace, &pod.pod),
-        End::External { .. } => meant.is_none(),
+    match flow.destination.who() {
+        Who::Node { node, .. } if cell.way == Way::NodePort => ends_untranslated(cell) && node == "n1",
+        Who::Node { node, .. } => meant.as_ref() == Some(node),
+        Who::Service { namespace, name, .. } => ends_untranslated(cell) && named(namespace, name),
+        Who::Pod(pod) => !ends_untranslated(cell) && named(&pod.namespace, &pod.pod),
+        Who::External { .. } => meant.is_none(),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     made::Made,
 };
 use jiff::{SignedDuration, Timestamp};
-use portolan_policy::{End, Outcome, SideDecision, Verdict};
+use portolan_policy::{End, Outcome, SideDecision, Verdict, Who};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Older flows are not believed.
@@ -103,10 +103,12 @@ impl Sum {
             }
             None => self.micros.extend(flow.latency_us.map(|latency| latency.p50)),
         }
-        *self.counts.entry((flow.outcome, flow.verdict, flow.drop_reason.clone())).or_default() +=
-            flow.attempts;
+        *self
+            .counts
+            .entry((flow.outcome, flow.verdict, flow.drop_reason.as_deref().map(str::to_owned)))
+            .or_default() += flow.attempts;
         for (direction, side) in [(Direction::Egress, &flow.egress), (Direction::Ingress, &flow.ingress)] {
-            let side = SideDecision { reason: None, ..side.clone() };
+            let side = SideDecision { reason: None, ..side.as_ref().clone() };
             let (attempts, times) = self.decisions.entry((direction, side)).or_default();
             *attempts += flow.attempts;
             times.extend([time, end]);
@@ -131,12 +133,12 @@ fn edge(Made { flow, .. }: &Made) -> Edge {
 }
 
 fn party(end: &End) -> Party {
-    match end.clone() {
-        End::Pod(pod) => {
+    match end.who().clone() {
+        Who::Pod(pod) => {
             Party::Workload { namespace: pod.namespace, kind: pod.workload.kind, name: pod.workload.name }
         }
-        End::Node { node, .. } => Party::Node { name: node },
-        End::Service { namespace, name, .. } => Party::Service { namespace, name },
-        End::External { ip, .. } => Party::External { ip },
+        Who::Node { node, .. } => Party::Node { name: node },
+        Who::Service { namespace, name, .. } => Party::Service { namespace, name },
+        Who::External { ip } => Party::External { ip },
     }
 }

@@ -7,11 +7,14 @@ use crate::{
     ledger::{Change, Space},
 };
 use jiff::{SignedDuration, Timestamp};
-use portolan_policy::{End, Flow, Latency, Outcome, Protocol, ServiceRef, SideDecision, Verdict};
+use portolan_policy::{End, Flow, Latency, Outcome, Protocol, ServiceRef, SideDecision, Verdict, Who};
 use portolan_proto::Latencies;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -34,12 +37,12 @@ fn end() -> impl Strategy<Value = End> {
         external("192.0.2.1"),
         external("2001:db8::1"),
         node("n1", "10.1.0.1"),
-        End::Service {
+        Who::Service {
             namespace: "shop".to_owned(),
             name: "void".to_owned(),
             ip: "10.96.0.9".parse().unwrap(),
-            port: None,
-        },
+        }
+        .at(None),
     ])
 }
 
@@ -61,7 +64,7 @@ fn any_flow() -> impl Strategy<Value = Flow> {
     let kind = (
         select(Outcome::ALL.to_vec()),
         select(Verdict::ALL.to_vec()),
-        option::of(select(vec!["NETFILTER_DROP".to_owned(), "TC_INGRESS".to_owned()])),
+        option::of(select(vec![Arc::from("NETFILTER_DROP"), Arc::from("TC_INGRESS")])),
     );
     let service = ServiceRef {
         namespace: "shop".to_owned(),
@@ -69,7 +72,7 @@ fn any_flow() -> impl Strategy<Value = Flow> {
         ip: "10.96.0.7".parse().unwrap(),
         port: 80,
     };
-    let way = (option::of(Just(service)), 0..3_u16, select(Protocol::ALL.to_vec()));
+    let way = (option::of(Just(Arc::new(service))), 0..3_u16, select(Protocol::ALL.to_vec()));
     let numbers = (1..9_u64, 0..100_u64, 0..10_000_u64, option::of(0..9_u64), option::of(1..1_000_000_u64));
     (end(), end(), kind, way, side(), side(), numbers).prop_map(
         |(source, destination, kind, (service, port, protocol), egress, ingress, numbers)| {
@@ -77,6 +80,7 @@ fn any_flow() -> impl Strategy<Value = Flow> {
             let (attempts, packets, bytes, retransmits, latency) = numbers;
             let latency_us = latency.map(Latency::single);
             let flow = flow(source, destination).destination_port(port).over(protocol);
+            let (egress, ingress) = (Arc::new(egress), Arc::new(ingress));
             let flow = Flow { service, outcome, verdict, drop_reason, egress, ingress, ..flow };
             Flow { attempts, packets, bytes, retransmits, latency_us, ..flow }
         },

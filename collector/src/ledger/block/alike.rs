@@ -2,7 +2,7 @@
 
 use super::names::Index;
 use foldhash::quality::RandomState;
-use portolan_policy::{End, Flow, PodEnd, Protocol, SideVerdict};
+use portolan_policy::{Flow, PodEnd, Protocol, SideVerdict, Who};
 use std::{collections::HashMap, net::IpAddr};
 
 /// How many relations with the same addresses are told apart by comparing; nearly always there is one.
@@ -53,18 +53,18 @@ impl<'a> Alike<'a> {
 
 /// Whether two flows with the same sign have the same relation.
 fn is_alike(one: &Flow, other: &Flow) -> bool {
-    is_same(&one.source, &other.source)
-        && is_same(&one.destination, &other.destination)
+    is_same(one.source.who(), other.source.who())
+        && is_same(one.destination.who(), other.destination.who())
         && one.service == other.service
         && one.egress == other.egress
         && one.ingress == other.ingress
 }
 
 /// Whether two ends with the same address are the same but for the port.
-fn is_same(one: &End, other: &End) -> bool {
+fn is_same(one: &Who, other: &Who) -> bool {
     match (one, other) {
-        (End::Pod(one), End::Pod(other)) => {
-            let PodEnd { namespace, pod, workload, ip: _, port: _, node, labels } = one;
+        (Who::Pod(one), Who::Pod(other)) => {
+            let PodEnd { namespace, pod, workload, ip: _, node, labels } = one;
             *pod == other.pod
                 && *namespace == other.namespace
                 && *workload == other.workload
@@ -72,14 +72,14 @@ fn is_same(one: &End, other: &End) -> bool {
                 && *labels == other.labels
         }
         (
-            End::Node { node, namespace, pod, ip: _, port: _ },
-            End::Node { node: other, namespace: other_namespace, pod: other_pod, .. },
+            Who::Node { node, namespace, pod, ip: _ },
+            Who::Node { node: other, namespace: other_namespace, pod: other_pod, .. },
         ) => node == other && namespace == other_namespace && pod == other_pod,
         (
-            End::Service { namespace, name, ip: _, port: _ },
-            End::Service { namespace: other_namespace, name: other_name, .. },
+            Who::Service { namespace, name, ip: _ },
+            Who::Service { namespace: other_namespace, name: other_name, .. },
         ) => namespace == other_namespace && name == other_name,
-        (End::External { ip: _, port: _ }, End::External { .. }) => true,
+        (Who::External { ip: _ }, Who::External { .. }) => true,
         _ => false,
     }
 }

@@ -7,7 +7,9 @@ use super::{
 };
 use crate::made::Made;
 use jiff::Timestamp;
-use portolan_policy::{End, Flow, Latency, PodEnd, PolicyRef, ServiceRef, SideDecision, Workload};
+use portolan_policy::{
+    End, Enforcer, Flow, Latency, PodEnd, PolicyRef, ServiceRef, SideDecision, Who, Workload,
+};
 use portolan_proto::Latencies;
 use std::{io, sync::Arc};
 
@@ -38,10 +40,13 @@ pub(crate) enum BlockError {
 pub(crate) fn decode(block: &[u8]) -> Result<Vec<Made>, BlockError> {
     let Content { names, ends, services, sides, relations, kinds, columns, rare } = unpack(block)?;
     let names = Names(&names);
-    let ends = ends.iter().map(|row| names.end(row)).collect::<Result<Vec<_>, _>>()?;
-    let services = services.iter().map(|row| names.service(row)).collect::<Result<Vec<_>, _>>()?;
-    let sides = sides.iter().map(|row| names.side(row)).collect::<Result<Vec<_>, _>>()?;
-    let tables = Tables { names, ends, services, sides, relations, kinds };
+    let tables = Tables {
+        ends: shared(&ends, |row| names.who(row))?,
+        services: shared(&services, |row| names.service(row))?,
+        sides: shared(&sides, |row| names.side(row))?,
+        kinds: kinds.into_iter().map(|row| names.kind(row)).collect::<Result<_, _>>()?,
+        relations,
+    };
     columns.check()?;
     let (mut last, mut ordinal) = (0_i128, 0_u64);
     let mut flows = Vec::with_capacity(columns.relation.len());
@@ -82,29 +87,28 @@ impl Columns {
     }
 }
 
-struct Tables<'block> {
-    names: Names<'block>,
-    ends: Vec<End>,
-    services: Vec<ServiceRef>,
-    sides: Vec<SideDecision>,
-    relations: Vec<RelationRow>,
-    kinds: Vec<KindRow>,
+/// What became of a flow, named for all flows to share.
+struct Kind {
+    row: KindRow,
+    drop_reason: Option<Arc<str>>,
+    drop_location: Option<Arc<str>>,
+    enforced_by: Option<Arc<Enforcer>>,
 }
 
-impl Tables<'_> {
+struct Tables {
+    ends: Vec<Arc<Who>>,
+    services: Vec<Arc<ServiceRef>>,
+    sides: Vec<Arc<SideDecision>>,
+    relations: Vec<RelationRow>,
+    kinds: Vec<Kind>,
+}
+
+impl Tables {
     fn flow(&self, columns: &Columns, place: usize, last: &mut i128) -> Result<Flow, BlockError> {
         let RelationRow { source, destination, port, service, protocol, egress, ingress } =
             find(&self.relations, columns.relation[place], "relations")?;
-        let KindRow {
-            outcome,
-            verdict,
-            inferred,
-            reporter,
-            drop_reason,
-            drop_location,
-            enforced_by,
-            passed_netfilter,
-        } = find(&self.kinds, columns.kind[place], "kinds")?;
+        let Kind { row: kind, drop_reason, drop_location, enforced_by } =
+            find(&self.kinds, columns.kind[place], "kinds")?;
         let time = last.checked_add(columns.time[place]);
         let end_time = time.and_then(|time| time.checked_add(columns.duration[place]));
         *last = time.ok_or(BlockError::Shape("times"))?;
@@ -116,20 +120,20 @@ impl Tables<'_> {
         Ok(Flow {
             time: columns.timestamp(time)?,
             end_time: columns.timestamp(end_time)?,
-            source: find(&self.ends, *source, "ends")?.clone().with_port(source_port),
-            destination: find(&self.ends, *destination, "ends")?.clone().with_port(*port),
+            source: self.end(*source, source_port)?,
+            destination: self.end(*destination, *port)?,
             service: service.cloned(),
             protocol: *protocol,
-            outcome: *outcome,
-            drop_reason: self.names.perhaps(*drop_reason)?,
-            drop_location: self.names.perhaps(*drop_location)?,
+            outcome: kind.outcome,
+            drop_reason: drop_reason.clone(),
+            drop_location: drop_location.clone(),
             enforced_by: enforced_by.clone(),
-            passed_netfilter: *passed_netfilter,
-            verdict: *verdict,
-            inferred: *inferred,
-            egress: find(&self.sides, *egress, "decisions")?.clone(),
-            ingress: find(&self.sides, *ingress, "decisions")?.clone(),
-            reporter: *reporter,
+            passed_netfilter: kind.passed_netfilter,
+            verdict: kind.verdict,
+            inferred: kind.inferred,
+            egress: Arc::clone(find(&self.sides, *egress, "decisions")?),
+            ingress: Arc::clone(find(&self.sides, *ingress, "decisions")?),
+            reporter: kind.reporter,
             attempts: columns.attempts[place],
             tries: columns.tries[place],
             packets: columns.packets[place],
@@ -140,6 +144,10 @@ impl Tables<'_> {
             lost: 0,
             losses: Vec::new(),
         })
+    }
+
+    fn end(&self, place: Index, port: Option<u16>) -> Result<End, BlockError> {
+        Ok(End::new(Arc::clone(find(&self.ends, place, "ends")?), port))
     }
 }
 
@@ -187,6 +195,14 @@ fn find<'table, T>(table: &'table [T], place: Index, what: &'static str) -> Resu
     table.get(place as usize).ok_or(BlockError::Shape(what))
 }
 
+/// Every thing of a table, for all flows to share.
+fn shared<Row, T>(
+    rows: &[Row],
+    read: impl Fn(&Row) -> Result<T, BlockError>,
+) -> Result<Vec<Arc<T>>, BlockError> {
+    rows.iter().map(|row| read(row).map(Arc::new)).collect()
+}
+
 #[derive(Clone, Copy)]
 struct Names<'block>(&'block [String]);
 
@@ -199,34 +215,38 @@ impl Names<'_> {
         place.map(|place| self.name(place)).transpose()
     }
 
-    fn end(self, row: &EndRow) -> Result<End, BlockError> {
+    fn kind(self, row: KindRow) -> Result<Kind, BlockError> {
+        Ok(Kind {
+            drop_reason: self.perhaps(row.drop_reason)?.map(Into::into),
+            drop_location: self.perhaps(row.drop_location)?.map(Into::into),
+            enforced_by: row.enforced_by.clone().map(Arc::new),
+            row,
+        })
+    }
+
+    fn who(self, row: &EndRow) -> Result<Who, BlockError> {
         Ok(match row {
             EndRow::Pod { namespace, pod, kind, workload, ip, node, labels } => {
                 let labels = labels.iter().map(|(key, value)| Ok((self.name(*key)?, self.name(*value)?)));
-                End::Pod(PodEnd {
+                Who::Pod(PodEnd {
                     namespace: self.name(*namespace)?,
                     pod: self.name(*pod)?,
                     workload: Workload { kind: self.name(*kind)?, name: self.name(*workload)? },
                     ip: *ip,
-                    port: None,
                     node: self.name(*node)?,
                     labels: Arc::new(labels.collect::<Result<_, BlockError>>()?),
                 })
             }
-            EndRow::Node { node, namespace, pod, ip } => End::Node {
+            EndRow::Node { node, namespace, pod, ip } => Who::Node {
                 node: self.name(*node)?,
                 namespace: self.perhaps(*namespace)?,
                 pod: self.perhaps(*pod)?,
                 ip: *ip,
-                port: None,
             },
-            EndRow::Service { namespace, name, ip } => End::Service {
-                namespace: self.name(*namespace)?,
-                name: self.name(*name)?,
-                ip: *ip,
-                port: None,
-            },
-            EndRow::External { ip } => End::External { ip: *ip, port: None },
+            EndRow::Service { namespace, name, ip } => {
+                Who::Service { namespace: self.name(*namespace)?, name: self.name(*name)?, ip: *ip }
+            }
+            EndRow::External { ip } => Who::External { ip: *ip },
         })
     }
 

@@ -7,7 +7,7 @@ use super::{
     pack,
 };
 use jiff::Timestamp;
-use portolan_policy::{End, Flow, Latency, PodEnd, PolicyRef, ServiceRef, SideDecision};
+use portolan_policy::{Flow, Latency, PodEnd, PolicyRef, ServiceRef, SideDecision, Who};
 use portolan_proto::Latencies;
 
 const MICROSECOND: i128 = 1000;
@@ -95,8 +95,8 @@ struct Tables {
 impl Tables {
     fn relation(&mut self, flow: &Flow) -> Index {
         let row = RelationRow {
-            source: self.end(&flow.source),
-            destination: self.end(&flow.destination),
+            source: self.end(flow.source.who()),
+            destination: self.end(flow.destination.who()),
             port: flow.destination.port(),
             service: flow.service.as_ref().map(|service| self.service(service)),
             protocol: flow.protocol,
@@ -114,15 +114,15 @@ impl Tables {
             reporter: flow.reporter,
             drop_reason: self.perhaps(flow.drop_reason.as_deref()),
             drop_location: self.perhaps(flow.drop_location.as_deref()),
-            enforced_by: flow.enforced_by.clone(),
+            enforced_by: flow.enforced_by.as_deref().cloned(),
             passed_netfilter: flow.passed_netfilter,
         };
         self.kinds.place(row)
     }
 
-    fn end(&mut self, end: &End) -> Index {
+    fn end(&mut self, end: &Who) -> Index {
         let row = match end {
-            End::Pod(PodEnd { namespace, pod, workload, ip, port: _, node, labels }) => EndRow::Pod {
+            Who::Pod(PodEnd { namespace, pod, workload, ip, node, labels }) => EndRow::Pod {
                 namespace: self.names.name(namespace),
                 pod: self.names.name(pod),
                 kind: self.names.name(&workload.kind),
@@ -134,18 +134,18 @@ impl Tables {
                     .map(|(key, value)| (self.names.name(key), self.names.name(value)))
                     .collect(),
             },
-            End::Node { node, namespace, pod, ip, port: _ } => EndRow::Node {
+            Who::Node { node, namespace, pod, ip } => EndRow::Node {
                 node: self.names.name(node),
                 namespace: self.perhaps(namespace.as_deref()),
                 pod: self.perhaps(pod.as_deref()),
                 ip: *ip,
             },
-            End::Service { namespace, name, ip, port: _ } => EndRow::Service {
+            Who::Service { namespace, name, ip } => EndRow::Service {
                 namespace: self.names.name(namespace),
                 name: self.names.name(name),
                 ip: *ip,
             },
-            End::External { ip, port: _ } => EndRow::External { ip: *ip },
+            Who::External { ip } => EndRow::External { ip: *ip },
         };
         self.ends.place(row)
     }

@@ -6,7 +6,7 @@ use crate::{
     made::Made,
     strategies,
 };
-use portolan_policy::{End, Flow, PodEnd, ServiceRef};
+use portolan_policy::{Flow, PodEnd, ServiceRef, Who};
 use proptest::{prelude::*, sample::Index};
 use std::sync::Arc;
 
@@ -75,12 +75,13 @@ fn flows_that_differ_in_one_name_alone_are_told_apart() {
             ip: [10, 96, 0, 1].into(),
             port: 80,
         };
-        move |flow: &mut Flow| flow.service = Some(named)
+        move |flow: &mut Flow| flow.service = Some(named.into())
     };
     let of_pod = |change: fn(&mut PodEnd)| {
         move |flow: &mut Flow| {
-            let End::Pod(pod) = &mut flow.source else { panic!("a pod") };
-            change(pod);
+            let Who::Pod(mut pod) = flow.source.who().clone() else { panic!("a pod") };
+            change(&mut pod);
+            flow.source = Who::Pod(pod).at(flow.source.port());
         }
     };
     let changed = [

@@ -65,7 +65,13 @@ impl Attributor {
         is_ours(attempt, locality, &relation).then(|| self.record(attempt, relation, history, clock))
     }
 
-    fn record(&self, attempt: &Attempt, relation: Arc<Relation>, history: &History, clock: Clock) -> Record {
+    fn record(
+        &mut self,
+        attempt: &Attempt,
+        relation: Arc<Relation>,
+        history: &History,
+        clock: Clock,
+    ) -> Record {
         let time = clock.timestamp(attempt.started);
         let locality = relation.locality(attempt);
         let Conclusion {
@@ -78,15 +84,18 @@ impl Attributor {
             no_way,
             forbidden,
         } = conclude(attempt, locality, &self.reasons, &self.places);
-        let recently_changed = history.changed_near(time, [&relation.source, &relation.destination]);
+        let recently_changed = self.has_changed(attempt, &relation, history, clock);
         let evidence = Evidence { reached_pod, dropped_in_pod, filtered, recently_changed };
         let judgement = judge(outcome, &relation.decision, evidence);
         let effective = attempt.effective();
         let (packets, bytes) = attempt.traffic();
+        let revises = attempt.told_as();
+        attempt.tell_as(outcome);
         Record {
             end_time: clock.timestamp(attempt.last),
             source_port: relation::port(attempt.original.source, effective.protocol),
             outcome,
+            revises,
             drop_reason,
             drop_location,
             enforced_by: None,
@@ -124,7 +133,26 @@ impl Attributor {
         }
     }
 
-    /// The relation that the attempt belongs to, as it was when the attempt was made.
+    /// Whether a pod or a policy that matters changed when the attempt was made, or until it got through where that
+    /// was so much later that it had been told before: then it is no wonder that it did.
+    fn has_changed(
+        &mut self,
+        attempt: &Attempt,
+        relation: &Relation,
+        history: &History,
+        clock: Clock,
+    ) -> bool {
+        let changed_near = |time| history.changed_near(time, [&relation.source, &relation.destination]);
+        let changed = changed_near(clock.timestamp(attempt.started));
+        if changed || attempt.told_as().is_none() {
+            return changed;
+        }
+        let through = clock.timestamp(attempt.answered_at());
+        let then = self.relation(attempt, history, through);
+        changed_near(through) || then.decision.admits() != relation.decision.admits()
+    }
+
+    /// The relation that the attempt belongs to, as it was at a time.
     fn relation(&mut self, attempt: &Attempt, history: &History, time: Timestamp) -> Arc<Relation> {
         let (then, now) = (history.version_at(time), history.latest_version());
         if !history.knows(time) {

@@ -63,6 +63,9 @@ impl LineWriter {
         number_or_null(record.source_port.map(u64::from), out);
         out.extend_from_slice(&fragments.until_outcome);
         word(",\"outcome\":\"", record.outcome.as_str(), out);
+        if let Some(told) = record.revises {
+            word(",\"revises\":\"", told.as_str(), out);
+        }
         text_or_null(",\"drop_reason\":", record.drop_reason.as_deref(), out);
         text_or_null(",\"drop_location\":", record.drop_location.as_deref(), out);
         if let Some(enforcer) = &record.enforced_by {

@@ -156,6 +156,9 @@ pub struct Flow {
     pub protocol: Protocol,
     /// What the network was seen to do.
     pub outcome: Outcome,
+    /// The outcome that an earlier record of the same attempt told: it was told too early, and got through later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revises: Option<Outcome>,
     /// The kernel's name for the drop.
     pub drop_reason: Option<Arc<str>>,
     /// What sort of place in the kernel dropped it: `netfilter`, `tc`, `route` and so on, or else the
@@ -246,7 +249,17 @@ mod tests {
         let flow: Flow = serde_json::from_str(OLD).unwrap();
         assert_eq!((flow.drop_location, flow.tries, flow.losses), (None, 0, vec![]));
         assert_eq!((flow.retransmits, flow.srtt_us), (None, None));
-        assert_eq!((flow.enforced_by, flow.passed_netfilter), (None, None));
+        assert_eq!((flow.enforced_by, flow.passed_netfilter, flow.revises), (None, None, None));
+    }
+
+    #[test]
+    fn what_a_record_revises_stands_behind_its_outcome_and_only_where_it_does() {
+        let mut flow: Flow = serde_json::from_str(OLD).unwrap();
+        assert!(!serde_json::to_string(&flow).unwrap().contains("revises"));
+        (flow.outcome, flow.revises) = (Outcome::Established, Some(Outcome::NoReply));
+        let line = serde_json::to_string(&flow).unwrap();
+        assert!(line.contains(r#""outcome":"established","revises":"no-reply","drop_reason""#), "{line}");
+        assert_eq!(serde_json::from_str::<Flow>(&line).unwrap(), flow);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Record {
     pub source_port: Option<u16>,
     /// What the network was seen to do.
     pub outcome: Outcome,
+    /// The outcome that an earlier record of the same attempt told.
+    pub revises: Option<Outcome>,
     /// The kernel's name for the drop.
     pub drop_reason: Option<String>,
     /// What sort of place in the kernel dropped it.
@@ -66,6 +68,7 @@ impl Record {
             service: relation.service.clone(),
             protocol: relation.protocol,
             outcome: self.outcome,
+            revises: self.revises,
             drop_reason: self.drop_reason.as_deref().map(Into::into),
             drop_location: self.drop_location.as_deref().map(Into::into),
             enforced_by: self.enforced_by.clone().map(Arc::new),
@@ -99,6 +102,7 @@ impl Record {
             service: relation.service.as_deref(),
             protocol: relation.protocol,
             outcome: self.outcome,
+            revises: self.revises,
             drop_reason: self.drop_reason.as_deref(),
             drop_location: self.drop_location.as_deref(),
             enforced_by: self.enforced_by.as_ref(),
@@ -141,6 +145,7 @@ impl Record {
             end_time: flow.end_time,
             source_port: flow.source.port(),
             outcome: flow.outcome,
+            revises: flow.revises,
             drop_reason: flow.drop_reason.as_deref().map(Into::into),
             drop_location: flow.drop_location.as_deref().map(Into::into),
             enforced_by: flow.enforced_by.as_deref().cloned(),

@@ -1,6 +1,7 @@
 //! Attempts of a small shop on two nodes, seen from the first.
 
 mod keeping;
+mod revising;
 
 use super::*;
 use crate::{

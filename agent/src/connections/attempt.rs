@@ -2,8 +2,9 @@
 
 use super::evidence::{DropSeen, Drops, Place, Seen, UnreachableSeen};
 use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, Translation, What};
-use portolan_policy::Protocol;
+use portolan_policy::{Outcome, Protocol};
 use smallvec::SmallVec;
+use std::sync::{Arc, OnceLock};
 
 /// One try to open a connection, with all that is known about it.
 #[expect(clippy::struct_excessive_bools, reason = "independent pieces of evidence, each asked by name")]
@@ -74,6 +75,8 @@ pub struct Attempt {
     pub(super) reported: bool,
     pub(super) told: bool,
     pub(super) told_as_answered: bool,
+    /// What the record of its first telling says, once there is one: shared with the attempt that was told.
+    pub(super) told_as: Option<Arc<OnceLock<Outcome>>>,
 }
 
 impl Attempt {
@@ -117,12 +120,31 @@ impl Attempt {
             reported: false,
             told: false,
             told_as_answered: false,
+            told_as: None,
         }
     }
 
     /// The five-tuple that policies speak about: after translation.
     pub fn effective(&self) -> FiveTuple {
         self.translated.unwrap_or(self.original)
+    }
+
+    /// The outcome that an earlier record of it told.
+    pub fn told_as(&self) -> Option<Outcome> {
+        self.told_as.as_ref()?.get().copied()
+    }
+
+    /// Notes what a record of it tells, for one that may come later. What no record told is revised by none.
+    pub fn tell_as(&self, outcome: Outcome) {
+        if let Some(told_as) = &self.told_as {
+            told_as.get_or_init(|| outcome);
+        }
+    }
+
+    /// When it was first answered, as far as that was seen.
+    pub fn answered_at(&self) -> Nanos {
+        let answers = [self.answer_sent, self.answer_received].into_iter().flatten();
+        answers.map(|seen| seen.at).min().unwrap_or(self.last)
     }
 
     /// How often the opening packet was sent.

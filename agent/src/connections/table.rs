@@ -298,6 +298,7 @@ impl Connections {
         }
         (attempt.reported, attempt.told) = (true, true);
         attempt.told_as_answered = got_its_answer;
+        attempt.told_as.get_or_insert_default();
         over.push(attempt.clone());
         self.enqueue(id);
     }

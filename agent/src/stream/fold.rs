@@ -19,6 +19,7 @@ struct Key<'a> {
     /// Where the relation lies, which all of them hold.
     relation: usize,
     outcome: Outcome,
+    revises: Option<Outcome>,
     drop_reason: Option<&'a str>,
     drop_location: Option<&'a str>,
     enforced_by: Option<&'a Enforcer>,
@@ -34,6 +35,7 @@ impl<'a> Key<'a> {
         Self {
             relation: Arc::as_ptr(&record.relation).addr(),
             outcome: record.outcome,
+            revises: record.revises,
             drop_reason: record.drop_reason.as_deref(),
             drop_location: record.drop_location.as_deref(),
             enforced_by: record.enforced_by.as_ref(),

@@ -28,6 +28,7 @@ pub(super) fn record(number: u32) -> Record {
         service: None,
         protocol: Protocol::Tcp,
         outcome: Outcome::Established,
+        revises: None,
         drop_reason: None,
         drop_location: None,
         enforced_by: None,

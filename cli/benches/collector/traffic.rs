@@ -146,6 +146,7 @@ impl<'a> Traffic<'a> {
             drop_reason: denied.then_some("NETFILTER_DROP"),
             drop_location: denied.then_some("netfilter"),
             enforced_by: None,
+            revises: None,
             passed_netfilter: None,
             verdict: match outcome {
                 Outcome::Dropped => Verdict::Denied,

@@ -74,7 +74,11 @@ impl Fields {
 
     /// A word of the JSON contract.
     fn word<T: DeserializeOwned>(&self, name: &str) -> T {
-        serde_json::from_value(self.text(name).unwrap().into()).unwrap()
+        self.some_word(name).unwrap()
+    }
+
+    fn some_word<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        self.text(name).map(|word| serde_json::from_value(word.into()).unwrap())
     }
 
     fn list(&self, name: &str) -> Vec<Self> {
@@ -175,6 +179,7 @@ fn flow(fields: &Fields) -> Flow {
         service: service(fields).map(Arc::new),
         protocol: fields.word("protocol"),
         outcome: fields.word("outcome"),
+        revises: fields.some_word("revises"),
         drop_reason: fields.text("drop_reason").map(Into::into),
         drop_location: fields.text("drop_location").map(Into::into),
         enforced_by: enforcer(fields).map(Arc::new),

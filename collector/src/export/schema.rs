@@ -122,6 +122,7 @@ const SERVICE: &[Column<ServiceRef>] = &[
 const WHAT: &[Column<Flow>] = &[
     always("protocol", Text(|flow| Some(Word(flow.protocol.as_str())))),
     always("outcome", Text(|flow| Some(Word(flow.outcome.as_str())))),
+    maybe("revises", Text(|flow| flow.revises.map(|outcome| Word(outcome.as_str())))),
     maybe("drop_reason", Text(|flow| flow.drop_reason.as_deref().map(Word))),
     maybe("drop_location", Text(|flow| flow.drop_location.as_deref().map(Word))),
 ];

@@ -40,6 +40,7 @@ pub(crate) fn both(source: Observation, destination: Observation) -> Joined {
         service: from.service.or(to.service),
         protocol: from.protocol,
         outcome,
+        revises: None,
         drop_reason,
         drop_location,
         enforced_by,

@@ -21,7 +21,7 @@ use std::{
 };
 
 /// The form of all rows; a store of another form is not ours to change.
-const FORM: &[u8] = &[2];
+const FORM: &[u8] = &[3];
 
 /// What is replayed at start; the engine wants no less.
 const JOURNAL: u64 = 64 * 1024 * 1024;

@@ -52,6 +52,7 @@ pub(crate) fn flow(source: End, destination: End) -> Flow {
         service: None,
         protocol: Protocol::Tcp,
         outcome: Outcome::Established,
+        revises: None,
         drop_reason: None,
         drop_location: None,
         enforced_by: None,

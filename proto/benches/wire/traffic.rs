@@ -286,6 +286,7 @@ fn record(chance: &mut Chance, relations: &[Relation], end: i64) -> Record {
         drop_reason: (outcome == Outcome::Dropped).then(|| "NETFILTER_DROP".into()),
         drop_location: (outcome == Outcome::Dropped).then(|| "netfilter".into()),
         enforced_by: None,
+        revises: None,
         passed_netfilter: None,
         verdict,
         inferred: outcome == Outcome::NoReply,

@@ -133,6 +133,7 @@ impl<'a> Writer<'a> {
     fn kind(&mut self, record: &View<'a>) -> u32 {
         let key = KindKey {
             outcome: v1::Outcome::from(record.outcome).into(),
+            revises: record.revises.map_or(0, |outcome| v1::Outcome::from(outcome).into()),
             verdict: v1::Verdict::from(record.verdict).into(),
             reporter: v1::Reporter::from(record.reporter).into(),
             inferred: record.inferred,
@@ -199,6 +200,7 @@ impl<'a> Writer<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct KindKey {
     outcome: i32,
+    revises: i32,
     verdict: i32,
     reporter: i32,
     inferred: bool,
@@ -213,6 +215,7 @@ struct KindKey {
 impl KindKey {
     fn write(self, wire: &mut v1::Kinds) {
         wire.outcomes.push(self.outcome);
+        wire.revises.push(self.revises);
         wire.verdicts.push(self.verdict);
         wire.reporters.push(self.reporter);
         wire.inferred.push(self.inferred);

@@ -3,7 +3,7 @@
 use super::{
     BatchError, Flaw,
     column::{Column, Entries, Entry, Memory, Shared, each},
-    texts::{Texts, word},
+    texts::{Texts, some_word, word},
 };
 use crate::{Witness, v1};
 use portolan_policy::{Enforcer, Outcome, Protocol, Reporter, ServiceRef, SideDecision, Verdict, Who};
@@ -81,6 +81,7 @@ fn port(entry: Entry, one_more: u32) -> Result<Option<u16>, Flaw> {
 /// What else many records have in common.
 pub(super) struct Kind<'a> {
     pub(super) outcome: Outcome,
+    pub(super) revises: Option<Outcome>,
     pub(super) verdict: Verdict,
     pub(super) reporter: Reporter,
     pub(super) inferred: bool,
@@ -102,6 +103,7 @@ pub(super) fn kinds<'a>(
     memory: &mut Memory,
 ) -> Result<Entries<Kind<'a>>, BatchError> {
     let count = wire.outcomes.len();
+    let revises = Column::new("kinds.revises", &wire.revises, count)?;
     let verdicts = Column::new("kinds.verdicts", &wire.verdicts, count)?;
     let reporters = Column::new("kinds.reporters", &wire.reporters, count)?;
     let inferred = Column::new("kinds.inferred", &wire.inferred, count)?;
@@ -118,6 +120,7 @@ pub(super) fn kinds<'a>(
         let rule = entry.find_some(all_enforcers, enforcers.at(at), "its enforcer is not in the batch")?;
         Ok(Kind {
             outcome: word(entry, wire.outcomes[at], "its outcome is unknown")?,
+            revises: some_word(entry, revises.at(at), "the outcome that it revises is unknown")?,
             verdict: word(entry, verdicts.at(at), "its verdict is unknown")?,
             reporter: word(entry, reporters.at(at), "its reporter is unknown")?,
             inferred: inferred.at(at),

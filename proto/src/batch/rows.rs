@@ -129,6 +129,7 @@ impl<'a> Rows<'a> {
             service: relation.service.cloned(),
             protocol: relation.protocol,
             outcome: kind.outcome,
+            revises: kind.revises,
             drop_reason: kind.drop_reason.clone(),
             drop_location: kind.drop_location.clone(),
             enforced_by: kind.enforced_by.cloned(),

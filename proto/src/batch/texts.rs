@@ -51,6 +51,15 @@ impl<'a> Texts<'a> {
     }
 }
 
+/// Reads a word of a closed list that need not be there.
+pub(super) fn some_word<W: Word>(
+    entry: Entry,
+    number: i32,
+    problem: &'static str,
+) -> Result<Option<W>, Flaw> {
+    (number != 0).then(|| word(entry, number, problem)).transpose()
+}
+
 /// Reads a word of a closed list.
 pub(super) fn word<W: Word>(entry: Entry, number: i32, problem: &'static str) -> Result<W, Flaw> {
     W::from_wire(number, "").map_err(|_| entry.flaw(problem))

@@ -26,6 +26,8 @@ pub struct View<'a> {
     pub protocol: Protocol,
     /// What the network was seen to do.
     pub outcome: Outcome,
+    /// The outcome that an earlier record of the same attempt told.
+    pub revises: Option<Outcome>,
     /// The kernel's name for the drop.
     pub drop_reason: Option<&'a str>,
     /// What sort of place dropped it.
@@ -76,6 +78,7 @@ impl<'a> From<&'a Observation> for View<'a> {
             service,
             protocol,
             outcome,
+            revises,
             drop_reason,
             drop_location,
             enforced_by,
@@ -104,6 +107,7 @@ impl<'a> From<&'a Observation> for View<'a> {
             service: service.as_deref(),
             protocol: *protocol,
             outcome: *outcome,
+            revises: *revises,
             drop_reason: drop_reason.as_deref(),
             drop_location: drop_location.as_deref(),
             enforced_by: enforced_by.as_deref(),

@@ -149,7 +149,8 @@ fn enforcer() -> BoxedStrategy<Enforcer> {
 /// Any flow that can be told, sensible or not.
 pub(crate) fn flow() -> BoxedStrategy<Flow> {
     let drop = (option::of(name()), option::of(name()), option::of(enforcer()), any::<Option<bool>>());
-    let what = (select(Protocol::ALL.to_vec()), outcome(), drop, verdict(), any::<bool>());
+    let outcomes = (outcome(), option::of(outcome()));
+    let what = (select(Protocol::ALL.to_vec()), outcomes, drop, verdict(), any::<bool>());
     let reporter = select(vec![Reporter::Source, Reporter::Destination, Reporter::Both]);
     let counts = (
         any::<[u64; 5]>(),
@@ -166,7 +167,7 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
                 (source, destination, service),
                 (
                     protocol,
-                    outcome,
+                    (outcome, revises),
                     (drop_reason, drop_location, enforced_by, passed_netfilter),
                     verdict,
                     inferred,
@@ -187,6 +188,7 @@ pub(crate) fn flow() -> BoxedStrategy<Flow> {
                 service: service.map(Arc::new),
                 protocol,
                 outcome,
+                revises,
                 drop_reason: drop_reason.map(Into::into),
                 drop_location: drop_location.map(Into::into),
                 enforced_by: enforced_by.map(Arc::new),

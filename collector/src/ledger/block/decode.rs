@@ -125,6 +125,7 @@ impl Tables {
             service: service.cloned(),
             protocol: *protocol,
             outcome: kind.outcome,
+            revises: kind.revises,
             drop_reason: drop_reason.clone(),
             drop_location: drop_location.clone(),
             enforced_by: enforced_by.clone(),

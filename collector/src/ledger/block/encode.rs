@@ -109,6 +109,7 @@ impl Tables {
     fn kind(&mut self, flow: &Flow) -> Index {
         let row = KindRow {
             outcome: flow.outcome,
+            revises: flow.revises,
             verdict: flow.verdict,
             inferred: flow.inferred,
             reporter: flow.reporter,

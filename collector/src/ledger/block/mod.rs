@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 /// The form of a block; a block of another form is refused.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The most that a block may be before compression.
 const MOST: usize = 64 * 1024 * 1024;

@@ -118,6 +118,7 @@ pub(super) struct RelationRow {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct KindRow {
     pub(super) outcome: Outcome,
+    pub(super) revises: Option<Outcome>,
     pub(super) verdict: Verdict,
     pub(super) inferred: bool,
     pub(super) reporter: Reporter,

@@ -1,6 +1,6 @@
 //! What the ledger must be told, so that a restart finds the join as it was.
 
-use super::side::Side;
+use super::{memory::Telling, side::Side};
 use portolan_proto::{Connection, Observation};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,6 +25,8 @@ pub(crate) struct Told {
     pub(crate) connection: Connection,
     /// Which one.
     pub(crate) side: Side,
+    /// Which of its tellings; they are known apart.
+    pub(crate) telling: Telling,
 }
 
 /// What has changed in a join.
@@ -37,7 +39,7 @@ pub(crate) struct Changes {
     /// Connections told alone.
     pub(crate) told: Vec<Told>,
     /// Those whose other side has come since. They come after those told.
-    pub(crate) untold: Vec<Connection>,
+    pub(crate) untold: Vec<Told>,
 }
 
 impl Changes {
@@ -56,8 +58,8 @@ impl Changes {
         self.told.push(told);
     }
 
-    pub(super) fn untell(&mut self, connection: Connection) {
-        self.untold.push(connection);
+    pub(super) fn untell(&mut self, told: Told) {
+        self.untold.push(told);
     }
 
     /// Whether nothing has changed.

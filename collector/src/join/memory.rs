@@ -3,10 +3,26 @@
 use super::side::Side;
 use foldhash::quality::RandomState;
 use jiff::Timestamp;
-use portolan_policy::Protocol;
+use portolan_policy::{Outcome, Protocol};
 use portolan_proto::{Connection, Observation};
 use smallvec::SmallVec;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+/// Which of the tellings of an attempt a view is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Telling {
+    /// The first.
+    First,
+    /// What revises the first: the attempt got through after all.
+    Again,
+}
+
+impl Telling {
+    /// Which one a view is.
+    pub(super) const fn of(view: &Observation) -> Self {
+        if view.flow.revises.is_some() { Self::Again } else { Self::First }
+    }
+}
 
 /// The part of the key that both nodes tell exactly alike. Many attempts may share it.
 ///
@@ -20,13 +36,15 @@ struct Tuple {
     /// Where no initial sequence number tells attempts apart: about when it began. Very many may follow one another
     /// between the same ports, and only those of about the same time are looked at.
     slot: i128,
+    /// Views that revise earlier ones are known apart from these.
+    telling: Telling,
 }
 
 impl Tuple {
-    fn of(connection: &Connection, skew: Duration) -> Self {
+    fn of(connection: &Connection, telling: Telling, skew: Duration) -> Self {
         let Connection { protocol, source, destination, tcp_isn, start } = *connection;
         let slot = if tcp_isn == 0 { start.as_nanosecond().div_euclid(width(skew)) } else { 0 };
-        Self { protocol, source, destination, tcp_isn, slot }
+        Self { protocol, source, destination, tcp_isn, slot, telling }
     }
 
     /// Where the connection is if its other view, or a former one, is no further away than the skew.
@@ -63,6 +81,8 @@ pub(crate) struct Entry {
     number: u64,
     source_start: Option<Timestamp>,
     destination_start: Option<Timestamp>,
+    /// What was told of it, once it was.
+    pub(crate) told: Option<Outcome>,
     /// The one view that waits for the other.
     pub(crate) waiting: Option<Waiting>,
 }
@@ -70,7 +90,8 @@ pub(crate) struct Entry {
 impl Entry {
     /// A connection heard of from one side.
     pub(crate) fn heard(side: Side, connection: &Connection) -> Self {
-        let mut entry = Self { number: 0, source_start: None, destination_start: None, waiting: None };
+        let mut entry =
+            Self { number: 0, source_start: None, destination_start: None, told: None, waiting: None };
         entry.hear(side, connection.start);
         entry
     }
@@ -127,6 +148,12 @@ impl Entry {
         Some(self.other_start(side)?.duration_since(connection.start).unsigned_abs())
     }
 
+    /// How far apart the starts are, whichever side has told one.
+    fn apart(&self, connection: &Connection) -> Option<Duration> {
+        let starts = [self.source_start, self.destination_start].into_iter().flatten();
+        starts.map(|start| start.duration_since(connection.start).unsigned_abs()).min()
+    }
+
     /// Whether a view that is so far away may be the other side's.
     ///
     /// An initial sequence number is no coincidence, however many tries were lost on the way.
@@ -166,35 +193,55 @@ impl Memory {
         self.next = self.next.max(number);
     }
 
-    /// What is known of a view from this side.
-    pub(crate) fn find(&self, side: Side, connection: &Connection) -> Finding {
-        let mut nearest: Option<(Duration, Id)> = None;
-        for tuple in Tuple::of(connection, self.skew).near() {
-            for entry in self.entries.get(&tuple).into_iter().flatten() {
-                if entry.repeats(side, connection) {
-                    return Finding::Repeat;
-                }
-                let id = Id { tuple, number: entry.number };
-                let distance = entry.distance(side, connection);
-                let near = distance.filter(|distance| Entry::is_near(*distance, connection, self.skew));
-                nearest = near
-                    .map(|distance| (distance, id))
-                    .into_iter()
-                    .chain(nearest)
-                    .min_by_key(|(distance, id)| (*distance, id.number));
-            }
+    /// What is known of such a view from this side.
+    pub(crate) fn find(&self, side: Side, connection: &Connection, telling: Telling) -> Finding {
+        if self.near(connection, telling).any(|(_, entry)| entry.repeats(side, connection)) {
+            return Finding::Repeat;
         }
-        nearest.map_or(Finding::New, |(_, id)| Finding::Partner(id))
+        let partner = self.nearest(connection, telling, |entry| entry.distance(side, connection));
+        partner.map_or(Finding::New, Finding::Partner)
+    }
+
+    /// The connection of which a view revises what was told, whichever side that came from.
+    pub(crate) fn revised(&self, connection: &Connection) -> Option<Id> {
+        self.nearest(connection, Telling::First, |entry| entry.apart(connection))
+    }
+
+    fn near(&self, connection: &Connection, telling: Telling) -> impl Iterator<Item = (Tuple, &Entry)> {
+        let tuples = Tuple::of(connection, telling, self.skew).near();
+        let entries = |tuple| self.entries.get(&tuple).into_iter().flatten().map(move |entry| (tuple, entry));
+        tuples.flat_map(entries)
+    }
+
+    /// The one that is the least far away, as `distance` has it.
+    fn nearest(
+        &self,
+        connection: &Connection,
+        telling: Telling,
+        distance: impl Fn(&Entry) -> Option<Duration>,
+    ) -> Option<Id> {
+        let away = self.near(connection, telling).filter_map(|(tuple, entry)| {
+            let distance = distance(entry)?;
+            let near = Entry::is_near(distance, connection, self.skew);
+            near.then_some((distance, Id { tuple, number: entry.number }))
+        });
+        away.min_by_key(|(distance, id)| (*distance, id.number)).map(|(_, id)| id)
     }
 
     /// Adds a connection.
-    pub(crate) fn insert(&mut self, entry: Entry, connection: &Connection) -> Id {
-        self.insert_as(self.next, entry, connection)
+    pub(crate) fn insert(&mut self, entry: Entry, connection: &Connection, telling: Telling) -> Id {
+        self.insert_as(self.next, entry, connection, telling)
     }
 
     /// Adds a connection that has a number already.
-    pub(crate) fn insert_as(&mut self, number: u64, entry: Entry, connection: &Connection) -> Id {
-        let id = Id { tuple: Tuple::of(connection, self.skew), number };
+    pub(crate) fn insert_as(
+        &mut self,
+        number: u64,
+        entry: Entry,
+        connection: &Connection,
+        telling: Telling,
+    ) -> Id {
+        let id = Id { tuple: Tuple::of(connection, telling, self.skew), number };
         self.next = self.next.max(number + 1);
         self.entries.entry(id.tuple).or_default().push(Entry { number: id.number, ..entry });
         id

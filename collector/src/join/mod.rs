@@ -6,6 +6,7 @@
 //! ```text
 //! view ──► stands for many attempts?    ──► flow at once
 //!     └──► heard before from this side? ──► nothing
+//!     └──► revises what was told?       ──► flow at once, whichever side says so first
 //!     └──► other side waits?            ──► merge ──► flow
 //!     └──► other side's flow was made?  ──► nothing, counted late (long ago: the ledger knows)
 //!     └──► other side can speak?        ──► wait for a while, then alone
@@ -15,6 +16,7 @@
 mod changes;
 mod memory;
 mod merge;
+mod revise;
 mod side;
 
 #[cfg(test)]
@@ -22,9 +24,12 @@ mod properties;
 #[cfg(test)]
 mod restart_tests;
 #[cfg(test)]
+mod revising_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use changes::{Changes, Told, Waits};
+pub(crate) use memory::Telling;
 pub(crate) use side::Side;
 
 use crate::made::Joined;
@@ -113,7 +118,7 @@ impl Join {
         let deadline = now + self.limits.patience;
         let mut entry = Entry::heard(side, &connection);
         entry.waiting = Some(Waiting { view, deadline });
-        let id = self.memory.insert_as(number, entry, &connection);
+        let id = self.memory.insert_as(number, entry, &connection, Telling::First);
         self.deadlines.insert((deadline, number), id);
     }
 
@@ -154,15 +159,15 @@ impl Join {
             // Agents fold only what no other one tells of. Folds have no port by which they could be told apart.
             return vec![merge::alone(observation, side)];
         }
-        match self.memory.find(side, &observation.connection) {
+        let telling = Telling::of(&observation);
+        match self.memory.find(side, &observation.connection, telling) {
             Finding::Repeat => {
                 self.counters.repeated.inc();
                 self.without_flow(observation)
             }
             Finding::Partner(id) => self.on_second_view(now, id, side, observation),
-            Finding::New if self.was_told(now, side, &observation.connection, told) => {
-                self.without_flow(observation)
-            }
+            Finding::New if self.was_told(now, side, &observation, told) => self.without_flow(observation),
+            Finding::New if telling == Telling::Again => self.revise(now, side, observation, node),
             Finding::New => {
                 let peer = side::peer(side, &observation.flow, node);
                 let may_come = peer.is_some();
@@ -204,13 +209,15 @@ impl Join {
         &mut self,
         now: Duration,
         side: Side,
-        connection: &Connection,
+        view: &Observation,
         told: impl FnOnce(&Connection) -> Vec<Told>,
     ) -> bool {
+        let (connection, telling) = (&view.connection, Telling::of(view));
         if self.horizon.is_none_or(|horizon| connection.start.duration_since(horizon) > slack()) {
             return false;
         }
-        let known = told(connection);
+        let mut known = told(connection);
+        known.retain(|told| told.telling == telling);
         let entry = |told: &Told| Entry::heard(told.side, &told.connection);
         if known.iter().any(|told| entry(told).repeats(side, connection)) {
             self.counters.repeated.inc();
@@ -220,19 +227,22 @@ impl Join {
         let near = near.filter(|(distance, _)| Entry::is_near(*distance, connection, self.limits.skew));
         let Some((_, partner)) = near.min_by_key(|(distance, _)| *distance) else { return false };
         self.counters.late.inc();
-        self.changes.untell(partner.connection);
+        self.changes.untell(*partner);
         let mut entry = entry(partner);
         entry.hear(side, connection.start);
-        let id = self.memory.insert(entry, connection);
+        let id = self.memory.insert(entry, connection, telling);
         self.remember(now, id);
         true
     }
 
     fn tell_alone(&mut self, now: Duration, side: Side, view: Observation, may_come: bool) -> Joined {
-        let id = self.memory.insert(Entry::heard(side, &view.connection), &view.connection);
+        let (connection, telling) = (view.connection, Telling::of(&view));
+        let mut entry = Entry::heard(side, &connection);
+        entry.told = Some(view.flow.outcome);
+        let id = self.memory.insert(entry, &connection, telling);
         self.remember(now, id);
         if may_come {
-            self.changes.tell(Told { connection: view.connection, side });
+            self.changes.tell(Told { connection, side, telling });
         }
         merge::alone(view, side)
     }
@@ -242,7 +252,7 @@ impl Join {
         let (view, deadline) = (Arc::new(view), now + wait);
         let mut entry = Entry::heard(side, &connection);
         entry.waiting = Some(Waiting { view: Arc::clone(&view), deadline });
-        let id = self.memory.insert(entry, &connection);
+        let id = self.memory.insert(entry, &connection, Telling::First);
         self.deadlines.insert((deadline, id.number), id);
         self.changes.wait(Waits { number: id.number, side, view });
         let mut flows = Vec::new();
@@ -266,12 +276,16 @@ impl Join {
 
     fn on_second_view(&mut self, now: Duration, id: Id, side: Side, view: Observation) -> Vec<Joined> {
         let entry = self.memory.get(id).expect("the memory has just found it");
-        let told = entry.other_start(side).map(|start| Connection { start, ..view.connection });
+        let (side_told, telling) = (side.other(), Telling::of(&view));
+        let told = entry.other_start(side).map(|start| {
+            let connection = Connection { start, ..view.connection };
+            Told { connection, side: side_told, telling }
+        });
         entry.hear(side, view.connection.start);
         let Some(Waiting { view: first, deadline }) = entry.waiting.take() else {
             self.counters.late.inc();
-            if let Some(connection) = told {
-                self.changes.untell(connection);
+            if let Some(told) = told {
+                self.changes.untell(told);
             }
             return self.without_flow(view);
         };
@@ -279,21 +293,31 @@ impl Join {
         self.changes.resolve(id.number);
         self.remember(now, id);
         let first = Arc::unwrap_or_clone(first);
-        let flow = match side {
+        let joined = match side {
             Side::Source => merge::both(view, first),
             Side::Destination | Side::Both => merge::both(first, view),
         };
-        vec![flow]
+        if let Some(entry) = self.memory.get(id) {
+            entry.told = Some(joined.flow.outcome);
+        }
+        vec![joined]
     }
 
     /// Lets the view with the first deadline go alone.
     fn give_up_first(&mut self, now: Duration) -> Option<Joined> {
         let (_, id) = self.deadlines.pop_first()?;
+        self.give_up(now, id)
+    }
+
+    /// Lets a view go alone that waits no more.
+    fn give_up(&mut self, now: Duration, id: Id) -> Option<Joined> {
         let entry = self.memory.get(id)?;
-        let Waiting { view, deadline: _ } = entry.waiting.take()?;
+        let Waiting { view, deadline } = entry.waiting.take()?;
+        entry.told = Some(view.flow.outcome);
         let side = entry.side();
+        self.deadlines.remove(&(deadline, id.number));
         self.changes.resolve(id.number);
-        self.changes.tell(Told { connection: view.connection, side });
+        self.changes.tell(Told { connection: view.connection, side, telling: Telling::First });
         self.remember(now, id);
         Some(merge::alone(Arc::unwrap_or_clone(view), side))
     }

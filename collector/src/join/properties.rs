@@ -1,6 +1,6 @@
-//! However the views are ordered, repeated or delayed, a connection is one flow.
+//! However the views are ordered, repeated or delayed, a connection is one flow; and one more where it was told too early.
 
-use super::{Counters, Join, Limits};
+use super::{Counters, Join, Joined, Limits};
 use crate::build::{FlowExt as _, at, by_destination, by_source, web_to_db};
 use portolan_policy::{Flow, Outcome, Protocol};
 use portolan_proto::Observation;
@@ -15,6 +15,8 @@ struct Attempt {
     source: Option<Outcome>,
     destination: Option<Outcome>,
     skew: i64,
+    /// Which sides tell again that it got through.
+    again: [bool; 2],
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -28,8 +30,15 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         outcome().prop_map(|source| (Some(source), None)),
         outcome().prop_map(|destination| (None, Some(destination))),
     ];
-    (protocol, 40_000_u16..40_004, sides, -1500_i64..1500).prop_map(
-        |(protocol, port, (source, destination), skew)| Attempt { protocol, port, source, destination, skew },
+    (protocol, 40_000_u16..40_004, sides, -1500_i64..1500, any::<[bool; 2]>()).prop_map(
+        |(protocol, port, (source, destination), skew, again)| Attempt {
+            protocol,
+            port,
+            source,
+            destination,
+            skew,
+            again,
+        },
     )
 }
 
@@ -47,8 +56,27 @@ impl Attempt {
             view.connection.tcp_isn = isn;
             view
         };
-        source.into_iter().chain(destination).map(with_isn).collect()
+        let told = [source, destination];
+        let told = told.iter().zip(self.again).flat_map(|(told, again)| {
+            let told = told.iter();
+            told.clone().cloned().chain(told.filter(move |_| again).filter_map(got_through))
+        });
+        told.map(with_isn).collect()
     }
+
+    /// Whether a side told it too early and tells so.
+    fn is_told_again(&self) -> bool {
+        let early = |told: Option<Outcome>| told.is_some_and(|told| told != Outcome::Established);
+        let [source, destination] = self.again;
+        (source && early(self.source)) || (destination && early(self.destination))
+    }
+}
+
+/// The second telling of what was told too early.
+fn got_through(told: &Observation) -> Option<Observation> {
+    let mut again = told.clone();
+    (again.flow.outcome, again.flow.revises) = (Outcome::Established, Some(told.flow.outcome));
+    (told.flow.outcome != Outcome::Established).then_some(again)
 }
 
 fn join() -> Join {
@@ -85,12 +113,20 @@ proptest! {
         }
         flows.extend(join.tick(now + Duration::from_secs(20)));
 
-        let mut made: BTreeMap<i64, u32> = BTreeMap::new();
-        for flow in &flows {
-            *made.entry(number_of(&flow.flow)).or_default() += 1;
+        // How many flows tell it first, how many again, and whether one of them that it got through.
+        let mut made: BTreeMap<i64, (u32, u32, bool)> = BTreeMap::new();
+        for Joined { flow, latencies: _ } in &flows {
+            let (first, again, through) = made.entry(number_of(flow)).or_default();
+            *if flow.revises.is_some() { again } else { first } += 1;
+            *through |= flow.outcome == Outcome::Established;
+            prop_assert_ne!(flow.revises, Some(flow.outcome), "nothing revises itself");
         }
-        let expected: BTreeMap<i64, u32> = (0..attempts.len() as i64).map(|number| (number, 1)).collect();
-        prop_assert_eq!(made, expected);
+        prop_assert_eq!(made.len(), attempts.len());
+        for (attempt, (first, again, through)) in attempts.iter().zip(made.into_values()) {
+            prop_assert_eq!(first, 1, "{:?}", attempt);
+            prop_assert!(again <= u32::from(attempt.is_told_again()), "{:?}", attempt);
+            prop_assert!(through || !attempt.is_told_again(), "what got through is told so: {:?}", attempt);
+        }
         prop_assert_eq!(join.pending(), 0);
         prop_assert_eq!(join.tick(now + Duration::from_mins(10)), Vec::new());
         prop_assert!(join.memory.is_empty(), "everything is forgotten in the end");

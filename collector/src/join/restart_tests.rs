@@ -1,7 +1,7 @@
 //! What a join that forgot, or began anew, still knows.
 
 use super::{
-    Join, Side, Told,
+    Join, Side, Telling, Told,
     tests::{PATIENCE, join, nothing, seconds, take},
 };
 use crate::build::{FlowExt as _, at, by_destination, by_source, web_to_db};
@@ -18,12 +18,14 @@ fn later() -> Join {
 #[test]
 fn a_second_view_of_a_connection_told_long_ago_makes_no_second_flow() {
     let (near, far) = (by_source(web_to_db()), by_destination(web_to_db().started(at(40_000))));
-    let told = |_: &Connection| vec![Told { connection: near.connection, side: Side::Source }];
+    let told = |_: &Connection| {
+        vec![Told { connection: near.connection, side: Side::Source, telling: Telling::First }]
+    };
     let mut join = later();
     assert_eq!(join.on_observation(seconds(0), "n2", far.clone(), |_| true, told), []);
     assert_eq!(join.counters.late.get(), 1, "the sequence number says so, however late it began");
     let changes = join.take_changes();
-    assert_eq!((changes.untold, changes.waits.len()), (vec![near.connection], 0));
+    assert_eq!((changes.untold, changes.waits.len()), (told(&near.connection), 0));
     assert_eq!(join.on_observation(seconds(0), "n2", far, |_| true, nothing), []);
     assert_eq!(join.counters.repeated.get(), 1, "from now on both are known here");
     let mut join = later();
@@ -38,7 +40,9 @@ fn what_was_told_long_ago_and_is_another_connection_hinders_nobody() {
     near.connection.tcp_isn = 0;
     let mut far = by_destination(udp(4_000));
     far.connection.tcp_isn = 0;
-    let told = |_: &Connection| vec![Told { connection: near.connection, side: Side::Source }];
+    let told = |_: &Connection| {
+        vec![Told { connection: near.connection, side: Side::Source, telling: Telling::First }]
+    };
     let mut join = later();
     assert_eq!(join.on_observation(seconds(0), "n2", far, |_| false, told).len(), 1);
     let fresh = by_destination(web_to_db().started(at(400_000)));
@@ -63,7 +67,10 @@ fn the_changes_of_a_join_are_what_another_needs_to_go_on() {
     assert_eq!(first.tick(PATIENCE).len(), 1);
     let changes = first.take_changes();
     assert_eq!((changes.resolved.len(), changes.told.len()), (1, 1));
-    assert_eq!(changes.told[0], Told { connection: near.connection, side: Side::Source });
+    assert_eq!(
+        changes.told[0],
+        Told { connection: near.connection, side: Side::Source, telling: Telling::First }
+    );
 }
 
 #[test]

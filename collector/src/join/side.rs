@@ -29,6 +29,15 @@ impl Side {
             (true | false, false) => Self::Source,
         }
     }
+
+    /// The side that is left to speak.
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Source => Self::Destination,
+            Self::Destination => Self::Source,
+            Self::Both => Self::Both,
+        }
+    }
 }
 
 /// Whether the other side's agent will have something to tell.

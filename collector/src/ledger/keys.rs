@@ -7,7 +7,7 @@
 //!          l node                    losses that no flow has told of
 //!          w number                  views that wait, by the first one's number
 //!          x number                  a view in such a row that waits no more
-//!          t hour connection start   a connection of which one side was told
+//!          t hour connection start telling   a connection of which one side was told
 //!          h hour                    how many such connections an hour has, about
 //!          f number                  flows of late
 //!          o                         how many flows were ever made
@@ -16,7 +16,11 @@
 //!          i number                  what a query must know of it
 //! ```
 
-use crate::{dedup::Run, intake::NodeRun};
+use crate::{
+    dedup::Run,
+    intake::NodeRun,
+    join::{Telling, Told},
+};
 use jiff::Timestamp;
 use portolan_policy::Protocol;
 use portolan_proto::Connection;
@@ -109,15 +113,18 @@ pub(super) fn told_like(hour: i64, connection: &Connection) -> Vec<u8> {
 }
 
 /// The key of a connection told alone.
-pub(super) fn told(connection: &Connection) -> Vec<u8> {
+pub(super) fn told(Told { connection, side: _, telling }: &Told) -> Vec<u8> {
     let mut key = told_like(hour(connection.start), connection);
     key.extend(connection.start.as_nanosecond().to_be_bytes());
+    key.push(u8::from(*telling == Telling::Again));
     key
 }
 
-/// When the connection of such a key began.
-pub(super) fn told_start(key: &[u8]) -> Option<Timestamp> {
-    Timestamp::from_nanosecond(i128::from_be_bytes(*key.last_chunk()?)).ok()
+/// When the connection of such a key began, and which telling it is about.
+pub(super) fn told_of(key: &[u8]) -> Option<(Timestamp, Telling)> {
+    let (again, key) = key.split_last()?;
+    let start = Timestamp::from_nanosecond(i128::from_be_bytes(*key.last_chunk()?)).ok()?;
+    Some((start, if *again == 0 { Telling::First } else { Telling::Again }))
 }
 
 fn push_address(key: &mut Vec<u8>, address: &SocketAddr) {
@@ -147,7 +154,10 @@ fn protocol_number(protocol: Protocol) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::{at, connection, web_to_db};
+    use crate::{
+        build::{at, connection, web_to_db},
+        join::Side,
+    };
     use proptest::prelude::*;
 
     proptest! {
@@ -169,9 +179,12 @@ mod tests {
     fn a_connection_is_found_by_what_both_nodes_know_of_it() {
         let mut connection = connection(&web_to_db(), 7);
         connection.start = at(123);
-        let key = told(&connection);
-        assert!(key.starts_with(&told_like(hour(at(0)), &connection)));
-        assert_eq!(told_start(&key), Some(at(123)));
+        let key = |telling| told(&Told { connection, side: Side::Source, telling });
+        for telling in [Telling::First, Telling::Again] {
+            assert!(key(telling).starts_with(&told_like(hour(at(0)), &connection)));
+            assert_eq!(told_of(&key(telling)), Some((at(123), telling)));
+        }
+        let key = key(Telling::First);
         connection.tcp_isn = 8;
         assert!(!key.starts_with(&told_like(hour(at(0)), &connection)));
     }

@@ -56,24 +56,25 @@ impl ToldHours {
     }
 
     /// Writes down connections told alone, and those whose other side has come since.
-    pub(super) fn write(&mut self, told: &[Told], untold: &[Connection], changes: &mut Vec<Change>) {
+    pub(super) fn write(&mut self, told: &[Told], untold: &[Told], changes: &mut Vec<Change>) {
         let mut touched = BTreeSet::new();
-        for Told { connection, side } in told {
+        for one in told {
+            let Told { connection, side, telling: _ } = one;
             let number = keys::hour(connection.start);
             let hour = self.hours.entry(number).or_insert_with(|| Hour { rows: 0, met: Met::nothing() });
             hour.rows += 1;
             hour.met.meet(connection);
             touched.insert(number);
             let side = vec![u8::from(*side == Side::Destination)];
-            changes.push(Change::Put(Space::State, keys::told(connection), side));
+            changes.push(Change::Put(Space::State, keys::told(one), side));
         }
-        for connection in untold {
-            let number = keys::hour(connection.start);
+        for one in untold {
+            let number = keys::hour(one.connection.start);
             if let Some(hour) = self.hours.get_mut(&number) {
                 hour.rows = hour.rows.saturating_sub(1);
                 touched.insert(number);
             }
-            changes.push(Change::Delete(Space::State, keys::told(connection)));
+            changes.push(Change::Delete(Space::State, keys::told(one)));
         }
         for number in touched {
             let rows = self.hours.get(&number).map_or(0, |hour| hour.rows);
@@ -91,8 +92,10 @@ impl ToldHours {
             for row in store.scan(Space::State, &keys::told_like(*hour, like), usize::MAX) {
                 let (key, side) = row?;
                 let side = if side == [1] { Side::Destination } else { Side::Source };
-                let connection = keys::told_start(&key).map(|start| Connection { start, ..*like });
-                told.extend(connection.map(|connection| Told { connection, side }));
+                told.extend(keys::told_of(&key).map(|(start, telling)| {
+                    let connection = Connection { start, ..*like };
+                    Told { connection, side, telling }
+                }));
             }
         }
         Ok(told)
@@ -141,20 +144,21 @@ mod tests {
     use super::*;
     use crate::{
         build::{at, connection, web_to_db},
+        join::Telling,
         ledger::memory::MemoryStore,
     };
     use std::sync::Arc;
 
     fn told(millis: i64) -> Told {
         let connection = Connection { start: at(millis), ..connection(&web_to_db(), 7) };
-        Told { connection, side: Side::Destination }
+        Told { connection, side: Side::Destination, telling: Telling::First }
     }
 
     #[test]
     fn what_was_told_is_found_until_its_other_side_comes_or_its_hour_is_over() {
         let store: SharedStore = Arc::new(MemoryStore::default());
         let mut hours = ToldHours::restored([], 1000, Counter::default());
-        let write = |hours: &mut ToldHours, told: Vec<Told>, untold: Vec<Connection>| {
+        let write = |hours: &mut ToldHours, told: Vec<Told>, untold: Vec<Told>| {
             let mut changes = Vec::new();
             hours.write(&told, &untold, &mut changes);
             store.commit(changes).unwrap();
@@ -175,12 +179,28 @@ mod tests {
             hours.hours.len()
         };
         assert_eq!(forget(at(25 * 3_600_000)), 2, "the newest flow is no day younger");
-        write(&mut hours, vec![told(26 * 3_600_000)], vec![far.connection]);
+        write(&mut hours, vec![told(26 * 3_600_000)], vec![far]);
         assert_eq!(hours.find(&store, &later).unwrap(), [near]);
         let changes = hours.forget(&store, day, at(26 * 3_600_000)).unwrap();
         store.commit(changes).unwrap();
         assert_eq!(hours.find(&store, &near.connection).unwrap(), []);
         assert_eq!(hours.hours.len(), 2);
+    }
+
+    #[test]
+    fn a_connection_that_was_told_and_told_again_is_known_as_both() {
+        let store: SharedStore = Arc::new(MemoryStore::default());
+        let mut hours = ToldHours::restored([], 1000, Counter::default());
+        let first = told(0);
+        let again = Told { telling: Telling::Again, side: Side::Source, ..first };
+        let mut changes = Vec::new();
+        hours.write(&[first, again], &[], &mut changes);
+        store.commit(changes).unwrap();
+        assert_eq!(hours.find(&store, &first.connection).unwrap(), [first, again]);
+        let mut changes = Vec::new();
+        hours.write(&[], &[first], &mut changes);
+        store.commit(changes).unwrap();
+        assert_eq!(hours.find(&store, &first.connection).unwrap(), [again]);
     }
 
     #[test]
@@ -207,7 +227,7 @@ mod tests {
         assert_eq!(hours.find(&store, &told[0].connection).unwrap(), []);
         assert_eq!(hours.find(&store, &told[3].connection).unwrap().len(), 2);
         let mut changes = Vec::new();
-        hours.write(&[], &[told[2].connection], &mut changes);
+        hours.write(&[], &[told[2]], &mut changes);
         assert_eq!(hours.hours.values().map(|hour| hour.rows).sum::<u64>(), 2);
     }
 }

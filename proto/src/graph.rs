@@ -145,8 +145,10 @@ pub struct Edge {
     pub port: Option<u16>,
     /// The transport protocol.
     pub protocol: Protocol,
-    /// How many attempts.
+    /// How many attempts, as flows tell them.
     pub attempts: u64,
+    /// How many of them had been told before, with another outcome: so many fewer were made.
+    pub revised: u64,
     /// How many of each verdict, in the order of the verdicts; a map in JSON.
     #[serde(serialize_with = "by_word")]
     pub verdicts: Vec<(Verdict, u64)>,

@@ -26,11 +26,16 @@ pub(super) fn edges(edges: &[Edge], now: Timestamp, paint: Paint) -> String {
             size(edge.bytes),
             edge.latency_us.as_ref().map_or_else(|| "-".to_owned(), |latency| micros(latency.p99)),
             since(edge.last, now),
-            verdicts(edge, paint),
+            verdicts(edge, paint) + &revised(edge),
         ]
     }));
     align_right(&mut rows, &[2, 3, 4, 5]);
     table(&rows)
+}
+
+/// How many of the attempts had been told before.
+fn revised(edge: &Edge) -> String {
+    if edge.revised == 0 { String::new() } else { format!(" ({} revised)", count(edge.revised)) }
 }
 
 /// How long ago something was.

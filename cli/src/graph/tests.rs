@@ -43,6 +43,7 @@ fn edge(source: Party, destination: Party, counts: &[(Outcome, Verdict, u64)]) -
         port: Some(5432),
         protocol: Protocol::Tcp,
         attempts: outcomes.iter().map(|count| count.attempts).sum(),
+        revised: 0,
         verdicts: by_verdict(&outcomes),
         outcomes,
         packets: 40,
@@ -84,6 +85,10 @@ shop/web  shop/db:5432/TCP via db      1204  8.8 KiB  2.1 ms  1m30s  UNENFORCED 
 shop/web  [2001:db8::1]:443/TCP        1200  8.8 KiB       -  1m30s  allowed
 node n1   shop/db ICMP                    3  8.8 KiB       -  1m30s  DENIED";
     assert_eq!(table::edges(&shop(), now(), Paint::Plain), expected);
+    let mut revised = shop().remove(0);
+    revised.revised = 2;
+    let told = table::edges(&[revised], now(), Paint::Plain);
+    assert!(told.ends_with("DENIED 3, allowed 1200 (2 revised)"), "{told}");
     let colourful = table::edges(&shop(), now(), Paint::Ansi);
     assert!(colourful.contains("\x1b[1;97;41mUNENFORCED\x1b[0m 1, \x1b[31mDENIED\x1b[0m 3"), "{colourful:?}");
 }
@@ -116,7 +121,7 @@ fn json_is_the_documented_shape() {
         first: edge.first,
         last: edge.last,
     }];
-    let expected = r#"{"source":{"kind":"workload","namespace":"shop","workload":{"kind":"Deployment","name":"web"}},"destination":{"kind":"workload","namespace":"shop","workload":{"kind":"StatefulSet","name":"db"}},"service":{"namespace":"shop","name":"db"},"port":5432,"protocol":"TCP","attempts":1204,"verdicts":{"allowed":1200,"denied":3,"unenforced":1},"outcomes":[{"outcome":"established","verdict":"allowed","drop_reason":null,"attempts":1200}],"packets":40,"bytes":9000,"retransmits":0,"first":"2026-01-02T11:00:00Z","last":"2026-01-02T11:58:30Z","latency_us":{"count":1201,"min":80,"p50":95,"p90":150,"p99":2100,"max":9000},"decisions":[{"direction":"ingress","verdict":"admitted","policies":[{"kind":"NetworkPolicy","namespace":"shop","name":"db","rule":0}],"attempts":1200,"first":"2026-01-02T11:00:00Z","last":"2026-01-02T11:58:30Z"}]}"#;
+    let expected = r#"{"source":{"kind":"workload","namespace":"shop","workload":{"kind":"Deployment","name":"web"}},"destination":{"kind":"workload","namespace":"shop","workload":{"kind":"StatefulSet","name":"db"}},"service":{"namespace":"shop","name":"db"},"port":5432,"protocol":"TCP","attempts":1204,"revised":0,"verdicts":{"allowed":1200,"denied":3,"unenforced":1},"outcomes":[{"outcome":"established","verdict":"allowed","drop_reason":null,"attempts":1200}],"packets":40,"bytes":9000,"retransmits":0,"first":"2026-01-02T11:00:00Z","last":"2026-01-02T11:58:30Z","latency_us":{"count":1201,"min":80,"p50":95,"p90":150,"p99":2100,"max":9000},"decisions":[{"direction":"ingress","verdict":"admitted","policies":[{"kind":"NetworkPolicy","namespace":"shop","name":"db","rule":0}],"attempts":1200,"first":"2026-01-02T11:00:00Z","last":"2026-01-02T11:58:30Z"}]}"#;
     assert_eq!(serde_json::to_string(&edge).unwrap(), expected);
     let other = serde_json::to_string(&[Party::Other, Party::External { ip: "192.0.2.1".parse().unwrap() }]);
     assert_eq!(other.unwrap(), r#"[{"kind":"other"},{"kind":"external","ip":"192.0.2.1"}]"#);

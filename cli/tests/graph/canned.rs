@@ -124,6 +124,7 @@ pub(crate) fn edge(source: &str, attempts: u64) -> v1::Edge {
         packets: 40,
         bytes: 9000,
         retransmits: 2,
+        revised: 0,
         first,
         last,
         latency_us: Some(v1::LatencySummary {

@@ -34,6 +34,7 @@ fn example() -> EdgeAnswer {
             packets: 0,
             bytes: 0,
             retransmits: 0,
+            revised: 0,
             first: at(0),
             last: at(1),
             latencies: Latencies::default(),

@@ -102,6 +102,8 @@ pub(crate) struct Tally {
     pub(crate) bytes: u64,
     /// Segments sent again, as far as sockets told.
     pub(crate) retransmits: u64,
+    /// How many of the attempts were told before, with another outcome.
+    pub(crate) revised: u64,
     /// When the first attempt began.
     pub(crate) first: Timestamp,
     /// When the last was seen.

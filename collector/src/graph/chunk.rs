@@ -26,6 +26,7 @@ pub(super) struct Chunk {
     packets: Vec<u64>,
     bytes: Vec<u64>,
     retransmits: Vec<u64>,
+    revised: Vec<u64>,
     /// Since the base.
     first: Vec<i64>,
     /// Since the first.
@@ -79,11 +80,12 @@ pub(super) fn encode(base: i64, cells: &[(Place, &Sum)]) -> Vec<u8> {
 
 impl Chunk {
     fn push(&mut self, sum: &Sum) {
-        let Sum { attempts, packets, bytes, retransmits, first, last, latencies } = sum;
+        let Sum { attempts, packets, bytes, retransmits, revised, first, last, latencies } = sum;
         self.attempts.push(*attempts);
         self.packets.push(*packets);
         self.bytes.push(*bytes);
         self.retransmits.push(*retransmits);
+        self.revised.push(*revised);
         self.first.push(first.wrapping_sub(self.base));
         self.last.push(last.wrapping_sub(*first) as u64);
         self.bins.push(latencies.buckets().count() as u16);
@@ -102,13 +104,25 @@ impl Chunk {
 
     fn check(&self, cells: u32) -> Result<(), ChunkError> {
         let Self {
-            base: _, attempts, packets, bytes, retransmits, first, last, bins, latencies, counts, ..
+            base: _,
+            attempts,
+            packets,
+            bytes,
+            retransmits,
+            revised,
+            first,
+            last,
+            bins,
+            latencies,
+            counts,
+            ..
         } = self;
         let lengths = [
             attempts.len(),
             packets.len(),
             bytes.len(),
             retransmits.len(),
+            revised.len(),
             first.len(),
             last.len(),
             bins.len(),
@@ -140,6 +154,7 @@ impl Chunk {
             sum.packets = sum.packets.saturating_add(self.packets[index]);
             sum.bytes = sum.bytes.saturating_add(self.bytes[index]);
             sum.retransmits = sum.retransmits.saturating_add(self.retransmits[index]);
+            sum.revised = sum.revised.saturating_add(self.revised[index]);
             let first = self.first[index].wrapping_add(self.base);
             sum.first = sum.first.min(first);
             sum.last = sum.last.max(first.wrapping_add(self.last[index] as i64)).max(first);
@@ -157,15 +172,15 @@ mod tests {
 
     fn sum() -> impl Strategy<Value = Sum> {
         let latencies = vec((any::<u64>(), 1..9_u64), 0..5);
-        (any::<[u64; 4]>(), any::<i32>(), any::<u32>(), latencies).prop_map(
+        (any::<[u64; 5]>(), any::<i32>(), any::<u32>(), latencies).prop_map(
             |(numbers, first, span, figures)| {
                 let mut latencies = Latencies::default();
                 for (micros, count) in figures {
                     latencies.record_n(micros, count);
                 }
-                let [attempts, packets, bytes, retransmits] = numbers;
+                let [attempts, packets, bytes, retransmits, revised] = numbers;
                 let (first, last) = (i64::from(first), i64::from(first) + i64::from(span));
-                Sum { attempts, packets, bytes, retransmits, first, last, latencies }
+                Sum { attempts, packets, bytes, retransmits, revised, first, last, latencies }
             },
         )
     }
@@ -198,7 +213,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_chunk_or_an_error(
-            numbers in vec(any::<u8>(), 0..200), lengths in vec(0..4_usize, 10), plain in any::<bool>(),
+            numbers in vec(any::<u8>(), 0..200), lengths in vec(0..4_usize, 11), plain in any::<bool>(),
         ) {
             let column = |index: usize| numbers.iter().map(|byte| u64::from(*byte)).take(lengths[index]).collect();
             let small = |index: usize| numbers.iter().map(|byte| u16::from(*byte) * 17).take(lengths[index]).collect();
@@ -214,6 +229,7 @@ mod tests {
                 bins: small(7),
                 latencies: small(8),
                 counts: column(9),
+                revised: column(10),
             };
             let bytes = if plain { numbers.clone() } else { pack(&chunk) };
             if let Ok(chunk) = Chunk::decode(&bytes, 1 << 16) {

@@ -12,6 +12,8 @@ pub(super) struct Sum {
     pub(super) packets: u64,
     pub(super) bytes: u64,
     pub(super) retransmits: u64,
+    /// Attempts that were told before.
+    pub(super) revised: u64,
     /// Microseconds since 1970.
     pub(super) first: i64,
     pub(super) last: i64,
@@ -25,6 +27,7 @@ impl Default for Sum {
             packets: 0,
             bytes: 0,
             retransmits: 0,
+            revised: 0,
             first: i64::MAX,
             last: i64::MIN,
             latencies: Latencies::default(),
@@ -44,6 +47,7 @@ impl Sum {
         self.packets = self.packets.saturating_add(flow.packets);
         self.bytes = self.bytes.saturating_add(flow.bytes);
         self.retransmits = self.retransmits.saturating_add(flow.retransmits.unwrap_or(0));
+        self.revised = self.revised.saturating_add(flow.revises.map_or(0, |_| flow.attempts));
         self.first = self.first.min(first);
         self.last = self.last.max(last).max(first);
         match (handshakes, flow.latency_us) {
@@ -58,11 +62,12 @@ impl Sum {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        let Self { attempts, packets, bytes, retransmits, first, last, latencies } = other;
+        let Self { attempts, packets, bytes, retransmits, revised, first, last, latencies } = other;
         self.attempts = self.attempts.saturating_add(*attempts);
         self.packets = self.packets.saturating_add(*packets);
         self.bytes = self.bytes.saturating_add(*bytes);
         self.retransmits = self.retransmits.saturating_add(*retransmits);
+        self.revised = self.revised.saturating_add(*revised);
         self.first = self.first.min(*first);
         self.last = self.last.max(*last);
         self.latencies.merge(latencies);
@@ -78,9 +83,9 @@ impl Sum {
     }
 
     pub(super) fn into_tally(self) -> Tally {
-        let Self { attempts, packets, bytes, retransmits, first, last, latencies } = self;
+        let Self { attempts, packets, bytes, retransmits, revised, first, last, latencies } = self;
         let [first, last] = [first, last].map(time);
-        Tally { attempts, packets, bytes, retransmits, first, last, latencies }
+        Tally { attempts, packets, bytes, retransmits, revised, first, last, latencies }
     }
 }
 

@@ -303,7 +303,7 @@ pub(crate) fn edge() -> BoxedStrategy<Edge> {
     let protocol =
         select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp, Protocol::Icmp, Protocol::Icmpv6]);
     let key = (party(), party(), service, any::<Option<u16>>(), protocol);
-    let figures = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), time(), time());
+    let figures = (any::<[u64; 5]>(), time(), time());
     let lists = (
         collection::vec(outcome_count(), 0..3),
         option::of(summary()),
@@ -311,7 +311,7 @@ pub(crate) fn edge() -> BoxedStrategy<Edge> {
     );
     (key, figures, lists)
         .prop_map(|((source, destination, service, port, protocol), figures, lists)| {
-            let (attempts, packets, bytes, retransmits, first, last) = figures;
+            let ([attempts, revised, packets, bytes, retransmits], first, last) = figures;
             let (outcomes, latency_us, decisions) = lists;
             let verdicts = by_verdict(&outcomes);
             Edge {
@@ -321,6 +321,7 @@ pub(crate) fn edge() -> BoxedStrategy<Edge> {
                 port,
                 protocol,
                 attempts,
+                revised,
                 verdicts,
                 outcomes,
                 packets,

@@ -21,6 +21,7 @@ struct Sum {
     packets: u64,
     bytes: u64,
     retransmits: u64,
+    revised: u64,
     times: Vec<Timestamp>,
     micros: Vec<u64>,
     counts: BTreeMap<(Outcome, Verdict, Option<String>), u64>,
@@ -58,8 +59,8 @@ impl Naive {
         for (told, sum) in answer.edges.iter().zip(sums.into_values()) {
             let tally = &told.tally;
             assert_eq!(
-                (tally.attempts, tally.packets, tally.bytes, tally.retransmits),
-                (sum.attempts, sum.packets, sum.bytes, sum.retransmits)
+                (tally.attempts, tally.packets, tally.bytes, tally.retransmits, tally.revised),
+                (sum.attempts, sum.packets, sum.bytes, sum.retransmits, sum.revised)
             );
             assert_eq!((tally.first, tally.last), ends(&sum.times));
             let counts = sum.counts.into_iter().map(|((outcome, verdict, drop_reason), attempts)| Count {
@@ -95,6 +96,7 @@ impl Sum {
         self.packets += flow.packets;
         self.bytes += flow.bytes;
         self.retransmits += flow.retransmits.unwrap_or(0);
+        self.revised += if flow.revises.is_some() { flow.attempts } else { 0 };
         self.times.extend([time, end]);
         match latencies {
             Some(latencies) => {

@@ -62,7 +62,7 @@ fn handshakes() -> impl Strategy<Value = Option<Latencies>> {
 
 fn any_flow() -> impl Strategy<Value = Flow> {
     let kind = (
-        select(Outcome::ALL.to_vec()),
+        (select(Outcome::ALL.to_vec()), option::weighted(0.2, select(Outcome::ALL.to_vec()))),
         select(Verdict::ALL.to_vec()),
         option::of(select(vec![Arc::from("NETFILTER_DROP"), Arc::from("TC_INGRESS")])),
     );
@@ -76,12 +76,12 @@ fn any_flow() -> impl Strategy<Value = Flow> {
     let numbers = (1..9_u64, 0..100_u64, 0..10_000_u64, option::of(0..9_u64), option::of(1..1_000_000_u64));
     (end(), end(), kind, way, side(), side(), numbers).prop_map(
         |(source, destination, kind, (service, port, protocol), egress, ingress, numbers)| {
-            let (outcome, verdict, drop_reason) = kind;
+            let ((outcome, revises), verdict, drop_reason) = kind;
             let (attempts, packets, bytes, retransmits, latency) = numbers;
             let latency_us = latency.map(Latency::single);
             let flow = flow(source, destination).destination_port(port).over(protocol);
             let (egress, ingress) = (Arc::new(egress), Arc::new(ingress));
-            let flow = Flow { service, outcome, verdict, drop_reason, egress, ingress, ..flow };
+            let flow = Flow { service, outcome, revises, verdict, drop_reason, egress, ingress, ..flow };
             Flow { attempts, packets, bytes, retransmits, latency_us, ..flow }
         },
     )

@@ -13,7 +13,7 @@ use portolan_proto::graph::{
 pub(super) fn edge(told: EdgeAnswer, histograms: bool) -> Edge {
     let EdgeAnswer { edge, tally, counts, decisions } = told;
     let answer::Edge { source, destination, service, port, protocol } = edge;
-    let Tally { attempts, packets, bytes, retransmits, first, last, latencies } = tally;
+    let Tally { attempts, packets, bytes, retransmits, revised, first, last, latencies } = tally;
     let outcomes: Vec<_> = counts.into_iter().map(outcome).collect();
     Edge {
         source: party(source),
@@ -22,6 +22,7 @@ pub(super) fn edge(told: EdgeAnswer, histograms: bool) -> Edge {
         port,
         protocol,
         attempts,
+        revised,
         verdicts: by_verdict(&outcomes),
         outcomes,
         packets,

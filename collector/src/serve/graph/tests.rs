@@ -38,6 +38,7 @@ fn edge(source: &str, counts: &[(Verdict, u64)]) -> EdgeAnswer {
         packets: 0,
         bytes: attempts * 10,
         retransmits: 0,
+        revised: 0,
         first: at(0),
         last: at(attempts as i64),
         latencies: Latencies::default(),

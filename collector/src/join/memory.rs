@@ -85,13 +85,21 @@ pub(crate) struct Entry {
     pub(crate) told: Option<Outcome>,
     /// The one view that waits for the other.
     pub(crate) waiting: Option<Waiting>,
+    /// A view that revises that one, and waits until it is told.
+    pub(crate) behind: Option<Id>,
 }
 
 impl Entry {
     /// A connection heard of from one side.
     pub(crate) fn heard(side: Side, connection: &Connection) -> Self {
-        let mut entry =
-            Self { number: 0, source_start: None, destination_start: None, told: None, waiting: None };
+        let mut entry = Self {
+            number: 0,
+            source_start: None,
+            destination_start: None,
+            told: None,
+            waiting: None,
+            behind: None,
+        };
         entry.hear(side, connection.start);
         entry
     }

@@ -6,7 +6,7 @@
 //! ```text
 //! view ──► stands for many attempts?    ──► flow at once
 //!     └──► heard before from this side? ──► nothing
-//!     └──► revises what was told?       ──► flow at once, whichever side says so first
+//!     └──► revises what was told?       ──► flow at once, when that was told; whichever side says so first
 //!     └──► other side waits?            ──► merge ──► flow
 //!     └──► other side's flow was made?  ──► nothing, counted late (long ago: the ledger knows)
 //!     └──► other side can speak?        ──► wait for a while, then alone
@@ -117,9 +117,13 @@ impl Join {
         let connection = view.connection;
         let deadline = now + self.limits.patience;
         let mut entry = Entry::heard(side, &connection);
+        let telling = Telling::of(&view);
         entry.waiting = Some(Waiting { view, deadline });
-        let id = self.memory.insert_as(number, entry, &connection, Telling::First);
+        let id = self.memory.insert_as(number, entry, &connection, telling);
         self.deadlines.insert((deadline, number), id);
+        if telling == Telling::Again {
+            self.stand_behind(&connection, id);
+        }
     }
 
     /// Gives new views numbers from here on.
@@ -248,12 +252,15 @@ impl Join {
     }
 
     fn wait(&mut self, now: Duration, side: Side, view: Observation, wait: Duration) -> Vec<Joined> {
-        let connection = view.connection;
+        let (connection, telling) = (view.connection, Telling::of(&view));
         let (view, deadline) = (Arc::new(view), now + wait);
         let mut entry = Entry::heard(side, &connection);
         entry.waiting = Some(Waiting { view: Arc::clone(&view), deadline });
-        let id = self.memory.insert(entry, &connection, Telling::First);
+        let id = self.memory.insert(entry, &connection, telling);
         self.deadlines.insert((deadline, id.number), id);
+        if telling == Telling::Again {
+            self.stand_behind(&connection, id);
+        }
         self.changes.wait(Waits { number: id.number, side, view });
         let mut flows = Vec::new();
         while self.deadlines.len() > self.limits.max_pending {
@@ -282,7 +289,9 @@ impl Join {
             Told { connection, side: side_told, telling }
         });
         entry.hear(side, view.connection.start);
-        let Some(Waiting { view: first, deadline }) = entry.waiting.take() else {
+        // Of two that revise the first one is told, be it in a while.
+        let waiting = if telling == Telling::First { entry.waiting.take() } else { None };
+        let Some(Waiting { view: first, deadline }) = waiting else {
             self.counters.late.inc();
             if let Some(told) = told {
                 self.changes.untell(told);
@@ -297,10 +306,13 @@ impl Join {
             Side::Source => merge::both(view, first),
             Side::Destination | Side::Both => merge::both(first, view),
         };
-        if let Some(entry) = self.memory.get(id) {
+        let entry = self.memory.get(id);
+        let behind = entry.and_then(|entry| {
             entry.told = Some(joined.flow.outcome);
-        }
-        vec![joined]
+            entry.behind.take()
+        });
+        let revising = behind.and_then(|id| self.give_up(now, id));
+        std::iter::once(joined).chain(revising).collect()
     }
 
     /// Lets the view with the first deadline go alone.
@@ -309,17 +321,22 @@ impl Join {
         self.give_up(now, id)
     }
 
-    /// Lets a view go alone that waits no more.
+    /// Lets a view that waits go alone.
     fn give_up(&mut self, now: Duration, id: Id) -> Option<Joined> {
         let entry = self.memory.get(id)?;
         let Waiting { view, deadline } = entry.waiting.take()?;
+        self.deadlines.remove(&(deadline, id.number));
         entry.told = Some(view.flow.outcome);
         let side = entry.side();
-        self.deadlines.remove(&(deadline, id.number));
         self.changes.resolve(id.number);
-        self.changes.tell(Told { connection: view.connection, side, telling: Telling::First });
         self.remember(now, id);
-        Some(merge::alone(Arc::unwrap_or_clone(view), side))
+        let mut view = Arc::unwrap_or_clone(view);
+        let (connection, telling) = (view.connection, Telling::of(&view));
+        if telling == Telling::Again {
+            view = self.revising(view)?;
+        }
+        self.changes.tell(Told { connection, side, telling });
+        Some(merge::alone(view, side))
     }
 
     fn remember(&mut self, now: Duration, id: Id) {

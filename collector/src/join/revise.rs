@@ -2,38 +2,46 @@
 
 use super::{
     Join,
+    memory::{Id, Waiting},
     side::{self, Side},
 };
 use crate::made::Joined;
-use portolan_proto::Observation;
+use portolan_proto::{Connection, Observation};
 use std::time::Duration;
 
 impl Join {
-    /// The flow of the first view that revises what was told of its connection; a second flow, for the first was
-    /// told. What its side told before and still waits goes first.
-    pub(super) fn revise(
-        &mut self,
-        now: Duration,
-        side: Side,
-        mut view: Observation,
-        node: &str,
-    ) -> Vec<Joined> {
-        let mut flows = Vec::new();
-        if let Some(id) = self.memory.revised(&view.connection) {
-            let waits =
-                self.memory.get(id).is_some_and(|entry| entry.waiting.is_some() && entry.side() == side);
-            flows.extend(waits.then(|| self.give_up(now, id)).flatten());
-            let told = self.memory.get(id).and_then(|entry| entry.told);
-            if told == Some(view.flow.outcome) {
-                // The other side knew better, and was heard in time.
-                self.counters.late.inc();
-                flows.extend(self.without_flow(view));
-                return flows;
-            }
-            view.flow.revises = told.or(view.flow.revises);
+    /// The flow of the first view that revises what was told of its connection. While that is still to be told, this
+    /// waits as long.
+    pub(super) fn revise(&mut self, now: Duration, side: Side, view: Observation, node: &str) -> Vec<Joined> {
+        let first = self.memory.revised(&view.connection).and_then(|id| self.memory.get(id));
+        if let Some(Waiting { view: _, deadline }) = first.and_then(|entry| entry.waiting.as_ref()) {
+            let wait = deadline.saturating_sub(now);
+            return self.wait(now, side, view, wait);
         }
         let may_come = side::peer(side, &view.flow, node).is_some();
-        flows.push(self.tell_alone(now, side, view, may_come));
-        flows
+        let view = self.revising(view);
+        view.map(|view| self.tell_alone(now, side, view, may_come)).into_iter().collect()
+    }
+
+    /// A view that waits is told as soon as what it revises is.
+    pub(super) fn stand_behind(&mut self, connection: &Connection, id: Id) {
+        let first = self.memory.revised(connection).and_then(|first| self.memory.get(first));
+        if let Some(entry) = first.filter(|entry| entry.waiting.is_some()) {
+            entry.behind = Some(id);
+        }
+    }
+
+    /// The view as it is told beside what was told of its connection; none where that was right, for the other side
+    /// knew better and was heard in time.
+    pub(super) fn revising(&mut self, mut view: Observation) -> Option<Observation> {
+        let first = self.memory.revised(&view.connection).and_then(|id| self.memory.get(id));
+        let told = first.and_then(|entry| entry.told);
+        if told == Some(view.flow.outcome) {
+            self.counters.late.inc();
+            self.unplaced.extend(view.flow.losses);
+            return None;
+        }
+        view.flow.revises = told.or(view.flow.revises);
+        Some(view)
     }
 }

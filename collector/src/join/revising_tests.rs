@@ -59,13 +59,45 @@ fn the_first_view_that_revises_makes_a_second_flow_and_no_other_view_does() {
 }
 
 #[test]
-fn what_its_side_told_before_goes_first_and_a_late_other_side_makes_none() {
+fn what_is_still_to_be_told_goes_first_alone_or_with_the_other_side() {
     let dropped = near(Dropped);
+    let second = (Established, Some(Dropped), Reporter::Source);
+    let mut alone = join();
+    assert_eq!(
+        told(&mut alone, &[dropped.clone(), again(&dropped)]),
+        [(Dropped, None, Reporter::Source), second]
+    );
     let views = [dropped.clone(), again(&dropped), far(Established), far(Established)];
+    let mut both = join();
+    assert_eq!(told(&mut both, &views), [(Dropped, None, Reporter::Both), second]);
+    let mut at_once = join();
+    take(&mut at_once, seconds(0), &dropped);
+    take(&mut at_once, seconds(0), &again(&dropped));
+    assert_eq!(take(&mut at_once, seconds(0), &far(NoReply)).len(), 2, "as soon as the first is told");
+    assert_eq!((both.counters.repeated.get(), both.pending()), (1, 0));
+}
+
+#[test]
+fn one_that_waits_with_what_it_revises_is_told_only_where_that_was_wrong() {
+    let dropped = far(Dropped);
     let mut join = join();
+    let views = [dropped.clone(), again(&dropped), near(Established)];
+    assert_eq!(told(&mut join, &views), [(Established, None, Reporter::Both)]);
+    assert_eq!(join.counters.late.get(), 1);
+}
+
+#[test]
+fn one_that_waits_is_found_by_a_restart_with_what_it_revises() {
+    let dropped = near(Dropped);
+    let mut first = join();
+    for view in [dropped.clone(), again(&dropped)] {
+        assert_eq!(take(&mut first, seconds(0), &view), []);
+    }
+    let mut second = join();
+    first.take_changes().waits.into_values().for_each(|waits| second.restore(seconds(0), waits));
     let expected = [(Dropped, None, Reporter::Source), (Established, Some(Dropped), Reporter::Source)];
-    assert_eq!(told(&mut join, &views), expected);
-    assert_eq!((join.counters.late.get(), join.pending()), (1, 0));
+    assert_eq!(told(&mut second, &[again(&near(Dropped))]), expected);
+    assert_eq!(second.counters.repeated.get(), 1);
 }
 
 #[test]

@@ -205,6 +205,12 @@ fn repeated_attempts_and_losses_are_told() {
 }
 
 #[test]
+fn what_a_flow_revises_stands_behind_its_outcome() {
+    let flow = web_to_db().change(|flow| flow.revises = Some(Outcome::Dropped));
+    assert!(line(&flow).contains("  established (was dropped)  ALLOWED"), "{}", line(&flow));
+}
+
+#[test]
 fn colours_are_around_words_only_when_wanted() {
     let flow = web_to_db().ended(Outcome::Dropped).ingress(denied(&["shop/db"])).judged(unseen());
     let colourful = Renderer::new(Paint::Ansi, TimeZone::UTC).line(&flow, at(0));

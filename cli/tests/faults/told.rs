@@ -7,7 +7,6 @@ use crate::{
     support::build::at,
     world::{Dice, NODES},
 };
-use jiff::Timestamp;
 use portolan_policy::{End, Flow, Reporter, Who};
 use portolan_proto::{
     Header, Observation, View, encode,
@@ -20,8 +19,8 @@ use std::{
     time::Duration,
 };
 
-/// Number of a connection.
-type Number = u64;
+/// Number of a connection, and whether it is told again.
+type Number = (u64, bool);
 
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -44,7 +43,7 @@ impl Told {
     }
 
     fn add(&mut self, flow: Flow) {
-        let number = number(flow.time);
+        let number = number(&flow);
         let is_hasty = node_of(&flow.source) == Some(HASTY);
         for loss in &flow.losses {
             if is_hasty {
@@ -74,8 +73,7 @@ impl Told {
             let prefix = numbers.iter().take_while(|number| seen.contains(number)).count();
             let gap = numbers.get(prefix).filter(|_| told > prefix);
             let others = self.flows.iter().filter(|flow| node_of(&flow.source) != Some(HASTY));
-            let instead =
-                others.map(|flow| (number(flow.time), flow)).find(|(number, _)| gap == Some(number));
+            let instead = others.map(|flow| (number(flow), flow)).find(|(number, _)| gap == Some(number));
             assert_eq!(
                 gap, None,
                 "{node} run {run}: missing in the middle, {prefix} of {told}; there is {instead:?}"
@@ -115,6 +113,10 @@ impl Told {
             *expected.entry(key).or_default() += flow.attempts;
         }
         let mut told = Counts::new();
+        let revised: u64 = edges.iter().map(|edge| edge.revised).sum();
+        let again = self.flows.iter().filter(|flow| flow.revises.is_some());
+        assert_eq!(revised, again.map(|flow| flow.attempts).sum::<u64>());
+        assert!(revised > 0, "some attempts were told again");
         for edge in edges {
             let ends =
                 [&edge.source, &edge.destination].map(|end| end.clone().and_then(|end| end.party).unwrap());
@@ -132,11 +134,11 @@ impl Told {
     fn batches(&self, seed: u64) -> BTreeMap<&'static str, Vec<v1::Batch>> {
         let views = |node: &'static str| -> Vec<Observation> {
             let numbers = &self.views[node];
-            let blocks: BTreeSet<u64> = numbers.iter().map(|number| number / BLOCK).collect();
+            let blocks: BTreeSet<u64> = numbers.iter().map(|(number, _)| number / BLOCK).collect();
             let all = blocks.into_iter().flat_map(|number| block(seed, number).remove(node).unwrap());
             all.filter(|view| numbers.contains(&number_of(view))).collect()
         };
-        let hasty = self.hasty.iter().copied().map(hasty).collect();
+        let hasty = self.hasty.iter().map(|(number, _)| hasty(*number)).collect();
         let nodes = NODES.into_iter().map(|node| (node, views(node))).chain([(HASTY, hasty)]);
         nodes.map(|(node, views)| (node, batches(node, &views))).collect()
     }
@@ -189,11 +191,11 @@ fn texts(flows: impl Iterator<Item = Flow>) -> Vec<String> {
 
 /// The number of the connection that a view is of.
 fn number_of(view: &Observation) -> Number {
-    number(view.flow.time)
+    number(&view.flow)
 }
 
-fn number(time: Timestamp) -> Number {
-    time.duration_since(at(0)).as_millis() as u64 / 7
+fn number(flow: &Flow) -> Number {
+    (flow.time.duration_since(at(0)).as_millis() as u64 / 7, flow.revises.is_some())
 }
 
 fn node_of(end: &End) -> Option<&'static str> {

@@ -108,6 +108,14 @@ impl Observed {
         parse(&text.lines().map(str::to_owned).collect::<Vec<_>>())
     }
 
+    /// What the collector's graph says, in JSON.
+    fn graph(&self) -> serde_json::Value {
+        let url = format!("http://{CORE_V4}:{COLLECTOR_PORT}");
+        let args = ["graph", "--collector", &url, "-o", "json"];
+        let text = self.lab.run(Place::Core, env!("CARGO_BIN_EXE_portolan"), &args).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
     /// Waits until the collector has a flow for every attempt, then takes all.
     fn all_flows(&self) -> Vec<Flow> {
         let attempts = self.lab.attempts().len();
@@ -174,6 +182,39 @@ fn two_views_of_a_connection_are_one_flow() {
     );
     assert_eq!(observed.observe(&["--policy", "shop/db", "--port", "9002"]).len(), 2);
     assert_eq!(observed.observe(&["--namespace", "elsewhere"]).len(), 0);
+}
+
+#[test]
+fn what_both_nodes_told_too_early_is_told_again_once_and_the_graph_knows_that_it_was_one_attempt() {
+    let mut observed = Observed::new("too-early");
+    observed.start_collector();
+    observed.start_agents();
+    let lab = &observed.lab;
+    let db = lab.pod_info("shop/db").unwrap();
+    let _server = lab.serve_tcp("shop/db", 5434).unwrap();
+    let told = |count: usize| {
+        eventually(|| observed.observe(&[]).len() >= count, || format!("{:#?}", observed.observe(&[])));
+    };
+    let attempt = std::thread::scope(|scope| {
+        // The server's node tells the drop, and the client's after eight seconds that nobody replies.
+        let attempt = scope.spawn(|| lab.connect_tcp("shop/api", db.v4(), 5434, 30 * SECOND).unwrap());
+        told(1);
+        lab.node_nft("n2", "delete table inet test").unwrap();
+        attempt.join().unwrap()
+    });
+    assert!(attempt.result.succeeded(), "{attempt:?}");
+    told(2);
+    // The other node's second telling comes at about the same time.
+    std::thread::sleep(2 * SECOND);
+    let flows = observed.observe(&[]);
+    let lines: Vec<_> = flows.iter().map(|flow| (flow.outcome, flow.revises, flow.verdict)).collect();
+    let first = (Outcome::Dropped, None, Verdict::Blocked);
+    let second = (Outcome::Established, Some(Outcome::Dropped), Verdict::Allowed);
+    assert!(lines.len() == 2 && lines.contains(&first) && lines.contains(&second), "{flows:#?}");
+    let graph = observed.graph();
+    let edge = &graph["edges"][0];
+    assert_eq!((&edge["attempts"], &edge["revised"]), (&json!(2), &json!(1)), "{graph:#}");
+    assert_eq!(edge["verdicts"], json!({"allowed": 1, "blocked": 1}), "{graph:#}");
 }
 
 #[test]

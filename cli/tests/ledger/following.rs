@@ -4,7 +4,7 @@ use crate::{
     KILLS, PATIENT, agents, from_environment,
     process::{Process, free_port},
     same,
-    world::{Dice, world},
+    world::{Dice, flows_of, world},
 };
 use std::{
     io::{BufRead as _, BufReader},
@@ -91,7 +91,7 @@ async fn killed(data: &Path, port: u16, first: Process, seed: u64, kills: u64) -
     }
     assert!(killed >= kills.min(3), "the agents were done before the collector was killed");
     let kept = kept(port);
-    assert_eq!(kept.len() as u64, 400 * kills);
+    assert_eq!(kept.len() as u64, flows_of(seed, 400 * kills));
     (kept, collector)
 }
 

@@ -4,7 +4,10 @@
 use crate::support::build::{FlowExt as _, at, by_destination, by_source, external, flow, pod, view};
 use portolan_policy::{Flow, Loss, Outcome};
 use portolan_proto::{Header, Observation, View, Witness, encode, v1};
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+};
 
 /// Nodes of the world.
 pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
@@ -41,15 +44,43 @@ pub(crate) fn world(seed: u64, connections: u64) -> World {
     views.into_iter().map(|(node, views)| (node, batches(&mut dice, node, views))).collect()
 }
 
+/// How many flows its connections are: one each, and one more of each that is told again.
+pub(crate) fn flows_of(seed: u64, connections: u64) -> u64 {
+    let views = views(&mut Dice::new(seed), 0..connections);
+    let again = views.values().flatten().filter(|view| view.flow.revises.is_some()).count() as u64;
+    assert!(again > 0, "some got through after they were told");
+    connections + again
+}
+
 /// The views of the connections with these numbers.
 pub(crate) fn views(dice: &mut Dice, numbers: Range<u64>) -> Views {
     let mut views = Views::new();
+    // What got through later is told later.
+    let mut later: VecDeque<(u64, &'static str, Observation)> = VecDeque::new();
     for number in numbers {
-        for (node, observation) in connection(dice, number) {
+        while let Some((_, node, again)) = later.pop_front_if(|(when, ..)| *when <= number) {
+            views.entry(node).or_default().push(again);
+        }
+        let connection = connection(dice, number);
+        let teller = dice.below(6) as usize;
+        let again =
+            connection.get(teller).and_then(|(node, view)| Some((number + 20, *node, got_through(view)?)));
+        later.extend(again);
+        for (node, observation) in connection {
             views.entry(node).or_default().push(observation);
         }
     }
+    for (_, node, again) in later {
+        views.entry(node).or_default().push(again);
+    }
     views
+}
+
+/// The second telling of what did not get through at first.
+fn got_through(told: &Observation) -> Option<Observation> {
+    let revises = told.flow.outcome;
+    let again = told.flow.clone().ended(Outcome::Established).change(|flow| flow.revises = Some(revises));
+    (revises != Outcome::Established).then(|| Observation { flow: again, ..told.clone() })
 }
 
 fn at_node(node: usize, number: u64) -> portolan_policy::End {

@@ -1,6 +1,6 @@
 //! Devices of every kind that come, go, change their name, and carry programs of others too.
 
-use crate::support::{Agent, SECOND, eventually, flow_of, one_to_one, pair, told};
+use crate::support::{Agent, SECOND, eventually, flow_of, has_tcx, one_to_one, pair, told};
 use nix::sys::signal::Signal;
 use portolan_agent::{
     capture::{AttachMode, Probes, Wishes},
@@ -88,6 +88,9 @@ fn a_pod_is_seen_from_its_first_packet() {
 
 #[test]
 fn an_agent_that_was_killed_leaves_no_link_and_its_successor_attaches_once() {
+    if !has_tcx() {
+        return;
+    }
     let lab = pair("successor");
     let web = lab.pod_info("shop/web").unwrap();
     let _server = lab.serve_tcp("shop/web", 8080).unwrap();
@@ -108,6 +111,9 @@ fn an_agent_that_was_killed_leaves_no_link_and_its_successor_attaches_once() {
 
 #[test]
 fn filters_that_a_killed_agent_left_in_clsact_are_gone_while_its_successor_hangs_on_tcx() {
+    if !has_tcx() {
+        return;
+    }
     let lab = pair("leftovers");
     let web = lab.pod_info("shop/web").unwrap();
     let _server = lab.serve_tcp("shop/web", 8080).unwrap();
@@ -164,6 +170,9 @@ fn intruder() -> Probes {
 
 #[test]
 fn the_first_place_is_taken_back_when_another_asks_for_it_later() {
+    if !has_tcx() {
+        return;
+    }
     let lab = pair("order");
     let veth = lab.pod_info("shop/web").unwrap().veth.unwrap();
     let web = lab.pod_info("shop/web").unwrap().v4();
@@ -206,6 +215,9 @@ fn order(ifindex: u32) -> [Vec<u32>; 2] {
 
 #[test]
 fn filters_of_others_that_drop_are_seen_through_wherever_they_stand() {
+    if !has_tcx() {
+        return;
+    }
     let lab = pair("droppers");
     let web = lab.pod_info("shop/web").unwrap();
     let _server = lab.serve_tcp("shop/web", 8080).unwrap();
@@ -238,6 +250,9 @@ fn filters_of_others_that_drop_are_seen_through_wherever_they_stand() {
 
 #[test]
 fn a_churn_of_interfaces_costs_no_attempt_and_no_memory() {
+    if !has_tcx() {
+        return;
+    }
     churn("churn", "tcx", pairs_or(30));
 }
 

@@ -17,6 +17,16 @@ pub(crate) fn portolan() -> Command {
     Command::new(env!("CARGO_BIN_EXE_portolan"))
 }
 
+/// Whether this kernel has tcx. A test that is about it says so and ends where there is none.
+#[expect(clippy::print_stderr, reason = "a test that is skipped must be seen to be")]
+pub(crate) fn has_tcx() -> bool {
+    let found = portolan_agent::kernel::bpf::has_tcx();
+    if let Err(error) = &found {
+        eprintln!("skipped: this kernel has no tcx ({error})");
+    }
+    found.is_ok()
+}
+
 /// A lab of one node with a web server's pod and a client's.
 pub(crate) fn pair(name: &str) -> Lab {
     let mut lab = Lab::new(name).unwrap();

@@ -59,6 +59,7 @@ mount -t bpf bpf /sys/fs/bpf
 cp {kmod} /usr/bin/kmod
 ln -sf /usr/bin/kmod /usr/sbin/modprobe
 mount --bind {modules} /lib/modules
+modprobe tun
 ip link set lo up
 cat {program} >/dev/null
 {program} {words}

@@ -20,6 +20,8 @@ mod revise;
 mod side;
 
 #[cfg(test)]
+mod merging_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod restart_tests;

@@ -11,6 +11,7 @@
 mod block;
 mod catalog;
 mod disk;
+mod extent;
 mod folder;
 mod keys;
 mod memory;
@@ -46,7 +47,8 @@ pub(crate) use tail::{Step, Tail};
 
 use crate::{
     config::Config,
-    intake::{Effects, NodeRun, Progress, Restored},
+    dedup::Progress,
+    intake::{Effects, NodeRun, Restored},
     join::{Changes, Told},
     made::Made,
     metrics::Metrics,
@@ -155,7 +157,7 @@ impl Ledger {
         }
         self.catalog = catalog;
         self.shelf.show(self.catalog.clone(), &flows);
-        self.metrics.count(flows.iter().map(|made| made.flow.verdict));
+        self.metrics.count(&flows);
         self.metrics.commits.inc();
         self.metrics.commit_seconds.observe(begin.elapsed().as_secs_f64());
         Ok(flows)
@@ -172,7 +174,7 @@ impl Ledger {
     /// are wanted again. To be called now and then.
     pub(crate) fn clean(&mut self, now: Timestamp, counted: u64) -> Result<(), StoreError> {
         for segment in self.retention.too_much(&self.catalog, self.segments.current, now) {
-            if self.catalog.greatest(segment).is_some_and(|greatest| greatest >= counted) {
+            if self.catalog.segments.get(&segment).is_some_and(|extent| extent.greatest >= counted) {
                 break;
             }
             // Readers lose sight of it first.

@@ -61,6 +61,7 @@ impl v1::flows_server::Flows for FlowsService {
         let v1::ObserveRequest { since, until, last, follow, include, after } = request.into_inner();
         let since = time(since, "since")?;
         let until = time(until, "until")?;
+        check_window(since, until)?;
         let filters = Filters::new(include).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let wanted = Wanted { filters, since, until };
         let after = read_cursor(&after)?;
@@ -130,6 +131,15 @@ fn unreadable(error: &StoreError) -> Status {
 
 fn has_item(told: &Result<Told, Status>) -> bool {
     told.as_ref().map_or(true, |told| told.item.is_some())
+}
+
+fn check_window(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), Status> {
+    match (since, until) {
+        (Some(since), Some(until)) if since >= until => Err(Status::invalid_argument(format!(
+            "field `until` ({until}) is not later than `since` ({since}): no flow can be between them"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn read_cursor(text: &str) -> Result<Option<Cursor>, Status> {

@@ -82,12 +82,13 @@ pub(crate) struct Subscribers {
     list: Vec<Subscriber>,
     queue: usize,
     missed: Counter,
+    closed: bool,
 }
 
 impl Subscribers {
     /// Nobody yet; each will have a queue of this length.
     pub(crate) fn new(queue: usize, missed: Counter) -> Self {
-        Self { list: Vec::new(), queue: queue.max(2), missed }
+        Self { list: Vec::new(), queue: queue.max(2), missed, closed: false }
     }
 
     /// Adds a subscriber from the next flow on. None when there are too many.
@@ -96,8 +97,15 @@ impl Subscribers {
             return None;
         }
         let (sender, receiver) = mpsc::channel(self.queue);
-        self.list.push(Subscriber { wanted, queue: sender, missed: 0 });
+        if !self.closed {
+            self.list.push(Subscriber { wanted, queue: sender, missed: 0 });
+        }
         Some(receiver)
+    }
+
+    /// How many flows a subscriber may be behind the present that it begins with: there is room for as many again.
+    pub(crate) fn reach(&self) -> u64 {
+        self.queue as u64 / 2
     }
 
     /// Offers a flow to everybody who wants it.
@@ -116,10 +124,11 @@ impl Subscribers {
         });
     }
 
-    /// Ends every subscription after what is queued.
+    /// Ends every subscription after what is queued, and those to come at once.
     pub(crate) fn close(&mut self) {
         self.tick();
         self.list.clear();
+        self.closed = true;
     }
 
     /// How many there are.

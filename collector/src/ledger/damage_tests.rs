@@ -70,7 +70,7 @@ fn intake(restored: Restored, metrics: &Arc<Metrics>) -> Intake {
 
 fn count(ledger: &Ledger) -> u64 {
     let wanted = Wanted::default();
-    let kept = ledger.shelf().subscribe(wanted.clone(), false).unwrap().kept;
+    let kept = ledger.shelf().catalog();
     let mut flows = 0;
     let before = kept.next;
     Query { shelf: ledger.shelf(), kept, wanted, last: None, before, after: None }

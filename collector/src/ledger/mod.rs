@@ -39,7 +39,7 @@ pub(crate) use catalog::{Catalog, Facts, Fresh};
 pub(crate) use folder::OpenFolderError;
 pub(crate) use memory::MemoryStore;
 pub(crate) use name::StoreName;
-pub(crate) use shelf::Shelf;
+pub(crate) use shelf::{Reach, Shelf, Subscription};
 pub(crate) use store::{Change, SharedStore, Space, StoreError};
 #[cfg(test)]
 pub(crate) use store::{Row, Store};

@@ -8,6 +8,7 @@
 //!
 //! One thread writes ([`crate::writer`]). Readers take from the [`Shelf`] what is durable.
 
+mod background;
 mod block;
 mod catalog;
 mod disk;
@@ -17,6 +18,7 @@ mod keys;
 mod memory;
 mod met;
 mod name;
+mod proof;
 mod restore;
 mod retention;
 mod seal;
@@ -31,6 +33,8 @@ mod waiting;
 mod damage_tests;
 #[cfg(test)]
 mod disk_tests;
+#[cfg(test)]
+mod size_tests;
 #[cfg(test)]
 mod tests;
 
@@ -96,7 +100,7 @@ impl Ledger {
         let (store, folder): (SharedStore, _) = match &config.data {
             Some(path) => {
                 let (folder, store) = Folder::open(path, &metrics, now)?;
-                (Arc::new(store), Some(folder))
+                (store, Some(folder))
             }
             None => (Arc::new(MemoryStore::default()), None),
         };
@@ -123,6 +127,11 @@ impl Ledger {
     /// Whether what is committed outlives the process.
     pub(crate) fn is_durable(&self) -> bool {
         self.store.durable()
+    }
+
+    /// An error if the store was found to be damaged, so that it cannot be used any longer.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.folder.as_ref().and_then(Folder::damage).map_or(Ok(()), Err)
     }
 
     /// The connections with this tuple that were told alone and began at about the same time.
@@ -152,7 +161,7 @@ impl Ledger {
             return Ok(flows);
         }
         if let Err(error) = self.store.commit(changes) {
-            self.folder.iter().for_each(Folder::suspect);
+            self.folder.iter_mut().for_each(Folder::suspect);
             return Err(error);
         }
         self.catalog = catalog;
@@ -190,6 +199,7 @@ impl Ledger {
             self.store.drop_segment(segment)?;
             self.leaving.remove(&segment);
         }
+        self.told.learn();
         let changes = self.told.forget(&self.store, self.resend, now)?;
         self.store.commit(changes)?;
         self.metrics.store_bytes.set(self.store.bytes() as i64);

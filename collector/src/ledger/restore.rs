@@ -23,6 +23,7 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use portolan_policy::Loss;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tracing::warn;
 
 /// Retention drops whole segments, so one is a small part of everything.
 const SEGMENTS: u64 = 16;
@@ -44,7 +45,10 @@ pub(super) fn restore(
     let catalog = reader.catalog(now);
     reader.check(&catalog);
     let (waiting, waits) = reader.waiting();
-    let told = ToldHours::restored(reader.hours(), config.max_told, metrics.told_forgotten.clone());
+    let mut told = ToldHours::restored(reader.hours(), config.max_told, metrics.told_forgotten.clone());
+    if let Err(error) = told.begin_to_learn(&store) {
+        warn!(%error, "Connections told alone are not learnt: the store is asked for each.");
+    }
     let restored = Restored {
         next_wait: waiting.next(),
         runs: reader.runs(),

@@ -100,10 +100,11 @@ impl Query {
             && self.wanted.until.is_none_or(|until| first < until)
     }
 
-    fn wants(&self, made: &Made) -> bool {
-        made.ordinal < self.before
-            && self.after.is_none_or(|after| Place::of(made) > after)
-            && self.wanted.matches(&made.flow)
+    /// Whether a flow of this place may be wanted, whatever it is.
+    fn may_want(&self, place: Place) -> bool {
+        place.ordinal < self.before
+            && self.after.is_none_or(|after| place > after)
+            && self.wanted.may_match(place.time)
     }
 }
 
@@ -243,19 +244,23 @@ impl<'query> Merge<'query> {
     /// Reads the wanted flows of a block that come behind a place: as many as are its part.
     fn read(&self, number: u64, block: &mut Reached, behind: Option<Place>) -> Result<(), StoreError> {
         let direction = self.direction;
-        let is_behind = |made: &Made| {
+        let is_behind = |place: Place| {
             behind.is_none_or(|behind| match direction {
-                Direction::Forward => Place::of(made) > behind,
-                Direction::Backward => Place::of(made) < behind,
+                Direction::Forward => place > behind,
+                Direction::Backward => place < behind,
             })
         };
-        let wants = |made: &Made| is_behind(made) && self.query.wants(made);
+        let may_be = |place: Place| is_behind(place) && self.query.may_want(place);
+        let Query { shelf, wanted: Wanted { filters, .. }, .. } = self.query;
         let mut flows: VecDeque<Arc<Made>> = match &block.source {
             Source::Block { segment } => {
-                let flows = self.query.shelf.block(*segment, number)?.into_iter();
-                flows.filter(|made| wants(made)).map(Arc::new).collect()
+                let may_be = |time, ordinal| may_be(Place { time, ordinal });
+                shelf.pick(*segment, number, filters, may_be)?.into_iter().map(Arc::new).collect()
             }
-            Source::Fresh(flows) => flows.iter().filter(|made| wants(made)).cloned().collect(),
+            Source::Fresh(flows) => {
+                let wants = |made: &Made| may_be(Place::of(made)) && filters.matches(&made.flow);
+                flows.iter().filter(|made| wants(made)).cloned().collect()
+            }
         };
         if direction == Direction::Backward {
             flows.make_contiguous().reverse();

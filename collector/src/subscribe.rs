@@ -25,9 +25,12 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// Whether a flow is wanted.
     pub(crate) fn matches(&self, flow: &Flow) -> bool {
-        self.since.is_none_or(|since| flow.time >= since)
-            && self.until.is_none_or(|until| flow.time < until)
-            && self.filters.matches(flow)
+        self.may_match(flow.time) && self.filters.matches(flow)
+    }
+
+    /// Whether a flow that began at this time may be wanted.
+    pub(crate) fn may_match(&self, time: Timestamp) -> bool {
+        self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until)
     }
 }
 

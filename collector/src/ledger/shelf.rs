@@ -8,10 +8,12 @@ use super::{
     store::{SharedStore, Space, StoreError},
 };
 use crate::{
+    filter::Filters,
     made::Made,
     metrics::Metrics,
     subscribe::{Item, Subscribers, Wanted},
 };
+use jiff::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -86,9 +88,21 @@ impl Shelf {
         Subscription::Follows { kept: shown.catalog.clone(), queue }
     }
 
-    /// The flows of a block. A block that retention took meanwhile has none; one that is damaged has
-    /// none either, is said and counted. An error is one that may pass: the flows are there.
+    /// The flows of a block.
     pub(crate) fn block(&self, segment: u64, number: u64) -> Result<Vec<Made>, StoreError> {
+        self.pick(segment, number, &Filters::default(), |_, _| true)
+    }
+
+    /// The flows of a block that filters take and that may be, by time and ordinal. A block that retention took
+    /// meanwhile has none; one that is damaged has none either, is said and counted. An error is one that may pass: the
+    /// flows are there.
+    pub(crate) fn pick(
+        &self,
+        segment: u64,
+        number: u64,
+        filters: &Filters,
+        may_be: impl FnMut(Timestamp, u64) -> bool,
+    ) -> Result<Vec<Made>, StoreError> {
         self.metrics.blocks_read.inc();
         let bytes = match self.store.get(Space::Segment(segment), &keys::number(keys::BLOCK, number)) {
             Ok(Some(bytes)) => bytes,
@@ -99,7 +113,7 @@ impl Shelf {
             }
             Err(error) => return Err(error),
         };
-        Ok(block::decode(&bytes).unwrap_or_else(|error| {
+        Ok(block::pick(&bytes, filters, may_be).unwrap_or_else(|error| {
             self.damaged(segment, number, &error);
             Vec::new()
         }))

@@ -19,6 +19,9 @@ use std::{
 /// Flows that are in memory at a time, about.
 const HELD: usize = 65_536;
 
+/// So many that began last are gathered on the way back; for more, what was found is read again.
+const GATHERED: u64 = 16_384;
+
 /// The least part of a block that is worth reading it.
 const LEAST: usize = 64;
 
@@ -62,15 +65,40 @@ impl Query {
         mut self,
         mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        if let Some(last) = self.last {
-            let Some(first) = self.first_of(last)? else { return Ok(()) };
-            // What lies before it need not be looked at again.
-            self.wanted.since = self.wanted.since.max(Some(first.time));
-            self.after =
-                self.after.max(first.ordinal.checked_sub(1).map(|ordinal| Place { ordinal, ..first }));
+        match self.last {
+            None => {}
+            Some(last) if last <= GATHERED => return self.run_back(last, take),
+            Some(last) => {
+                let Some(first) = self.first_of(last)? else { return Ok(()) };
+                // What lies before it need not be looked at again.
+                self.wanted.since = self.wanted.since.max(Some(first.time));
+                self.after =
+                    self.after.max(first.ordinal.checked_sub(1).map(|ordinal| Place { ordinal, ..first }));
+            }
         }
         let mut merge = Merge::new(&self, Direction::Forward);
         while let Some(made) = merge.next()? {
+            if take(made).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives so many flows that began last, which fit in memory.
+    fn run_back(
+        &self,
+        last: u64,
+        mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let mut merge = Merge::new(self, Direction::Backward);
+        let mut flows = Vec::new();
+        while flows.len() < last as usize {
+            let Some(made) = merge.next()? else { break };
+            flows.push(made);
+        }
+        drop(merge);
+        while let Some(made) = flows.pop() {
             if take(made).is_break() {
                 break;
             }

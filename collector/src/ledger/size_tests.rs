@@ -1,6 +1,6 @@
 //! A folder with very much in it is found again as it was; what that takes is printed.
 //!
-//! `PORTOLAN_BLOCKS=250000 PORTOLAN_TOLD=1000000` make it large.
+//! `PORTOLAN_BLOCKS=250000 PORTOLAN_TOLD=1000000 PORTOLAN_FLOWS=3000000` make it large.
 
 use super::{
     Facts, Ledger,
@@ -10,13 +10,22 @@ use super::{
     told::ToldHours,
 };
 use crate::{
-    build::{FlowExt as _, at, connection, web_to_db},
+    build::{FlowExt as _, at, connection, denied, external, flow, pod, web_to_db},
     config::Config,
+    filter::Filters,
+    intake::Effects,
     join::{Side, Told},
+    made::Joined,
     metrics::Metrics,
+    query::Query,
+    subscribe::Wanted,
 };
-use portolan_proto::Connection;
-use std::{path::Path, sync::Arc, time::Instant};
+use portolan_policy::{End, Flow, Outcome, Verdict};
+use portolan_proto::{
+    Connection,
+    v1::{self, EndFilter, Filter},
+};
+use std::{ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 
 const SEGMENTS: u64 = 16;
 
@@ -119,4 +128,88 @@ fn the_store_is_free_when_who_learns_from_it_is_gone() {
     for _ in 0..5 {
         drop(open(data.path()));
     }
+}
+
+/// A number that looks random.
+fn mixed(number: u64) -> u64 {
+    let mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 16
+}
+
+/// Pods of forty namespaces, ten each.
+fn pods() -> Vec<End> {
+    let one = |number: u64| {
+        let (space, place) = (number % 40, number / 40);
+        let name = format!("team-{space}/app{place}-5f7c9d-{number}");
+        pod(&name, &format!("10.{space}.{place}.7"), &format!("n{}", number % 20))
+    };
+    (0..400).map(one).collect()
+}
+
+/// One flow in a hundred is denied, one in three goes outside.
+fn traffic(pods: &[End], number: u64) -> Flow {
+    let dice = mixed(number);
+    let source = pods[(dice % 400) as usize].clone();
+    let destination = match dice / 400 % 3 {
+        0 => external(&format!("203.0.{}.{}", dice / 1200 % 4, dice / 4800 % 256)),
+        _ => pods[(dice / 1200 % 400) as usize].clone(),
+    };
+    let flow = flow(source, destination).source_port(30_000 + (dice % 20_000) as u16);
+    let flow = flow.started(at((number / 10) as i64));
+    if number % 100 > 0 {
+        return flow;
+    }
+    let flow = flow.ended(Outcome::Dropped).because("NETFILTER_DROP").ingress(denied(&["team/default-deny"]));
+    flow.change(|flow| flow.verdict = Verdict::Denied)
+}
+
+fn with_flows(ledger: &mut Ledger, flows: u64) {
+    let pods = pods();
+    for first in (0..flows).step_by(4096) {
+        let flows = (first..flows.min(first + 4096)).map(|number| traffic(&pods, number));
+        let flows = flows.map(|flow| Joined { flow, latencies: None }).collect();
+        ledger.commit(Effects { flows, ..Effects::default() }, at(0)).unwrap();
+    }
+}
+
+/// What a query gives, and what a reader gives who looks at every flow.
+fn compare(ledger: &Ledger, name: &str, filter: Filter, last: Option<u64>) {
+    let wanted = Wanted { filters: Filters::new(vec![filter]).unwrap(), ..Wanted::default() };
+    let (shelf, kept) = (ledger.shelf(), ledger.shelf().catalog());
+    let begin = Instant::now();
+    let mut given = Vec::new();
+    Query { shelf, before: kept.next, kept: kept.clone(), wanted: wanted.clone(), last, after: None }
+        .run(|made| {
+            given.push(made.ordinal);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    let (took, begin) = (begin.elapsed(), Instant::now());
+    let blocks =
+        kept.blocks.iter().map(|(number, facts)| ledger.shelf().block(facts.segment, *number).unwrap());
+    let flows =
+        blocks.flatten().map(Arc::new).chain(kept.fresh.iter().flat_map(|fresh| fresh.flows.to_vec()));
+    let mut all: Vec<_> = flows.filter(|made| wanted.matches(&made.flow)).map(|made| made.ordinal).collect();
+    let naive = begin.elapsed();
+    let surplus = all.len().saturating_sub(last.map_or(usize::MAX, |last| last as usize));
+    all.sort_unstable();
+    assert!(given == all[surplus..], "{name}");
+    println!("{name}: {} of {} flows in {took:?}, one by one in {naive:?}", given.len(), kept.len());
+}
+
+#[test]
+fn a_filter_over_much_history_gives_what_it_takes_one_by_one() {
+    let data = tempfile::tempdir().unwrap();
+    let mut ledger = open(data.path());
+    with_flows(&mut ledger, from_environment("PORTOLAN_FLOWS", 10_000));
+    let denied = || Filter { verdicts: vec![v1::Verdict::Denied.into()], ..Filter::default() };
+    let namespace = EndFilter { namespaces: vec!["team-7".to_owned()], ..EndFilter::default() };
+    let unknown = EndFilter { namespaces: vec!["nobody".to_owned()], ..EndFilter::default() };
+    let either = |end| Filter { either: Some(end), ..Filter::default() };
+    compare(&ledger, "the last 1000 denied", denied(), Some(1000));
+    compare(&ledger, "the last 100000 denied", denied(), Some(100_000));
+    compare(&ledger, "a namespace", either(namespace), None);
+    compare(&ledger, "a namespace that is not there", either(unknown), None);
+    compare(&ledger, "a source port", Filter { ports: vec![31_234], ..Filter::default() }, None);
+    compare(&ledger, "the last 1000", Filter::default(), Some(1000));
 }

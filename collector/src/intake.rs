@@ -10,7 +10,7 @@ use crate::{
     join::{self, Join, Limits, Told, Waits},
     made::Joined,
     metrics::Metrics,
-    nodes::Nodes,
+    nodes::{Node, Nodes},
 };
 use jiff::Timestamp;
 use portolan_policy::Loss;
@@ -174,16 +174,9 @@ impl Intake {
         let progress = progress.map(|(run, progress)| ((name.clone(), run.clone()), Some(progress)));
         self.effects.runs.extend(progress);
         if let Some(ahead) = clock_ahead(&observations, now.wall) {
-            let tolerated = ahead <= self.skew;
-            node.ahead = if tolerated { Duration::ZERO } else { ahead };
-            self.metrics.clock_ahead(&name, node.ahead);
-            if !tolerated && node.may_warn(now.uptime) {
-                warn!(
-                    node = name,
-                    ?ahead,
-                    "Records from the future: the clock of this node, or of the collector, is wrong."
-                );
-            }
+            let ahead = if ahead > self.skew { ahead } else { Duration::ZERO };
+            note_clock(node, &name, ahead, now.uptime);
+            self.metrics.clock_ahead(&name, ahead);
         }
         node.cluster.clone_from(&cluster);
         node.observations += observations.len() as u64;
@@ -263,6 +256,18 @@ fn clock_ahead(observations: &[Observation], now: Timestamp) -> Option<Duration>
     let newest = observations.iter().map(|observation| observation.flow.time).max()?;
     // One that is in the past says nothing against the clock.
     Some(newest.duration_since(now).try_into().unwrap_or_default())
+}
+
+/// Notes how far a node's clock is ahead, and says it now and then.
+fn note_clock(node: &mut Node, name: &str, ahead: Duration, now: Duration) {
+    node.ahead = ahead;
+    if ahead > Duration::ZERO && node.may_warn(now) {
+        warn!(
+            node = name,
+            ?ahead,
+            "Records from the future: the clock of this node, or of the collector, is wrong."
+        );
+    }
 }
 
 /// Notes a batch as applied. False where it was.

@@ -20,7 +20,7 @@ use std::{
 const HELD: usize = 65_536;
 
 /// So many that began last are gathered on the way back; for more, what was found is read again.
-const GATHERED: u64 = 16_384;
+const GATHERED: u64 = 32_768;
 
 /// The least part of a block that is worth reading it.
 const LEAST: usize = 64;
@@ -58,6 +58,23 @@ impl Place {
     }
 }
 
+/// What was found on the way back.
+enum Back {
+    /// All flows that were looked for, the last first.
+    All(Vec<Arc<Made>>),
+    /// There are too many to hold; this is where they begin.
+    First(Place),
+}
+
+/// Gives flows until no more are taken.
+fn give(flows: impl Iterator<Item = Arc<Made>>, take: &mut impl FnMut(Arc<Made>) -> ControlFlow<()>) {
+    for made in flows {
+        if take(made).is_break() {
+            break;
+        }
+    }
+}
+
 impl Query {
     /// Gives every wanted flow in the order they began, until there are no more or no more are taken. Before flows that
     /// cannot be read now it ends with an error.
@@ -65,16 +82,18 @@ impl Query {
         mut self,
         mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        match self.last {
-            None => {}
-            Some(last) if last <= GATHERED => return self.run_back(last, take),
-            Some(last) => {
-                let Some(first) = self.first_of(last)? else { return Ok(()) };
-                // What lies before it need not be looked at again.
-                self.wanted.since = self.wanted.since.max(Some(first.time));
-                self.after =
-                    self.after.max(first.ordinal.checked_sub(1).map(|ordinal| Place { ordinal, ..first }));
-            }
+        if let Some(last) = self.last {
+            let first = match self.back(last)? {
+                Back::All(flows) => {
+                    give(flows.into_iter().rev(), &mut take);
+                    return Ok(());
+                }
+                Back::First(first) => first,
+            };
+            // What lies before it need not be looked at again.
+            self.wanted.since = self.wanted.since.max(Some(first.time));
+            self.after =
+                self.after.max(first.ordinal.checked_sub(1).map(|ordinal| Place { ordinal, ..first }));
         }
         let mut merge = Merge::new(&self, Direction::Forward);
         while let Some(made) = merge.next()? {
@@ -85,38 +104,26 @@ impl Query {
         Ok(())
     }
 
-    /// Gives so many flows that began last, which fit in memory.
-    fn run_back(
-        &self,
-        last: u64,
-        mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    /// Goes back over so many flows that began last.
+    fn back(&self, last: u64) -> Result<Back, StoreError> {
         let mut merge = Merge::new(self, Direction::Backward);
         let mut flows = Vec::new();
-        while flows.len() < last as usize {
-            let Some(made) = merge.next()? else { break };
-            flows.push(made);
-        }
-        drop(merge);
-        while let Some(made) = flows.pop() {
-            if take(made).is_break() {
-                break;
+        while (flows.len() as u64) < last.min(GATHERED) {
+            match merge.next()? {
+                Some(made) => flows.push(made),
+                None => return Ok(Back::All(flows)),
             }
         }
-        Ok(())
-    }
-
-    /// The place of the first of so many flows that began last; None where there are none.
-    fn first_of(&self, last: u64) -> Result<Option<Place>, StoreError> {
-        let mut merge = Merge::new(self, Direction::Backward);
-        let mut first = None;
-        for _ in 0..last {
+        let Some(furthest) = flows.last().filter(|_| last > GATHERED) else { return Ok(Back::All(flows)) };
+        let mut first = Place::of(furthest);
+        drop(flows);
+        for _ in GATHERED..last {
             match merge.next()? {
-                Some(made) => first = Some(Place::of(&made)),
+                Some(made) => first = Place::of(&made),
                 None => break,
             }
         }
-        Ok(first)
+        Ok(Back::First(first))
     }
 
     /// Whether a block with flows between these times, the first made of which has this ordinal, may hold a

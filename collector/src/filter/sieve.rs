@@ -31,8 +31,8 @@ impl<'filters> Sieve<'filters> {
     /// Asks each filter about each relation and each kind.
     pub(crate) fn new<R: RelationWords>(
         Filters(filters): &'filters Filters,
-        relations: impl Iterator<Item = R> + Clone,
-        kinds: impl Iterator<Item = (Verdict, Outcome)> + Clone,
+        relations: &(impl Iterator<Item = R> + Clone),
+        kinds: &(impl Iterator<Item = (Verdict, Outcome)> + Clone),
     ) -> Self {
         let screen = |filter: &'filters Filter| {
             let kinds: Vec<_> =

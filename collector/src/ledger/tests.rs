@@ -172,6 +172,10 @@ fn blocks_are_read_once_or_twice_however_many_overlap_and_the_last_flows_cost_fe
     assert!(all <= 2 * kept, "{all} reads of {kept} blocks");
     let (found, few) = reads(Some(10));
     assert!(found == 10 && few <= 2 * kept, "{few} reads");
+    // More than are held on the way back.
+    let (every, last) =
+        (ask(&ledger, Wanted::default(), None), ask(&ledger, Wanted::default(), Some(50_000)));
+    assert!(last == every[every.len() - 50_000..], "the last of them, in their order");
 
     let (mut ledger, mut number) = (open(&(Arc::new(MemoryStore::default()) as SharedStore), 20), 0);
     commit(&mut ledger, made(&(0..2000).map(|second| second * 1000).collect::<Vec<_>>(), &mut number));

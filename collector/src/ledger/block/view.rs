@@ -32,7 +32,7 @@ impl<'block> View<'block> {
     pub(super) fn sieve(self, filters: &Filters) -> Sieve<'_> {
         let relations = (0..self.0.relations.len()).map(|place| self.relation(place));
         let kinds = self.0.kinds.iter().map(|kind| (kind.verdict, kind.outcome));
-        Sieve::new(filters, relations, kinds)
+        Sieve::new(filters, &relations, &kinds)
     }
 
     /// The relation of a place that is there.

@@ -4,7 +4,8 @@ use crate::{
     client::CollectorAddress,
     failure::{Failure, say},
     manifests::STDIN,
-    observe::Wanted,
+    observe::{Observer, Sink, Wanted},
+    output::Reader,
 };
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -13,7 +14,7 @@ use portolan_collector::{Filters, FlowFile, Row};
 use portolan_policy::Flow;
 use portolan_proto::{
     timestamp,
-    v1::{self, flows_client::FlowsClient, observe_response::Item},
+    v1::{self, observe_response::Item},
 };
 use std::{
     fmt,
@@ -23,10 +24,10 @@ use std::{
     process::ExitCode,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::codec::CompressionEncoding;
 
 /// Write flows into a Parquet file, for DuckDB, pandas, ClickHouse and others: from the collector, or from
-/// what `observe -o jsonl` printed. With --follow it ends at SIGINT. The columns: docs/export.md.
+/// what `observe -o jsonl` printed. With --follow it ends at SIGINT, and goes on by itself where the collector or this
+/// was away or too slow. The columns: docs/export.md.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
@@ -44,13 +45,18 @@ pub(crate) struct ExportArgs {
 /// Writes until there are no more flows or a signal comes.
 pub(crate) async fn run(args: ExportArgs, stop: CancellationToken) -> Result<ExitCode, Failure> {
     let ExportArgs { address, wanted, flows, file } = args;
-    let request = wanted.request(Timestamp::now(), String::new());
+    let request = wanted.request(Timestamp::now(), String::new())?;
     let mut draft = Draft::begin(file)?;
     if let Some(lines) = flows {
         take_lines(&lines, request, &mut draft)?;
     } else {
-        let work = take_stream(&address, request, &mut draft);
-        stop.run_until_cancelled(work).await.unwrap_or(Ok(()))?;
+        let follows = request.follow;
+        let mut observer = Observer::new(address, request, &mut draft, None);
+        match stop.run_until_cancelled(observer.run()).await.unwrap_or(Ok(())) {
+            // What was followed for long is kept.
+            Err(failure) if follows && draft.rows > 0 => draft.flaw(failure),
+            other => other?,
+        }
     }
     let code = draft.code();
     let (path, rows) = draft.finish()?;
@@ -58,22 +64,15 @@ pub(crate) async fn run(args: ExportArgs, stop: CancellationToken) -> Result<Exi
     Ok(code)
 }
 
-/// Takes what the collector has.
-async fn take_stream(
-    address: &CollectorAddress,
-    request: v1::ObserveRequest,
-    draft: &mut Draft,
-) -> Result<(), Failure> {
-    let client = FlowsClient::new(address.connect().await?);
-    let mut client = client.accept_compressed(CompressionEncoding::Zstd);
-    let answer = client.observe(request).await.map_err(|status| address.failed(&status))?;
-    let mut stream = answer.into_inner();
-    while let Some(response) = stream.message().await.map_err(|status| address.failed(&status))? {
-        // Some answers hold a cursor alone.
-        let Some(item) = response.item else { continue };
-        take_item(item, draft)?;
+impl Sink for Draft {
+    fn take(&mut self, item: Item) -> Result<Reader, Failure> {
+        take_item(item, self)?;
+        Ok(Reader::Reads)
     }
-    Ok(())
+
+    fn show(&mut self) -> Result<Reader, Failure> {
+        Ok(Reader::Reads)
+    }
 }
 
 fn take_item(item: Item, draft: &mut Draft) -> anyhow::Result<()> {

@@ -29,10 +29,22 @@ impl Failure {
         Self { code: UNAVAILABLE, error: error.into() }
     }
 
+    /// The same, with what it means here before it.
+    pub(crate) fn context(self, meaning: String) -> Self {
+        let Self { code, error } = self;
+        Self { code, error: error.context(meaning) }
+    }
+
     /// Says it on standard error and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        say(format_args!("{:#}", self.error));
+        say(self);
         ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
     }
 }
 

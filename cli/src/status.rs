@@ -53,9 +53,10 @@ struct Report {
     graph: Option<Graph>,
     joins: Joins,
     subscribers: Subscribers,
-    /// A list, to keep the order of the verdicts; a map in JSON.
+    /// Attempts. A list, to keep the order of the verdicts; a map in JSON.
     #[serde(serialize_with = "as_map")]
     verdicts: Vec<(String, u64)>,
+    agent_streams: u64,
     nodes: Vec<Node>,
 }
 
@@ -177,6 +178,7 @@ struct Node {
     boot: String,
     sequence: u64,
     last_batch: Timestamp,
+    clock_ahead_seconds: i64,
     observations: u64,
     duplicates: u64,
     malformed: u64,
@@ -199,6 +201,7 @@ impl Report {
             nodes,
             ledger,
             graph,
+            agent_streams,
         } = wire;
         Ok(Self {
             version,
@@ -209,13 +212,24 @@ impl Report {
             joins: Joins { pending: pending_joins, late: late_joins },
             subscribers: Subscribers { count: subscribers, missed: subscribers_missed },
             verdicts: verdicts.into_iter().map(verdict).collect(),
+            agent_streams,
             nodes: nodes.into_iter().map(Node::new).collect::<anyhow::Result<_>>()?,
         })
     }
 
     fn text(&self, now: Timestamp) -> String {
-        let Self { version, uptime_seconds, flows, ledger, graph, joins, subscribers, verdicts, nodes } =
-            self;
+        let Self {
+            version,
+            uptime_seconds,
+            flows,
+            ledger,
+            graph,
+            joins,
+            subscribers,
+            verdicts,
+            agent_streams,
+            nodes,
+        } = self;
         let words = verdicts.iter().map(|(verdict, count)| format!("{verdict} {count}"));
         let ledger = ledger.as_ref().map_or_else(|| "unknown".to_owned(), Ledger::text);
         let graph = graph.as_ref().map_or_else(|| "unknown".to_owned(), Graph::text);
@@ -224,18 +238,28 @@ impl Report {
             ("flows", format!("{} made, {} kept, {} given up", flows.total, flows.kept, flows.evicted)),
             ("ledger", ledger),
             ("graph", graph),
-            ("verdicts", words.collect::<Vec<_>>().join(", ")),
+            ("attempts", words.collect::<Vec<_>>().join(", ")),
             ("joins", format!("{} waiting, {} late", joins.pending, joins.late)),
             ("subscribers", format!("{}, {} flows missed", subscribers.count, subscribers.missed)),
         ];
         let summary = summary.map(|(name, text)| [name.to_owned(), text]);
         if nodes.is_empty() {
-            return format!("{}\n\nNo agent has sent anything yet.", table(&summary));
+            return format!("{}\n\n{}", table(&summary), nobody(*agent_streams));
         }
         let head = ["NODE", "AGENT", "LAST BATCH", "SEQUENCE", "OBSERVATIONS", "MALFORMED", "LOST"];
         let mut rows = vec![head.map(str::to_owned)];
         rows.extend(nodes.iter().map(|node| node.row(now)));
-        format!("{}\n\n{}", table(&summary), table(&rows))
+        let clocks: String = nodes.iter().filter_map(Node::clock).collect();
+        format!("{}\n\n{}{clocks}", table(&summary), table(&rows))
+    }
+}
+
+/// What is said where no node is known.
+fn nobody(streams: u64) -> String {
+    match streams {
+        0 => "No agent is connected, and none has sent anything yet.".to_owned(),
+        1 => "1 agent is connected, and has sent nothing yet.".to_owned(),
+        _ => format!("{streams} agents are connected, and none has sent anything yet."),
     }
 }
 
@@ -252,6 +276,7 @@ impl Node {
             duplicates,
             malformed,
             losses,
+            clock_ahead,
         } = wire;
         let last_batch =
             last_batch.ok_or_else(|| anyhow!("the collector tells no last batch of node {node}"))?;
@@ -263,10 +288,22 @@ impl Node {
             live,
             boot,
             sequence,
+            clock_ahead_seconds: clock_ahead.map_or(0, |ahead| ahead.seconds),
             observations,
             duplicates,
             malformed,
             losses: losses.into_iter().map(|v1::LossCount { cause, count }| (cause, count)).collect(),
+        })
+    }
+
+    /// What is wrong with its clock, if anything.
+    fn clock(&self) -> Option<String> {
+        let Self { name, clock_ahead_seconds: ahead, .. } = self;
+        (*ahead > 0).then(|| {
+            format!(
+                "\nThe clock of {name} is {} ahead of the collector's: one of them is wrong.",
+                span(*ahead)
+            )
         })
     }
 
@@ -289,7 +326,7 @@ impl Node {
 fn verdict(wire: v1::VerdictCount) -> (String, u64) {
     let known = v1::Verdict::try_from(wire.verdict).ok().and_then(|known| Verdict::try_from(known).ok());
     let name = known.map_or_else(|| wire.verdict.to_string(), |known| known.as_str().to_owned());
-    (name, wire.count)
+    (name, wire.attempts)
 }
 
 fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {

@@ -4,11 +4,17 @@
 #[path = "../../collector/tests/support/mod.rs"]
 mod support;
 
+use parquet::{
+    file::reader::{FileReader as _, SerializedFileReader},
+    record::RowAccessor,
+};
 use portolan_collector::Config;
 use portolan_policy::{Evidence, Flow, Outcome, ServiceRef};
 use portolan_proto::Observation;
 use std::{
+    fs::{self, File},
     io::{BufRead as _, BufReader, Read as _},
+    path::Path,
     process::{Child, Command, Output, Stdio},
 };
 use support::{
@@ -211,27 +217,53 @@ async fn who_follows_too_slowly_gets_every_flow_once_and_in_order() {
     collector.stop().await;
 }
 
+/// The source ports in a file of flows, in its order.
+fn exported(file: &Path) -> Vec<u16> {
+    let reader = SerializedFileReader::new(File::open(file).unwrap()).unwrap();
+    let columns = reader.metadata().file_metadata().schema_descr();
+    let column = (0..columns.num_columns()).find(|at| columns.column(*at).name() == "source_port").unwrap();
+    let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
+    rows.map(|row| RowAccessor::get_ushort(&row, column).unwrap()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_follows_ends_well_unless_its_file_has_a_hole() {
-    let collector = Collector::start(Config { subscriber_queue: 8, ..Config::default() }).await;
+async fn an_export_that_follows_has_every_flow_once_though_it_is_slow_and_the_collector_comes_and_goes() {
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = || Config { data: Some(data.path().to_owned()), subscriber_queue: 8, ..Config::default() };
+    let collector = Collector::start(config()).await;
     let mut agent = collector.agent("n1").await;
     agent.tell(vec![outward(1)]).await;
-    let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("flows.parquet");
     let past = "--since 2026-01-01T00:00:00Z --until 2026-01-03T00:00:00Z";
     let answer = ask(&collector, &format!("export --follow {past} {}", file.display())).await;
     assert_eq!(answer.status.code(), Some(0), "{}", text(&answer.stderr));
     assert!(text(&answer.stderr).starts_with("portolan: wrote 1 flows"), "{}", text(&answer.stderr));
 
+    let grpc = collector.grpc;
     let mut command = portolan(&format!("export --follow --collector {}", collector.url()));
     let mut child = command.arg(&file).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     collector.until(|status| status.subscribers == 1).await;
-    agent.tell((1..=1000).map(outward).collect()).await;
+    // More than the queue holds, in one go.
+    agent.tell((2..=1000).map(outward).collect()).await;
+    agent.tell((1001..=2000).map(outward).collect()).await;
+    drop(agent);
+    collector.stop().await;
     let line = said.next().unwrap().unwrap();
-    assert!(line.starts_with("portolan: missed "), "{line}");
+    assert!(line.contains("is gone") || line.contains("cannot reach"), "{line}");
+    let collector = Collector::start_at(grpc, config()).await;
+    let mut agent = collector.agent("n2").await;
+    agent.tell((2001..=3000).map(outward).collect()).await;
+    let back = said.map(Result::unwrap).find(|line| line.contains("is back"));
+    assert!(back.is_some());
+    collector.until(|status| status.subscribers == 1).await;
+    // Time to take what is on the way; what it does not take is only missing at the end.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     signal(&child, "INT");
-    assert_eq!(child.wait().unwrap().code(), Some(1), "a signal does not make it whole");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let ports = exported(&file);
+    let last = 1 + ports.len() as u16;
+    assert!(last > 1000 && ports.iter().copied().eq(2..=last), "up to {last}, with a gap or a repeat");
     collector.stop().await;
 }
 
@@ -260,6 +292,7 @@ async fn wrong_usage_is_exit_code_two() {
         ("observe --verdict maybe", "maybe"),
         ("observe --protocol QUIC", "QUIC"),
         ("observe --since soon", "5m or 1h30m"),
+        ("observe --since 2h --until 3h", "--until must be the later one"),
         ("observe --collector https://collector:4245", "begins with http://"),
         ("collector --join-window soon", "5s or 1m30s"),
         (&format!("observe --collector {url} -l app("), "field `labels`: `app(` has a parenthesis"),
@@ -274,8 +307,41 @@ async fn wrong_usage_is_exit_code_two() {
 }
 
 #[tokio::test]
-async fn status_for_people_and_for_machines() {
+async fn a_cursor_file_that_is_none_is_named_with_what_to_do() {
+    let collector = Collector::start(Config::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("at.cursor");
+    for (content, code) in [("dear diary", 2), ("nothing", 2), ("00000000000000ff.3", 1)] {
+        fs::write(&file, content).unwrap();
+        let answer = ask(&collector, &format!("observe --cursor-file {}", file.display())).await;
+        let said = text(&answer.stderr);
+        assert_eq!(answer.status.code(), Some(code), "{content}: {said}");
+        assert!(said.contains(&file.display().to_string()) && said.contains("remove this one"), "{said}");
+    }
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_hint_costs_nothing_but_a_line() {
     let collector = collector_with_two_flows().await;
+    let answer = ask(&collector, "observe --workload shop/web").await;
+    assert_eq!((answer.status.code(), text(&answer.stdout)), (Some(0), ""));
+    let said = text(&answer.stderr);
+    assert!(said.contains("--namespace shop --workload web"), "{said}");
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn status_for_people_and_for_machines() {
+    let collector = Collector::start(Config::default()).await;
+    let told = text(&ask(&collector, "status").await.stdout).to_owned();
+    assert!(told.contains("No agent is connected"), "{told}");
+    let mut agent = collector.agent("n1").await;
+    collector.until(|status| status.agent_streams == 1).await;
+    let told = text(&ask(&collector, "status").await.stdout).to_owned();
+    assert!(told.contains("1 agent is connected, and has sent nothing yet"), "{told}");
+    let folded = denied_through_service().change(|flow| flow.attempts = 7);
+    agent.tell(vec![both_here(web_to_db().started(at(1)).source_port(40001)), both_here(folded)]).await;
     let answer = ask(&collector, "status").await;
     assert_eq!(answer.status.code(), Some(0));
     let told = text(&answer.stdout);
@@ -283,7 +349,7 @@ async fn status_for_people_and_for_machines() {
         "2 made, 2 kept, 0 given up",
         "in memory",
         "edges in the newest day",
-        "allowed 1, denied 1",
+        "allowed 1, denied 7",
         "0 waiting, 0 late",
     ] {
         assert!(told.contains(part), "{part} in:\n{told}");
@@ -294,11 +360,18 @@ async fn status_for_people_and_for_machines() {
     let answer = ask(&collector, "status -o json").await;
     let report: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
     assert_eq!(report["flows"]["total"], 2);
-    assert_eq!(report["verdicts"]["denied"], 1);
+    assert_eq!(report["verdicts"]["denied"], 7);
     assert_eq!(report["graph"]["keep_bytes"], 128 << 20);
     assert_eq!(report["nodes"][0]["node"], "n1");
     assert_eq!(report["nodes"][0]["sequence"], 1);
     assert_eq!(report["nodes"][0]["cluster"], "test");
+
+    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let mut ahead = outward(1);
+    (ahead.flow.time, ahead.flow.end_time, ahead.connection.start) = (tomorrow, tomorrow, tomorrow);
+    collector.agent("n7").await.tell(vec![ahead]).await;
+    let told = text(&ask(&collector, "status").await.stdout).to_owned();
+    assert!(told.contains("The clock of n7 is ") && !told.contains("The clock of n1"), "{told}");
     collector.stop().await;
 }
 

@@ -1,12 +1,12 @@
 //! Everything that happens to a batch, in order: once only, joined, told.
 //!
 //! Owns the state that the collector decides by, and says what has changed in it; the ledger makes
-//! that durable before anybody is told. Reads no clock and does no I/O.
+//! that durable before anybody is told. Reads no clock and does no I/O but to say what is wrong.
 
 use crate::{
     clock::Now,
     config::Config,
-    dedup::{Inserted, Run},
+    dedup::{Inserted, Progress, Run},
     join::{self, Join, Limits, Told, Waits},
     made::Joined,
     metrics::Metrics,
@@ -18,7 +18,9 @@ use portolan_proto::{Connection, Observation};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
+use tracing::warn;
 
 /// A batch whose parts have been read.
 #[derive(Debug)]
@@ -54,15 +56,6 @@ pub(crate) struct GivenUp {
 
 /// One run of a node's agent.
 pub(crate) type NodeRun = (String, Run);
-
-/// What was applied of a run, and when last.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The sequences, as ranges.
-    pub(crate) ranges: Vec<(u64, u64)>,
-    /// When the last of them came.
-    pub(crate) heard: Timestamp,
-}
 
 /// What an earlier run of the collector left behind.
 #[derive(Debug, Default)]
@@ -109,6 +102,8 @@ pub(crate) struct Intake {
     pub(crate) join: Join,
     effects: Effects,
     metrics: Arc<Metrics>,
+    /// How far apart clocks may be.
+    skew: Duration,
 }
 
 impl Intake {
@@ -127,6 +122,7 @@ impl Intake {
             join: Join::new(limits, metrics.join.clone()),
             effects: Effects::default(),
             metrics,
+            skew: config.clock_skew,
         };
         intake.restore(restored);
         intake
@@ -135,14 +131,14 @@ impl Intake {
     fn restore(&mut self, restored: Restored) {
         let Restored { mut runs, untold, waits, next_wait, horizon } = restored;
         runs.sort_by_key(|(_, progress)| progress.heard);
-        for ((node, run), Progress { ranges, heard }) in runs {
-            self.nodes.restore(&node, run, ranges, heard);
+        for ((node, run), progress) in runs {
+            self.nodes.restore(&node, run, progress);
         }
         for (node, losses) in untold {
             self.nodes.restore_untold(&node, losses);
         }
         for waits in waits {
-            self.join.restore(std::time::Duration::ZERO, waits);
+            self.join.restore(Duration::ZERO, waits);
         }
         self.join.begin_at(next_wait);
         if let Some(horizon) = horizon {
@@ -165,19 +161,23 @@ impl Intake {
         }
         let mut boots = BTreeSet::new();
         for GivenUp { boot, sequence, losses: lost } in given_up {
-            if mark_applied(&mut self.effects, node, &name, (&cluster, &boot, sequence)) {
+            let inserted = node.applied.give_up(&cluster, &boot, sequence);
+            if mark_applied(&mut self.effects, &name, inserted) {
                 losses.extend(lost);
                 boots.insert(boot);
             }
         }
-        mark_applied(&mut self.effects, node, &name, (&cluster, &boot, sequence));
+        let inserted = node.applied.insert(&cluster, &boot, sequence, now.wall);
+        mark_applied(&mut self.effects, &name, inserted);
         boots.insert(boot);
-        let progress = boots.iter().filter_map(|boot| node.applied.ranges(&cluster, boot));
-        let progress = progress.map(|(run, ranges)| {
-            let progress = Progress { ranges: ranges.to_vec(), heard: now.wall };
-            ((name.clone(), run.clone()), Some(progress))
-        });
+        let progress = boots.iter().filter_map(|boot| node.applied.progress(&cluster, boot));
+        let progress = progress.map(|(run, progress)| ((name.clone(), run.clone()), Some(progress)));
         self.effects.runs.extend(progress);
+        if let Some(ahead) = clock_ahead(&observations, now.wall) {
+            let ahead = if ahead > self.skew { ahead } else { Duration::ZERO };
+            note_clock(node, &name, ahead, now.uptime);
+            self.metrics.clock_ahead(&name, ahead);
+        }
         node.cluster.clone_from(&cluster);
         node.observations += observations.len() as u64;
         node.malformed = node.malformed.saturating_add(malformed);
@@ -222,6 +222,7 @@ impl Intake {
         for (name, node) in self.nodes.tick(now.uptime) {
             let runs = node.applied.runs().map(|run| ((name.clone(), run.clone()), None));
             self.effects.runs.extend(runs);
+            self.metrics.forget_clock(&name);
             self.effects.untold.insert(name, Vec::new());
         }
         self.measure();
@@ -250,14 +251,28 @@ impl Intake {
     }
 }
 
+/// How far the newest record is in the future; None where there is none.
+fn clock_ahead(observations: &[Observation], now: Timestamp) -> Option<Duration> {
+    let newest = observations.iter().map(|observation| observation.flow.time).max()?;
+    // One that is in the past says nothing against the clock.
+    Some(newest.duration_since(now).try_into().unwrap_or_default())
+}
+
+/// Notes how far a node's clock is ahead, and says it now and then.
+fn note_clock(node: &mut Node, name: &str, ahead: Duration, now: Duration) {
+    node.ahead = ahead;
+    if ahead > Duration::ZERO && node.may_warn(now) {
+        warn!(
+            node = name,
+            ?ahead,
+            "Records from the future: the clock of this node, or of the collector, is wrong."
+        );
+    }
+}
+
 /// Notes a batch as applied. False where it was.
-fn mark_applied(
-    effects: &mut Effects,
-    node: &mut Node,
-    name: &str,
-    (cluster, boot, sequence): (&str, &str, u64),
-) -> bool {
-    let Inserted::New { forgotten } = node.applied.insert(cluster, boot, sequence) else { return false };
+fn mark_applied(effects: &mut Effects, name: &str, inserted: Inserted) -> bool {
+    let Inserted::New { forgotten } = inserted else { return false };
     if let Some(run) = forgotten {
         effects.runs.insert((name.to_owned(), run), None);
     }

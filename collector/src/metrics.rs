@@ -1,6 +1,6 @@
 //! What the collector counts, for `/metrics` and for the status service alike.
 
-use crate::{export, graph, join, ledger::StoreError};
+use crate::{export, graph, join, ledger::StoreError, made::Made};
 use portolan_policy::Verdict;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -12,7 +12,11 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 use tracing::warn;
 
 /// The content type of [`Metrics::encode`].
@@ -22,6 +26,11 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 struct LossLabels {
     node: String,
     cause: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NodeLabels {
+    node: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,7 +82,11 @@ pub(crate) struct Metrics {
     pub(crate) pending: Gauge,
     /// Subscribers.
     pub(crate) subscribers: Gauge,
+    /// Streams of agents that are open.
+    pub(crate) agent_streams: Gauge,
     flows: Family<VerdictLabels, Counter>,
+    attempts: Family<VerdictLabels, Counter>,
+    ahead: Family<NodeLabels, Gauge<f64, AtomicU64>>,
     losses: Family<LossLabels, Counter>,
 }
 
@@ -102,7 +115,10 @@ impl Metrics {
             kept: Gauge::default(),
             pending: Gauge::default(),
             subscribers: Gauge::default(),
+            agent_streams: Gauge::default(),
             flows: Family::default(),
+            attempts: Family::default(),
+            ahead: Family::default(),
             losses: Family::default(),
         };
         metrics.register();
@@ -132,7 +148,10 @@ impl Metrics {
             kept,
             pending,
             subscribers,
+            agent_streams,
             flows,
+            attempts,
+            ahead,
             losses,
         } = self;
         graph.register(registry);
@@ -173,27 +192,56 @@ impl Metrics {
         gauge("joins_pending", "Views that wait for the other node's", pending);
         gauge("export_behind", "Flows that no exported file has yet", behind);
         gauge("subscribers", "Subscribers", subscribers);
+        gauge("agent_streams", "Streams of agents that are open", agent_streams);
         registry.register("ledger_commit_seconds", "Time of a transaction", commit_seconds.clone());
         registry.register("flows", "Flows made, by verdict", flows.clone());
+        registry.register("attempts", "Attempts that they stand for, by verdict", attempts.clone());
+        registry.register(
+            "agent_clock_ahead_seconds",
+            "How far a node's clock is ahead of the collector's, beyond what is tolerated",
+            ahead.clone(),
+        );
         registry.register("agent_records_lost", "Records that agents could not keep", losses.clone());
         for verdict in Verdict::ALL {
-            drop(flows.get_or_create(&VerdictLabels { verdict: verdict.as_str() }));
+            let labels = VerdictLabels { verdict: verdict.as_str() };
+            drop(flows.get_or_create(&labels));
+            drop(attempts.get_or_create(&labels));
         }
     }
 
     /// Counts flows.
-    pub(crate) fn count(&self, verdicts: impl IntoIterator<Item = Verdict>) {
-        let mut counts = [0; Verdict::ALL.len()];
-        verdicts.into_iter().for_each(|verdict| counts[verdict as usize] += 1);
+    pub(crate) fn count(&self, flows: &[Arc<Made>]) {
+        let mut counts = [(0, 0); Verdict::ALL.len()];
+        for Made { flow, .. } in flows.iter().map(AsRef::as_ref) {
+            let (flows, attempts) = &mut counts[flow.verdict as usize];
+            *flows += 1;
+            *attempts += flow.attempts;
+        }
         for verdict in Verdict::ALL {
             let labels = VerdictLabels { verdict: verdict.as_str() };
-            self.flows.get_or_create(&labels).inc_by(counts[verdict as usize]);
+            let (flows, attempts) = counts[verdict as usize];
+            self.flows.get_or_create(&labels).inc_by(flows);
+            self.attempts.get_or_create(&labels).inc_by(attempts);
         }
     }
 
-    /// How many flows of a verdict there were.
-    pub(crate) fn flows_of(&self, verdict: Verdict) -> u64 {
-        self.flows.get_or_create(&VerdictLabels { verdict: verdict.as_str() }).get()
+    /// How many flows of a verdict there were, and how many attempts they stand for.
+    pub(crate) fn counts_of(&self, verdict: Verdict) -> (u64, u64) {
+        let labels = VerdictLabels { verdict: verdict.as_str() };
+        (self.flows.get_or_create(&labels).get(), self.attempts.get_or_create(&labels).get())
+    }
+
+    /// Tells how far a node's clock is ahead. A clock that was never wrong is not told.
+    pub(crate) fn clock_ahead(&self, node: &str, ahead: Duration) {
+        let labels = NodeLabels { node: node.to_owned() };
+        if ahead > Duration::ZERO || self.ahead.get(&labels).is_some() {
+            self.ahead.get_or_create(&labels).set(ahead.as_secs_f64());
+        }
+    }
+
+    /// Tells nothing more of a node's clock.
+    pub(crate) fn forget_clock(&self, node: &str) {
+        self.ahead.remove(&NodeLabels { node: node.to_owned() });
     }
 
     /// Counts what an agent lost. Nodes and causes are bounded by who keeps them.
@@ -226,11 +274,17 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::{FlowExt as _, web_to_db};
 
     #[test]
     fn every_verdict_is_there_from_the_start_and_counts() {
         let metrics = Metrics::new();
-        metrics.count([Verdict::Denied]);
+        let folded = web_to_db().change(|flow| (flow.verdict, flow.attempts) = (Verdict::Denied, 7));
+        metrics.count(&[Arc::new(Made { ordinal: 0, flow: folded, latencies: None })]);
+        metrics.clock_ahead("n1", Duration::ZERO);
+        metrics.clock_ahead("n2", Duration::from_secs(90));
+        metrics.clock_ahead("n3", Duration::from_secs(90));
+        metrics.forget_clock("n3");
         metrics.lost("n1", "ring-full", 3);
         let body = metrics.encode().unwrap();
         for line in [
@@ -238,8 +292,11 @@ mod tests {
             "portolan_collector_flows_total{verdict=\"denied\"} 1",
             "portolan_collector_agent_records_lost_total{node=\"n1\",cause=\"ring-full\"} 3",
             "portolan_collector_flows_kept 0",
+            "portolan_collector_attempts_total{verdict=\"denied\"} 7",
+            "portolan_collector_agent_clock_ahead_seconds{node=\"n2\"} 90.0",
         ] {
             assert!(body.lines().any(|found| found == line), "{line} in:\n{body}");
         }
+        assert_eq!(body.matches("agent_clock_ahead_seconds{").count(), 1, "{body}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Now,
-    dedup::{Applied, Run},
+    dedup::{Applied, Progress, Run},
 };
 use jiff::Timestamp;
 use portolan_policy::Loss;
@@ -20,6 +20,9 @@ const OTHER: &str = "other";
 /// Agents that may be known at a time; Kubernetes ends at 5000 nodes.
 pub(crate) const MOST: usize = 8_192;
 
+/// How often it is said that a clock is wrong.
+const SAY_AGAIN: Duration = Duration::from_mins(10);
+
 /// One agent.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -33,6 +36,10 @@ pub(crate) struct Node {
     streams: usize,
     /// When it was last heard of.
     heard: Duration,
+    /// How far its clock was ahead of ours when it last told something, where that is too far.
+    pub(crate) ahead: Duration,
+    /// When that was last said.
+    warned: Option<Duration>,
     /// Observations taken.
     pub(crate) observations: u64,
     /// Batches that had been applied before.
@@ -53,12 +60,23 @@ impl Node {
             last_batch: now.wall,
             streams: 0,
             heard: now.uptime,
+            ahead: Duration::ZERO,
+            warned: None,
             observations: 0,
             duplicates: 0,
             malformed: 0,
             losses: BTreeMap::new(),
             untold: Vec::new(),
         }
+    }
+
+    /// Whether it is time to say that its clock is wrong, which is then said.
+    pub(crate) fn may_warn(&mut self, now: Duration) -> bool {
+        let due = self.warned.is_none_or(|warned| now.saturating_sub(warned) >= SAY_AGAIN);
+        if due {
+            self.warned = Some(now);
+        }
+        due
     }
 
     /// Adds to a cause and returns the name it is counted under.
@@ -102,12 +120,13 @@ impl Nodes {
 
     /// Goes on where an earlier run of the collector stopped: with a run of an agent, those heard of
     /// last coming last. The agent itself is heard of when it speaks.
-    pub(crate) fn restore(&mut self, name: &str, run: Run, ranges: Vec<(u64, u64)>, heard: Timestamp) {
+    pub(crate) fn restore(&mut self, name: &str, run: Run, progress: Progress) {
+        let heard = progress.heard;
         let now = Now { uptime: Duration::ZERO, wall: heard };
         let node = self.known.entry(name.to_owned()).or_insert_with(|| Node::new(now));
         node.last_batch = node.last_batch.max(heard);
         node.cluster.clone_from(&run.cluster);
-        node.applied.restore(run, ranges);
+        node.applied.restore(run, progress);
     }
 
     /// The same with what an agent lost and no flow has told of.
@@ -227,6 +246,17 @@ mod tests {
         }
         assert_eq!((node.losses.len(), node.untold.len()), (CAUSES + 1, CAUSES + 1));
         assert_eq!(node.losses.values().sum::<u64>(), 200);
+    }
+
+    #[test]
+    fn a_wrong_clock_is_said_now_and_then() {
+        let mut nodes = nodes();
+        let node = nodes.hear("n1", at(0));
+        let said = |seconds: u64| Duration::from_secs(seconds);
+        assert_eq!(
+            [0, 1, 599, 600, 601, 1300].map(|now| node.may_warn(said(now))),
+            [true, false, false, true, false, true]
+        );
     }
 
     #[test]

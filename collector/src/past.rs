@@ -1,12 +1,14 @@
-//! Kept flows for somebody who asked, read by a thread as they are taken, each with the cursor behind it.
+//! Kept flows for somebody who asked, read by a thread as they are taken, each with the cursor behind it: to their
+//! end, or until they meet the present.
 
 use crate::{
     cursor::{Cursor, Past},
-    ledger::{Catalog, Shelf, Step, StoreError, Tail},
+    ledger::{Catalog, Reach, Shelf, Step, StoreError, Subscription, Tail},
     query::{Place, Query},
     subscribe::{Item, Wanted},
 };
 use std::{ops::ControlFlow, sync::Arc};
+use tokio::sync::mpsc::Receiver;
 
 /// What is told to who asked: an item, and where that leaves them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,17 @@ pub(crate) struct Kept {
     pub(crate) cursor: Cursor,
 }
 
+/// How a reader that follows came to its end.
+#[derive(Debug)]
+pub(crate) enum Met {
+    /// At the present, from which on the queue has everything.
+    Present(Receiver<Item>),
+    /// Nobody takes any more.
+    Nobody,
+    /// Too many follow already.
+    Refused,
+}
+
 impl Kept {
     /// Gives every wanted flow behind the cursor, until there are no more or no more are taken: what is left of the
     /// past by time, then what was made since as it was made. An error comes before any flow is left out.
@@ -39,11 +52,46 @@ impl Kept {
         self,
         mut take: impl FnMut(Told) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StoreError> {
-        if self.past(&mut take)?.is_break() || self.since(&mut take)?.is_break() {
+        let mut tail = self.tail();
+        if self.past(&mut take)?.is_break() || self.since(&mut tail, &mut take)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        let end = Cursor { end: self.catalog.next, past: Past::Done, ..self.cursor };
-        Ok(take(Told { item: None, cursor: Some(end) }))
+        Ok(take(self.end(&tail)))
+    }
+
+    /// The same, and then what is made meanwhile, until so little of it is left that no queue overflows.
+    pub(crate) fn read_to_present(
+        self,
+        mut take: impl FnMut(Told) -> ControlFlow<()>,
+    ) -> Result<Met, StoreError> {
+        if self.past(&mut take)?.is_break() {
+            return Ok(Met::Nobody);
+        }
+        let mut tail = self.tail();
+        loop {
+            if self.since(&mut tail, &mut take)?.is_break() {
+                return Ok(Met::Nobody);
+            }
+            match self.shelf.subscribe(self.wanted.clone(), Some(tail.position()), Reach::Near) {
+                Subscription::Behind => tail.go_on(),
+                Subscription::Refused => return Ok(Met::Refused),
+                Subscription::Follows { kept, queue } => {
+                    tail.take_in(&kept);
+                    let taken = self.since(&mut tail, &mut take)?.is_continue();
+                    let taken = taken && take(self.end(&tail)).is_continue();
+                    return Ok(if taken { Met::Present(queue) } else { Met::Nobody });
+                }
+            }
+        }
+    }
+
+    fn tail(&self) -> Tail {
+        Tail::new(Arc::clone(&self.shelf), &self.catalog, self.cursor.end)
+    }
+
+    fn end(&self, tail: &Tail) -> Told {
+        let end = Cursor { end: tail.position(), past: Past::Done, ..self.cursor };
+        Told { item: None, cursor: Some(end) }
     }
 
     fn past(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> Result<ControlFlow<()>, StoreError> {
@@ -62,8 +110,12 @@ impl Kept {
         Ok(flow)
     }
 
-    fn since(&self, take: &mut impl FnMut(Told) -> ControlFlow<()>) -> Result<ControlFlow<()>, StoreError> {
-        let mut tail = Tail::new(Arc::clone(&self.shelf), &self.catalog, self.cursor.end);
+    /// Gives what the tail knows.
+    fn since(
+        &self,
+        tail: &mut Tail,
+        take: &mut impl FnMut(Told) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StoreError> {
         while let Some(step) = tail.next()? {
             let item = match step {
                 Step::Made(made) if self.wanted.matches(&made.flow) => Item::Flow(made),

@@ -19,6 +19,9 @@ use std::{
 /// Flows that are in memory at a time, about.
 const HELD: usize = 65_536;
 
+/// So many that began last are gathered on the way back; for more, what was found is read again.
+const GATHERED: u64 = 32_768;
+
 /// The least part of a block that is worth reading it.
 const LEAST: usize = 64;
 
@@ -55,6 +58,23 @@ impl Place {
     }
 }
 
+/// What was found on the way back.
+enum Back {
+    /// All flows that were looked for, the last first.
+    All(Vec<Arc<Made>>),
+    /// There are too many to hold; this is where they begin.
+    First(Place),
+}
+
+/// Gives flows until no more are taken.
+fn give(flows: impl Iterator<Item = Arc<Made>>, take: &mut impl FnMut(Arc<Made>) -> ControlFlow<()>) {
+    for made in flows {
+        if take(made).is_break() {
+            break;
+        }
+    }
+}
+
 impl Query {
     /// Gives every wanted flow in the order they began, until there are no more or no more are taken. Before flows that
     /// cannot be read now it ends with an error.
@@ -63,7 +83,13 @@ impl Query {
         mut take: impl FnMut(Arc<Made>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         if let Some(last) = self.last {
-            let Some(first) = self.first_of(last)? else { return Ok(()) };
+            let first = match self.back(last)? {
+                Back::All(flows) => {
+                    give(flows.into_iter().rev(), &mut take);
+                    return Ok(());
+                }
+                Back::First(first) => first,
+            };
             // What lies before it need not be looked at again.
             self.wanted.since = self.wanted.since.max(Some(first.time));
             self.after =
@@ -78,17 +104,26 @@ impl Query {
         Ok(())
     }
 
-    /// The place of the first of so many flows that began last; None where there are none.
-    fn first_of(&self, last: u64) -> Result<Option<Place>, StoreError> {
+    /// Goes back over so many flows that began last.
+    fn back(&self, last: u64) -> Result<Back, StoreError> {
         let mut merge = Merge::new(self, Direction::Backward);
-        let mut first = None;
-        for _ in 0..last {
+        let mut flows = Vec::new();
+        while (flows.len() as u64) < last.min(GATHERED) {
             match merge.next()? {
-                Some(made) => first = Some(Place::of(&made)),
+                Some(made) => flows.push(made),
+                None => return Ok(Back::All(flows)),
+            }
+        }
+        let Some(furthest) = flows.last().filter(|_| last > GATHERED) else { return Ok(Back::All(flows)) };
+        let mut first = Place::of(furthest);
+        drop(flows);
+        for _ in GATHERED..last {
+            match merge.next()? {
+                Some(made) => first = Place::of(&made),
                 None => break,
             }
         }
-        Ok(first)
+        Ok(Back::First(first))
     }
 
     /// Whether a block with flows between these times, the first made of which has this ordinal, may hold a
@@ -100,10 +135,11 @@ impl Query {
             && self.wanted.until.is_none_or(|until| first < until)
     }
 
-    fn wants(&self, made: &Made) -> bool {
-        made.ordinal < self.before
-            && self.after.is_none_or(|after| Place::of(made) > after)
-            && self.wanted.matches(&made.flow)
+    /// Whether a flow of this place may be wanted, whatever it is.
+    fn may_want(&self, place: Place) -> bool {
+        place.ordinal < self.before
+            && self.after.is_none_or(|after| place > after)
+            && self.wanted.may_match(place.time)
     }
 }
 
@@ -243,19 +279,23 @@ impl<'query> Merge<'query> {
     /// Reads the wanted flows of a block that come behind a place: as many as are its part.
     fn read(&self, number: u64, block: &mut Reached, behind: Option<Place>) -> Result<(), StoreError> {
         let direction = self.direction;
-        let is_behind = |made: &Made| {
+        let is_behind = |place: Place| {
             behind.is_none_or(|behind| match direction {
-                Direction::Forward => Place::of(made) > behind,
-                Direction::Backward => Place::of(made) < behind,
+                Direction::Forward => place > behind,
+                Direction::Backward => place < behind,
             })
         };
-        let wants = |made: &Made| is_behind(made) && self.query.wants(made);
+        let may_be = |place: Place| is_behind(place) && self.query.may_want(place);
+        let Query { shelf, wanted: Wanted { filters, .. }, .. } = self.query;
         let mut flows: VecDeque<Arc<Made>> = match &block.source {
             Source::Block { segment } => {
-                let flows = self.query.shelf.block(*segment, number)?.into_iter();
-                flows.filter(|made| wants(made)).map(Arc::new).collect()
+                let may_be = |time, ordinal| may_be(Place { time, ordinal });
+                shelf.pick(*segment, number, filters, may_be)?.into_iter().map(Arc::new).collect()
             }
-            Source::Fresh(flows) => flows.iter().filter(|made| wants(made)).cloned().collect(),
+            Source::Fresh(flows) => {
+                let wants = |made: &Made| may_be(Place::of(made)) && filters.matches(&made.flow);
+                flows.iter().filter(|made| wants(made)).cloned().collect()
+            }
         };
         if direction == Direction::Backward {
             flows.make_contiguous().reverse();

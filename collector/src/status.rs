@@ -41,9 +41,9 @@ impl Report<'_> {
     /// How everything is doing.
     pub(crate) fn get(&self, intake: &Intake, now: Now) -> v1::GetStatusResponse {
         let Self { shelf, metrics, limits: _ } = self;
-        let verdicts = Verdict::ALL.map(|verdict| v1::VerdictCount {
-            verdict: v1::Verdict::from(verdict).into(),
-            count: metrics.flows_of(verdict),
+        let verdicts = Verdict::ALL.map(|verdict| {
+            let (count, attempts) = metrics.counts_of(verdict);
+            v1::VerdictCount { verdict: v1::Verdict::from(verdict).into(), count, attempts }
         });
         let node =
             |(name, node): (&str, &Node)| node_status(name, node, intake.nodes.is_live(node, now.uptime));
@@ -62,6 +62,7 @@ impl Report<'_> {
             nodes: intake.nodes.sorted().into_iter().map(node).collect(),
             ledger: Some(self.ledger(kept.bytes, kept.blocks.len() as u64)),
             graph: Some(self.graph()),
+            agent_streams: metrics.agent_streams.get().unsigned_abs(),
         }
     }
 
@@ -106,6 +107,7 @@ fn node_status(name: &str, node: &Node, live: bool) -> v1::NodeStatus {
         sequence,
         last_batch: Some(timestamp_to_proto(node.last_batch)),
         live,
+        clock_ahead: (node.ahead > Duration::ZERO).then(|| duration(node.ahead)),
         observations: node.observations,
         duplicates: node.duplicates,
         malformed: node.malformed,

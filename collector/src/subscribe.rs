@@ -25,9 +25,12 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// Whether a flow is wanted.
     pub(crate) fn matches(&self, flow: &Flow) -> bool {
-        self.since.is_none_or(|since| flow.time >= since)
-            && self.until.is_none_or(|until| flow.time < until)
-            && self.filters.matches(flow)
+        self.may_match(flow.time) && self.filters.matches(flow)
+    }
+
+    /// Whether a flow that began at this time may be wanted.
+    pub(crate) fn may_match(&self, time: Timestamp) -> bool {
+        self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until)
     }
 }
 
@@ -82,12 +85,13 @@ pub(crate) struct Subscribers {
     list: Vec<Subscriber>,
     queue: usize,
     missed: Counter,
+    closed: bool,
 }
 
 impl Subscribers {
     /// Nobody yet; each will have a queue of this length.
     pub(crate) fn new(queue: usize, missed: Counter) -> Self {
-        Self { list: Vec::new(), queue: queue.max(2), missed }
+        Self { list: Vec::new(), queue: queue.max(2), missed, closed: false }
     }
 
     /// Adds a subscriber from the next flow on. None when there are too many.
@@ -96,8 +100,15 @@ impl Subscribers {
             return None;
         }
         let (sender, receiver) = mpsc::channel(self.queue);
-        self.list.push(Subscriber { wanted, queue: sender, missed: 0 });
+        if !self.closed {
+            self.list.push(Subscriber { wanted, queue: sender, missed: 0 });
+        }
         Some(receiver)
+    }
+
+    /// How many flows a subscriber may be behind the present that it begins with: there is room for as many again.
+    pub(crate) fn reach(&self) -> u64 {
+        self.queue as u64 / 2
     }
 
     /// Offers a flow to everybody who wants it.
@@ -116,10 +127,11 @@ impl Subscribers {
         });
     }
 
-    /// Ends every subscription after what is queued.
+    /// Ends every subscription after what is queued, and those to come at once.
     pub(crate) fn close(&mut self) {
         self.tick();
         self.list.clear();
+        self.closed = true;
     }
 
     /// How many there are.

@@ -118,6 +118,7 @@ impl Writer {
                 ack.send(()).ok();
             }
             self.keeper.step(now)?;
+            self.ledger.check()?;
             self.clean(now);
             if stops {
                 break;

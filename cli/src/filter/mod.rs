@@ -13,6 +13,18 @@ const SOURCE: &str = "Source";
 const DESTINATION: &str = "Destination";
 const FLOW: &str = "Flow";
 
+/// The kinds of workloads that Kubernetes has itself.
+const KINDS: [&str; 8] = [
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "Job",
+    "Pod",
+    "ReplicaSet",
+    "ReplicationController",
+    "StatefulSet",
+];
+
 /// Which flows. A flag may be repeated, or its values joined by commas: any of them. All flags must
 /// hold, and those about either end of the same end.
 #[derive(Debug, Default, Args)]
@@ -82,6 +94,31 @@ end_flags!(EitherEnd, EITHER, "", 'n', 'l');
 end_flags!(Source, SOURCE, "from-");
 end_flags!(Destination, DESTINATION, "to-");
 
+impl FilterFlags {
+    /// What was probably meant otherwise.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let Self { either, from, to, .. } = self;
+        let ends = [("", &either.workloads), ("from-", &from.workloads), ("to-", &to.workloads)];
+        let hints = |(end, names): (_, &Vec<String>)| {
+            names.iter().filter_map(move |name| hint(end, name)).collect::<Vec<_>>()
+        };
+        ends.into_iter().flat_map(hints).collect()
+    }
+}
+
+/// Where what should be the kind of a workload looks like its namespace. Kinds that others define are written
+/// with a capital.
+fn hint(end: &str, workload: &str) -> Option<String> {
+    let (kind, name) = workload.split_once('/')?;
+    let known = KINDS.iter().any(|known| known.eq_ignore_ascii_case(kind));
+    (!known && !kind.starts_with(char::is_uppercase)).then(|| {
+        format!(
+            "--{end}workload {workload} asks for the kind `{kind}`; if that is a namespace, write \
+             --{end}namespace {kind} --{end}workload {name}"
+        )
+    })
+}
+
 impl From<FilterFlags> for v1::Filter {
     fn from(flags: FilterFlags) -> Self {
         let FilterFlags { either, from, to, port, protocol, verdict, outcome, policy, node } = flags;
@@ -150,6 +187,19 @@ mod tests {
         assert_eq!(asked.verdicts, [v1::Verdict::Denied, v1::Verdict::Unenforced].map(i32::from));
         assert_eq!(asked.outcomes, [i32::from(v1::Outcome::NoReply)]);
         assert_eq!((asked.policies, asked.nodes), (vec!["shop/db".into()], vec!["n1".into()]));
+    }
+
+    #[test]
+    fn a_namespace_where_a_kind_should_be_is_hinted_at() {
+        let hints = |flags: &str| {
+            let words = std::iter::once("observe").chain(flags.split_whitespace());
+            Command::try_parse_from(words).unwrap().flags.hints()
+        };
+        let said =
+            hints("--workload web,Deployment/web --to-workload shop/db --from-workload cronjob/x,Rollout/y");
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].ends_with("write --to-namespace shop --to-workload db"), "{said:?}");
+        assert!(hints("--workload shop/web")[0].ends_with("write --namespace shop --workload web"));
     }
 
     #[test]

@@ -43,7 +43,9 @@ impl<T> Answer<T> {
 }
 
 impl Question {
+    /// A question; what was probably not meant is said.
     pub(crate) fn new(window: Window, filter: FilterFlags) -> Self {
+        filter.hints().into_iter().for_each(say);
         Self { window, filter: filter.into() }
     }
 

@@ -12,7 +12,7 @@ const MOST: usize = 200;
 
 /// A file that always holds one whole cursor.
 #[derive(Debug)]
-pub(super) struct CursorFile {
+pub(crate) struct CursorFile {
     path: PathBuf,
     /// What stands in it.
     written: String,
@@ -25,12 +25,15 @@ impl CursorFile {
             Ok(text) => text.trim_end().to_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => {
-                let error = anyhow!(error).context(format!("cannot read a cursor from {}", path.display()));
-                return Err(Failure::usage(error));
+                let problem = format!("cannot read a cursor from {}; name another file", path.display());
+                return Err(Failure::usage(anyhow!(error).context(problem)));
             }
         };
         if written.len() > MOST || written.contains(char::is_whitespace) {
-            return Err(Failure::usage(anyhow!("{} holds no cursor; name another file", path.display())));
+            let path = path.display();
+            return Err(Failure::usage(anyhow!(
+                "{path} holds no cursor: name another file, or remove this one"
+            )));
         }
         Ok(Self { path: path.to_owned(), written })
     }
@@ -38,6 +41,14 @@ impl CursorFile {
     /// What stands in it; nothing at first.
     pub(super) fn cursor(&self) -> &str {
         &self.written
+    }
+
+    /// What may be done where the cursor in it is refused.
+    pub(super) fn mend(&self) -> String {
+        let path = self.path.display();
+        format!(
+            "cannot go on behind the cursor in {path} (name another file, or remove this one to begin anew)"
+        )
     }
 
     /// Puts a cursor there in one go.
@@ -50,7 +61,12 @@ impl CursorFile {
         let beside = PathBuf::from(beside);
         fs::write(&beside, format!("{cursor}\n"))
             .and_then(|()| fs::rename(&beside, &self.path))
-            .with_context(|| format!("cannot keep the cursor in {}", self.path.display()))?;
+            .with_context(|| {
+                format!(
+                    "cannot keep the cursor in {}: is its folder there, and writable?",
+                    self.path.display()
+                )
+            })?;
         cursor.clone_into(&mut self.written);
         Ok(())
     }

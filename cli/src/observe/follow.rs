@@ -1,16 +1,15 @@
 //! Asking for flows until they have come: over as many connections as it takes, each going on behind the last cursor.
 
-use super::{cursor::CursorFile, printer::Printer};
+use super::cursor::CursorFile;
 use crate::{
     client::CollectorAddress,
     failure::{Failure, say},
-    output::{Output, Reader},
+    output::Reader,
 };
-use anyhow::Context as _;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::FutureExt as _;
 use portolan_proto::v1::{self, flows_client::FlowsClient, observe_response::Item};
-use std::{process::ExitCode, time::Duration};
+use std::time::Duration;
 use tokio::time::sleep;
 use tonic::{Code, Status, Streaming, codec::CompressionEncoding};
 
@@ -24,7 +23,7 @@ const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
 /// Before asking again where this side was too slow: what it took, it will take in time.
 const BRIEFLY: Duration = Duration::from_millis(200);
 
-/// Lines after which they are shown and the cursor is kept, also where there are always more.
+/// Items after which they are shown and the cursor is kept, also where there are always more.
 const AT_ONCE: usize = 1_000;
 
 /// Why a stream ended before its time.
@@ -37,16 +36,23 @@ enum Lost {
     Behind,
 }
 
-/// Asks, prints, and knows where it stands.
+/// What becomes of what comes.
+pub(crate) trait Sink {
+    /// Takes an item; each comes once.
+    fn take(&mut self, item: Item) -> Result<Reader, Failure>;
+
+    /// Shows what was taken.
+    fn show(&mut self) -> Result<Reader, Failure>;
+}
+
+/// Asks, passes on, and knows where it stands.
 #[derive(Debug)]
-pub(super) struct Observer {
+pub(crate) struct Observer<'sink, S> {
     address: CollectorAddress,
     /// Asks for what comes behind the last cursor.
     request: v1::ObserveRequest,
-    printer: Printer,
-    output: Output,
+    sink: &'sink mut S,
     file: Option<CursorFile>,
-    code: ExitCode,
     /// The collector gives cursors, so that another connection can go on.
     goes_on: bool,
     /// Nothing has come since it was said that the collector is away.
@@ -54,26 +60,22 @@ pub(super) struct Observer {
     unseen: usize,
 }
 
-impl Observer {
+impl<'sink, S: Sink> Observer<'sink, S> {
     /// One that has asked nobody yet.
-    pub(super) fn new(
+    pub(crate) fn new(
         address: CollectorAddress,
         request: v1::ObserveRequest,
-        printer: Printer,
+        sink: &'sink mut S,
         file: Option<CursorFile>,
     ) -> Self {
-        let (output, code) = (Output::new(), ExitCode::SUCCESS);
-        Self { address, request, printer, output, file, code, goes_on: false, away: false, unseen: 0 }
+        Self { address, request, sink, file, goes_on: false, away: false, unseen: 0 }
     }
 
-    /// Prints until there is no more or nobody reads.
-    pub(super) async fn run(&mut self) -> Result<ExitCode, Failure> {
+    /// Goes on until there is no more or nobody reads.
+    pub(crate) async fn run(&mut self) -> Result<(), Failure> {
         let mut backoff = BACKOFF.build();
         loop {
-            let lost = match self.stream().await {
-                Ok(()) => return Ok(self.code),
-                Err(lost) => lost,
-            };
+            let Err(lost) = self.stream().await else { return Ok(()) };
             let failure = match lost {
                 Lost::Behind => {
                     sleep(BRIEFLY).await;
@@ -92,7 +94,7 @@ impl Observer {
         }
     }
 
-    /// Prints what one connection brings.
+    /// Takes what one connection brings.
     async fn stream(&mut self) -> Result<(), Lost> {
         let channel = self.address.connect().await.map_err(Lost::Away)?;
         let mut client = FlowsClient::new(channel).accept_compressed(CompressionEncoding::Zstd);
@@ -118,8 +120,8 @@ impl Observer {
                 Reader::Reads => Err(Lost::Behind),
             };
         }
-        let line = item.map_or(Ok(None), |item| self.printer.line(item));
-        let reader = self.print(line)?;
+        self.unseen += usize::from(item.is_some());
+        let reader = item.map_or(Ok(Reader::Reads), |item| self.sink.take(item)).map_err(Lost::Final)?;
         if reader == Reader::Reads && !cursor.is_empty() {
             self.goes_on = true;
             self.request.after = cursor;
@@ -127,7 +129,7 @@ impl Observer {
         Ok(reader)
     }
 
-    /// What comes next. What is there already is printed in one go; before waiting it is shown.
+    /// What comes next. What is there already is taken in one go; before waiting it is shown.
     async fn next(
         &mut self,
         stream: &mut Streaming<v1::ObserveResponse>,
@@ -152,29 +154,10 @@ impl Observer {
         }
     }
 
-    fn print(&mut self, line: Result<Option<String>, String>) -> Result<Reader, Lost> {
-        match line {
-            Ok(Some(line)) => {
-                self.unseen += 1;
-                self.output
-                    .line(&line)
-                    .context("cannot write flows")
-                    .map_err(|error| Lost::Final(error.into()))
-            }
-            Ok(None) => Ok(Reader::Reads),
-            Err(problem) => {
-                say(problem);
-                self.code = ExitCode::FAILURE;
-                Ok(Reader::Reads)
-            }
-        }
-    }
-
-    /// Shows what was printed, then keeps the cursor: whoever kills this sees lines twice rather than never.
+    /// Shows what was taken, then keeps the cursor: whoever kills this sees it twice rather than never.
     fn show(&mut self) -> Result<Reader, Lost> {
         self.unseen = 0;
-        let reader = self.output.flush().context("cannot write flows");
-        let reader = reader.map_err(|error| Lost::Final(error.into()))?;
+        let reader = self.sink.show().map_err(Lost::Final)?;
         if let (Reader::Reads, Some(file)) = (reader, &mut self.file) {
             file.write(&self.request.after).map_err(Lost::Final)?;
         }
@@ -189,8 +172,16 @@ impl Observer {
             | Code::FailedPrecondition
             | Code::Unimplemented
             | Code::PermissionDenied
-            | Code::Unauthenticated => Lost::Final(failure),
+            | Code::Unauthenticated => Lost::Final(self.blame_file(failure, status)),
             _ => Lost::Away(failure),
+        }
+    }
+
+    /// Where the cursor is at fault and a file has it, the file is what can be mended.
+    fn blame_file(&self, failure: Failure, status: &Status) -> Failure {
+        match &self.file {
+            Some(file) if status.message().contains("cursor") => failure.context(file.mend()),
+            _ => failure,
         }
     }
 }

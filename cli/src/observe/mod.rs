@@ -5,12 +5,12 @@ mod follow;
 mod printer;
 mod request;
 
+pub(crate) use follow::{Observer, Sink};
 pub(crate) use request::Wanted;
 
 use crate::{client::CollectorAddress, failure::Failure, output::Color, render::Renderer};
 use clap::{Args, ValueEnum};
 use cursor::CursorFile;
-use follow::Observer;
 use jiff::{Timestamp, tz::TimeZone};
 use printer::Printer;
 use std::{path::PathBuf, process::ExitCode};
@@ -50,8 +50,9 @@ pub(crate) async fn run(args: ObserveArgs, stop: CancellationToken) -> Result<Ex
     let ObserveArgs { address, wanted, after, cursor_file, output, color } = args;
     let file = cursor_file.as_deref().map(CursorFile::open).transpose()?;
     let after = after.or_else(|| Some(file.as_ref()?.cursor().to_owned())).unwrap_or_default();
-    let request = wanted.request(Timestamp::now(), after);
-    let printer = Printer::new(output, Renderer::new(color.paint(), TimeZone::system()));
-    let mut observer = Observer::new(address, request, printer, file);
-    stop.run_until_cancelled(observer.run()).await.unwrap_or(Ok(ExitCode::SUCCESS))
+    let request = wanted.request(Timestamp::now(), after)?;
+    let mut printer = Printer::new(output, Renderer::new(color.paint(), TimeZone::system()));
+    let mut observer = Observer::new(address, request, &mut printer, file);
+    stop.run_until_cancelled(observer.run()).await.unwrap_or(Ok(()))?;
+    Ok(printer.code())
 }

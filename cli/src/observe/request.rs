@@ -1,6 +1,10 @@
 //! Which flows are wanted, from flags to request.
 
-use crate::filter::{FilterFlags, Moment, moment};
+use crate::{
+    failure::{Failure, say},
+    filter::{FilterFlags, Moment, moment},
+};
+use anyhow::anyhow;
 use clap::Args;
 use jiff::Timestamp;
 use portolan_proto::{timestamp_to_proto, v1};
@@ -25,18 +29,26 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// The request behind a cursor, with times that are told from now.
-    pub(crate) fn request(self, now: Timestamp, after: String) -> v1::ObserveRequest {
+    /// The request behind a cursor, with times that are told from now. What was probably not meant is said.
+    pub(crate) fn request(self, now: Timestamp, after: String) -> Result<v1::ObserveRequest, Failure> {
         let Self { filter, since, until, last, follow } = self;
-        let time = |moment: Moment| timestamp_to_proto(moment.resolve(now));
-        v1::ObserveRequest {
-            since: since.map(time),
-            until: until.map(time),
+        filter.hints().into_iter().for_each(say);
+        let [since, until] = [since, until].map(|time| time.map(|moment: Moment| moment.resolve(now)));
+        if let (Some(since), Some(until)) = (since, until)
+            && since >= until
+        {
+            return Err(Failure::usage(anyhow!(
+                "no flow can have begun since {since} and until {until}: --until must be the later one"
+            )));
+        }
+        Ok(v1::ObserveRequest {
+            since: since.map(timestamp_to_proto),
+            until: until.map(timestamp_to_proto),
             last,
             follow,
             include: vec![filter.into()],
             after,
-        }
+        })
     }
 }
 
@@ -54,7 +66,7 @@ mod tests {
     fn request(flags: &str) -> v1::ObserveRequest {
         let words = std::iter::once("observe").chain(flags.split_whitespace());
         let command = Command::try_parse_from(words).unwrap_or_else(|error| panic!("{flags}: {error}"));
-        command.wanted.request("2026-01-02T12:00:00Z".parse().unwrap(), String::new())
+        command.wanted.request("2026-01-02T12:00:00Z".parse().unwrap(), String::new()).unwrap()
     }
 
     #[test]
@@ -65,6 +77,18 @@ mod tests {
         assert_eq!(asked.include[0].ports, [53]);
         let asked = request("");
         assert_eq!((asked.since, asked.until, asked.last, asked.follow), (None, None, None, false));
+    }
+
+    #[test]
+    fn a_window_in_which_nothing_can_be_is_refused() {
+        for flags in ["--since 2h --until 3h", "--since 1h --until 1h"] {
+            let words = std::iter::once("observe").chain(flags.split_whitespace());
+            let wanted = Command::try_parse_from(words).unwrap().wanted;
+            let refused = wanted.request("2026-01-02T12:00:00Z".parse().unwrap(), String::new());
+            let said = refused.unwrap_err().to_string();
+            assert!(said.contains("until") && said.contains("2026-01-02T1"), "{flags}: {said}");
+        }
+        request("--since 3h --until 2h");
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Source for LedgerSource {
 
 /// The ordinal of the oldest flow, or else of the next one.
 fn oldest(kept: &Catalog) -> u64 {
-    let blocks = kept.blocks.values().map(|facts| facts.least);
+    let blocks = kept.segments.values().map(|extent| extent.least);
     let fresh = kept.fresh.iter().flat_map(|fresh| fresh.flows.iter()).map(|made| made.ordinal);
     blocks.chain(fresh).min().unwrap_or(kept.next)
 }

@@ -4,8 +4,8 @@ use super::{
     Wrong, any_of,
     label::{Selector, SelectorError},
     ports, texts,
+    words::EndWords,
 };
-use portolan_policy::{End, PodEnd, Who, Workload};
 use portolan_proto::v1;
 
 /// What one end of a flow must be; every field holds of it.
@@ -31,19 +31,16 @@ impl EndFilter {
         })
     }
 
-    /// Whether an end is what is wanted.
-    pub(super) fn matches(&self, end: &End) -> bool {
+    /// Whether an end is what is wanted; its port is asked for where it matters.
+    pub(super) fn matches(&self, end: &impl EndWords, is_port: impl Fn(u16) -> bool) -> bool {
         let Self { namespaces, pods, workloads, labels, ports } = self;
         any_of(namespaces, |namespace| end.namespace() == Some(namespace))
-            && any_of(ports, |port| end.port() == Some(*port))
-            && any_of(pods, |name| pod_of(end).is_some_and(|(namespace, pod)| name.matches(namespace, pod)))
+            && any_of(ports, |port| is_port(*port))
+            && any_of(pods, |name| end.pod().is_some_and(|(namespace, pod)| name.matches(namespace, pod)))
             && any_of(workloads, |name| {
-                workload_of(end).is_some_and(|workload| name.is(&workload.kind, &workload.name))
+                end.workload().is_some_and(|(kind, workload)| name.is(kind, workload))
             })
-            && any_of(labels, |selector| match end.who() {
-                Who::Pod(pod) => selector.matches(&pod.labels),
-                Who::Node { .. } | Who::Service { .. } | Who::External { .. } => false,
-            })
+            && any_of(labels, |selector| end.has_labels() && selector.matches(|key| end.label(key)))
     }
 }
 
@@ -109,19 +106,4 @@ pub(super) fn workloads(texts: Vec<String>) -> Result<Vec<WorkloadName>, Wrong> 
 
 fn selector(text: String) -> Result<Selector, Wrong> {
     text.parse().map_err(|SelectorError(problem)| Wrong { field: "labels", value: text, problem })
-}
-
-fn pod_of(end: &End) -> Option<(&str, &str)> {
-    match end.who() {
-        Who::Pod(PodEnd { namespace, pod, .. }) => Some((namespace, pod)),
-        Who::Node { namespace, pod, .. } => Some((namespace.as_deref()?, pod.as_deref()?)),
-        Who::Service { .. } | Who::External { .. } => None,
-    }
-}
-
-fn workload_of(end: &End) -> Option<&Workload> {
-    match end.who() {
-        Who::Pod(PodEnd { workload, .. }) => Some(workload),
-        Who::Node { .. } | Who::Service { .. } | Who::External { .. } => None,
-    }
 }

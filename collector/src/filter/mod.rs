@@ -6,6 +6,8 @@
 mod edge;
 mod end;
 mod label;
+mod sieve;
+mod words;
 
 #[cfg(test)]
 mod edge_tests;
@@ -13,9 +15,11 @@ mod edge_tests;
 mod tests;
 
 pub(crate) use edge::EdgeFilters;
+pub(crate) use sieve::Sieve;
+pub(crate) use words::{EndWords, RelationWords};
 
 use end::EndFilter;
-use portolan_policy::{End, Flow, Outcome, PodEnd, PolicyRef, Protocol, Verdict, Who};
+use portolan_policy::{Flow, Outcome, PolicyRef, Protocol, Verdict};
 use portolan_proto::v1;
 
 /// A filter that cannot be understood.
@@ -103,17 +107,53 @@ impl Filter {
     }
 
     fn matches(&self, flow: &Flow) -> bool {
-        let Self { either, source, destination, ports, protocols, verdicts, outcomes, policies, nodes } =
+        self.wants_kind(flow.verdict, flow.outcome)
+            && self.wants_relation(flow, SourcePort::Is(flow.source.port()))
+    }
+
+    /// Whether what became of a flow is wanted.
+    fn wants_kind(&self, verdict: Verdict, outcome: Outcome) -> bool {
+        any_of(&self.verdicts, |wanted| *wanted == verdict)
+            && any_of(&self.outcomes, |wanted| *wanted == outcome)
+    }
+
+    /// Whether everything else of it is.
+    fn wants_relation(&self, flow: &impl RelationWords, port: SourcePort) -> bool {
+        let Self { either, source, destination, ports, protocols, verdicts: _, outcomes: _, policies, nodes } =
             self;
-        any_of(protocols, |protocol| *protocol == flow.protocol)
-            && any_of(verdicts, |verdict| *verdict == flow.verdict)
-            && any_of(outcomes, |outcome| *outcome == flow.outcome)
-            && any_of(ports, |port| has_port(flow, *port))
-            && any_of(nodes, |node| [&flow.source, &flow.destination].iter().any(|end| is_on(end, node)))
-            && any_of(policies, |name| policies_of(flow).any(|policy| name.matches(policy)))
-            && source.matches(&flow.source)
-            && destination.matches(&flow.destination)
-            && (either.matches(&flow.source) || either.matches(&flow.destination))
+        let reached = |wanted| flow.destination_port() == Some(wanted);
+        let from = |end: &EndFilter| end.matches(flow.source(), |wanted| port.is(wanted));
+        let to = |end: &EndFilter| end.matches(flow.destination(), reached);
+        any_of(protocols, |protocol| *protocol == flow.protocol())
+            && any_of(ports, |wanted| {
+                reached(*wanted) || flow.service_port() == Some(*wanted) || port.is(*wanted)
+            })
+            && any_of(nodes, |node| [flow.source().node(), flow.destination().node()].contains(&Some(node)))
+            && any_of(policies, |wanted| flow.any_policy(&mut |namespace, name| wanted.is(namespace, name)))
+            && from(source)
+            && to(destination)
+            && (from(either) || to(either))
+    }
+}
+
+/// The source port of a flow, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+enum SourcePort {
+    /// This.
+    Is(Option<u16>),
+    /// Whichever is wanted.
+    Wanted,
+    /// None that is.
+    Unwanted,
+}
+
+impl SourcePort {
+    fn is(self, wanted: u16) -> bool {
+        match self {
+            Self::Is(port) => port == Some(wanted),
+            Self::Wanted => true,
+            Self::Unwanted => false,
+        }
     }
 }
 
@@ -140,24 +180,11 @@ impl PolicyName {
     }
 
     fn matches(&self, policy: &PolicyRef) -> bool {
-        policy.name == self.name && (self.namespace.is_none() || self.namespace == policy.namespace)
+        self.is(policy.namespace.as_deref(), &policy.name)
     }
-}
 
-fn policies_of(flow: &Flow) -> impl Iterator<Item = &PolicyRef> {
-    flow.egress.policies.iter().chain(&flow.ingress.policies)
-}
-
-fn has_port(flow: &Flow, port: u16) -> bool {
-    flow.source.port() == Some(port)
-        || flow.destination.port() == Some(port)
-        || flow.service.as_ref().is_some_and(|service| service.port == port)
-}
-
-fn is_on(end: &End, wanted: &str) -> bool {
-    match end.who() {
-        Who::Pod(PodEnd { node, .. }) | Who::Node { node, .. } => node == wanted,
-        Who::Service { .. } | Who::External { .. } => false,
+    fn is(&self, namespace: Option<&str>, name: &str) -> bool {
+        name == self.name && (self.namespace.is_none() || self.namespace.as_deref() == namespace)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a query must know of each block to leave it out, and which segments there are.
 
+use super::extent::Extent;
 use crate::made::Made;
 use imbl::OrdMap;
 use jiff::Timestamp;
@@ -65,6 +66,8 @@ pub(crate) struct Fresh {
 pub(crate) struct Catalog {
     /// The blocks by number.
     pub(crate) blocks: OrdMap<u64, Facts>,
+    /// The segments that they are in.
+    pub(crate) segments: OrdMap<u64, Extent>,
     /// What no block holds yet, oldest first.
     pub(crate) fresh: Arc<Vec<Fresh>>,
     /// How many flows the blocks hold.
@@ -76,29 +79,27 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    /// Adds a block.
-    pub(super) fn add(&mut self, number: u64, facts: Facts) {
-        self.flows += u64::from(facts.flows);
-        self.bytes += u64::from(facts.bytes);
+    /// Adds a block, now.
+    pub(super) fn add(&mut self, number: u64, facts: Facts, now: Timestamp) {
+        let block = Extent::of(number, &facts, now);
+        self.flows += block.flows;
+        self.bytes += block.bytes;
+        let known = self.segments.get(&facts.segment);
+        self.segments.insert(facts.segment, known.map_or(block, |known| known.with(block)));
         self.blocks.insert(number, facts);
-    }
-
-    /// The greatest ordinal in a segment.
-    pub(super) fn greatest(&self, segment: u64) -> Option<u64> {
-        let of_segment = self.blocks.values().filter(|facts| facts.segment == segment);
-        of_segment.map(|facts| facts.greatest).max()
     }
 
     /// Forgets the blocks of a segment, and says how many flows they held.
     pub(super) fn forget(&mut self, segment: u64) -> u64 {
-        let of_segment = self.blocks.iter().filter(|(_, facts)| facts.segment == segment);
-        let numbers: Vec<u64> = of_segment.map(|(number, _)| *number).collect();
-        let mut flows = 0;
-        for facts in numbers.iter().filter_map(|number| self.blocks.remove(number)) {
-            flows += u64::from(facts.flows);
-            self.bytes -= u64::from(facts.bytes);
+        let Some(Extent { numbers: (first, last), flows, bytes, .. }) = self.segments.remove(&segment) else {
+            return 0;
+        };
+        let numbers = self.blocks.range(first..=last).filter(|(_, facts)| facts.segment == segment);
+        for number in numbers.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.blocks.remove(&number);
         }
         self.flows -= flows;
+        self.bytes -= bytes;
         flows
     }
 

@@ -4,6 +4,7 @@
 //! back at once, which deleting its rows would not.
 
 use super::{
+    background::Stop,
     keys,
     store::{Change, Row, Space, Store, StoreError},
 };
@@ -15,6 +16,7 @@ use std::{
     fmt,
     fs::{self, File},
     io,
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock, RwLockWriteGuard},
@@ -117,15 +119,18 @@ impl DiskStore {
         }
     }
 
-    /// Reads everything; the first row that cannot be read is the error.
-    pub(super) fn verify(&self) -> Result<(), StoreError> {
-        let spaces: Vec<Keyspace> = self.known().values().cloned().collect();
-        for keyspace in spaces {
+    /// Reads everything; the first row that cannot be read is the error. False where it was to stop before the end.
+    pub(super) fn verify(&self, stop: &Stop) -> Result<bool, StoreError> {
+        let spaces: Vec<Space> = self.known().keys().copied().collect();
+        for keyspace in spaces.into_iter().filter_map(|space| self.find(space)) {
             for guard in keyspace.iter() {
+                if stop.is_asked() {
+                    return Ok(false);
+                }
                 guard.into_inner().map_err(|error| self.failed("read", "rows", error))?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The keyspace of a space, if it is there.
@@ -281,6 +286,22 @@ impl Store for DiskStore {
             }
         }
         rows
+    }
+
+    fn visit(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let Some(keyspace) = self.find(space) else { return Ok(()) };
+        for guard in keyspace.prefix(prefix) {
+            let key = guard.key().map_err(|error| self.failed("read", "keys", error))?;
+            if visit(&key).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn segments(&self) -> Vec<u64> {

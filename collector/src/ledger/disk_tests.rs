@@ -1,12 +1,17 @@
-//! The engine on disk: what it must do for retention.
+//! The engine on disk: what it must do for retention, and when it is damaged.
 
 use super::{
+    Ledger,
     disk::DiskStore,
     store::{Change, Space, Store as _},
 };
+use crate::{build::at, config::Config, metrics::Metrics};
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 const MIB: usize = 1 << 20;
@@ -81,11 +86,51 @@ fn with_rows(folder: &Path, rows: u64) {
         let put = |row| Change::Put(Space::State, key(row), value.clone());
         store.commit((row..row + 100).map(put).collect()).unwrap();
     }
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     while table(folder).0 < 4 * MIB as u64 {
         assert!(begin.elapsed().as_secs() < 60, "no file was written");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        sleep(Duration::from_millis(20));
     }
+}
+
+/// Changes a bit in the middle of the largest file of rows.
+fn damage(folder: &Path) {
+    let (_, table) = table(folder);
+    let mut bytes = fs::read(&table).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&table, bytes).unwrap();
+}
+
+#[test]
+fn damage_that_is_found_while_it_serves_ends_the_run_and_the_next_one_begins_anew() {
+    let data = tempfile::tempdir().unwrap();
+    with_rows(&data.path().join("ledger"), 2100);
+    damage(&data.path().join("ledger"));
+    fs::write(data.path().join("suspect"), "").unwrap();
+    let config = Config { data: Some(data.path().to_owned()), ..Config::default() };
+    let open = || {
+        let metrics = Arc::new(Metrics::new());
+        (Ledger::open(&config, Arc::clone(&metrics), at(0)).unwrap().0, metrics)
+    };
+    let (ledger, metrics) = open();
+    assert_eq!(metrics.damaged.get(), 0, "it serves");
+    let begin = Instant::now();
+    while ledger.check().is_ok() {
+        assert!(begin.elapsed().as_secs() < 60, "nothing is found");
+        sleep(Duration::from_millis(5));
+    }
+    let error = ledger.check().unwrap_err();
+    assert!(error.damaged && error.operation.contains("set aside at the next start"), "{error}");
+    drop(ledger);
+    let (ledger, metrics) = open();
+    assert!(ledger.check().is_ok());
+    assert_eq!(metrics.damaged.get(), 1);
+    let left =
+        fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut left: Vec<_> = left.collect();
+    left.sort_unstable();
+    assert_eq!(left, ["damaged-20260102T123107412Z", "ledger", "lock"]);
 }
 
 #[test]
@@ -94,11 +139,7 @@ fn damage_in_the_middle_of_a_table_costs_no_rows_at_its_end() {
     let folder = data.path().join("ledger");
     let rows = 2100;
     with_rows(&folder, rows);
-    let (_, table) = table(&folder);
-    let mut bytes = fs::read(&table).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&table, bytes).unwrap();
+    damage(&folder);
     let store = DiskStore::open(&folder).unwrap();
     let found = store.scan(Space::State, b"t", usize::MAX);
     let (good, bad): (Vec<_>, Vec<_>) = found.iter().partition(|row| row.is_ok());

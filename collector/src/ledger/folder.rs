@@ -4,11 +4,16 @@
 //! ledger/         the store
 //! lock            held while a collector runs
 //! opening         how often in a row the store was being opened when the collector ended
-//! suspect         there if the last run could not write
+//! suspect         there if a run could not write, until everything was read since
+//! spoilt          there if damage was found by that: the store is set aside at the next start
 //! damaged-<time>  a store that was set aside
 //! ```
 
-use super::disk::{DiskStore, OpenError};
+use super::{
+    disk::{DiskStore, OpenError},
+    proof::{Found, Proof},
+    store::StoreError,
+};
 use crate::metrics::Metrics;
 use jiff::Timestamp;
 use std::{
@@ -17,6 +22,7 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tracing::{error, info, warn};
 
@@ -24,6 +30,7 @@ const STORE: &str = "ledger";
 const LOCK: &str = "lock";
 const OPENING: &str = "opening";
 const SUSPECT: &str = "suspect";
+const SPOILT: &str = "spoilt";
 const DAMAGED: &str = "damaged-";
 
 /// How many stores that were set aside are left for whoever wants to look into them.
@@ -63,6 +70,8 @@ pub(crate) enum OpenFolderError {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Reads a store that is suspect.
+    proof: Option<Proof>,
     _lock: File,
 }
 
@@ -72,9 +81,9 @@ impl Folder {
         path: &Path,
         metrics: &Metrics,
         now: Timestamp,
-    ) -> Result<(Self, DiskStore), OpenFolderError> {
+    ) -> Result<(Self, Arc<DiskStore>), OpenFolderError> {
         fs::create_dir_all(path).map_err(|source| failed("make", path, source))?;
-        let folder = Self { path: path.to_owned(), _lock: lock(path)? };
+        let mut folder = Self { path: path.to_owned(), proof: None, _lock: lock(path)? };
         let tries = folder.note_try()?;
         let opened = if tries > TRIES {
             Err(OpenError::Damaged(format!("{TRIES} runs ended while they opened it").into()))
@@ -96,6 +105,8 @@ impl Folder {
                 OpenFolderError::Store { path: path.join(STORE), source }
             }
         })?;
+        let store = Arc::new(store);
+        folder.prove(&store)?;
         Ok((folder, store))
     }
 
@@ -104,29 +115,53 @@ impl Folder {
     }
 
     /// Notes that the store could not be written.
-    pub(super) fn suspect(&self) {
+    pub(super) fn suspect(&mut self) {
+        // What was read so far says nothing any more.
+        self.proof = None;
         if let Err(error) = File::create(self.path.join(SUSPECT)) {
             warn!(%error, "Cannot note that the store could not be written.");
         }
     }
 
-    /// Opens the store. After a run that could not write, all of it is read first: damage that only the
-    /// engine's own upkeep comes upon would else end every run.
+    /// Damage that was found since the start: the store must not be used any longer.
+    pub(super) fn damage(&self) -> Option<StoreError> {
+        let damage = self.proof.as_ref()?.damage()?;
+        let operation = format!("{}, which is set aside at the next start", damage.operation);
+        Some(StoreError { operation, damaged: true, source: damage.source.to_string().into() })
+    }
+
+    /// Opens the store, unless it is known to be damaged.
     fn open_store(&self) -> Result<DiskStore, OpenError> {
+        if let Ok(cause) = fs::read_to_string(self.path.join(SPOILT)) {
+            return Err(OpenError::Damaged(cause.into()));
+        }
         let store = DiskStore::open(&self.path.join(STORE))?;
         // What ends the process from here on is not the engine's way of opening.
         self.forget(OPENING).map_err(|error| OpenError::Failed(error.into()))?;
-        if !self.path.join(SUSPECT).exists() {
-            return Ok(store);
+        Ok(store)
+    }
+
+    /// Has a store read that the last run could not write: damage that only the engine's own upkeep comes upon would
+    /// else end every run.
+    fn prove(&mut self, store: &Arc<DiskStore>) -> Result<(), OpenFolderError> {
+        let (suspect, spoilt) = (self.path.join(SUSPECT), self.path.join(SPOILT));
+        if !suspect.exists() {
+            return Ok(());
         }
-        info!("The last run could not write: everything is read first.");
-        match store.verify() {
-            Err(error) if error.damaged => Err(OpenError::Damaged(error.source)),
-            _ => {
-                self.forget(SUSPECT).map_err(|error| OpenError::Failed(error.into()))?;
-                Ok(store)
+        info!("A run could not write: everything is read in the background.");
+        let note = move |found: Found<'_>| {
+            let noted = match found {
+                Found::Sound => fs::remove_file(&suspect),
+                Found::Damaged(error) => fs::write(&spoilt, error.source.to_string()),
+            };
+            info!(?found, "The store was read.");
+            if let Err(error) = noted {
+                warn!(%error, "Cannot note what the store was found to be.");
             }
-        }
+        };
+        let proof = Proof::begin(Arc::clone(store), note);
+        self.proof = Some(proof.map_err(|source| failed("read", &self.path.join(STORE), source))?);
+        Ok(())
     }
 
     /// Notes that the store is being opened, a letter for each time.
@@ -155,6 +190,7 @@ impl Folder {
         error!(%cause, store = %store.display(), aside = %aside.display(),
             "Store damaged: set aside, with its flows. A new one begins.");
         self.forget(SUSPECT)?;
+        self.forget(SPOILT)?;
         let mut damaged = self.damaged().map_err(|source| failed("list", &self.path, source))?;
         damaged.sort_unstable();
         let surplus = damaged.len().saturating_sub(LEFT);

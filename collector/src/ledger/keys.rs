@@ -104,7 +104,7 @@ pub(super) fn told_hour_of(key: &[u8]) -> Option<i64> {
 pub(super) fn told_like(hour: i64, connection: &Connection) -> Vec<u8> {
     let Connection { protocol, source, destination, tcp_isn, start: _ } = connection;
     let mut key = told_in(hour);
-    key.push(protocol_number(*protocol));
+    key.push(protocol.number());
     for address in [source, destination] {
         push_address(&mut key, address);
     }
@@ -127,6 +127,31 @@ pub(super) fn told_of(key: &[u8]) -> Option<(Timestamp, Telling)> {
     Some((start, if *again == 0 { Telling::First } else { Telling::Again }))
 }
 
+/// The connection of such a key.
+pub(super) fn told_of(key: &[u8]) -> Option<Connection> {
+    let start = told_start(key)?;
+    let rest = key.get(TOLD.len() + size_of::<i64>()..)?;
+    let (protocol, rest) = rest.split_first()?;
+    let (source, rest) = take_address(rest)?;
+    let (destination, rest) = take_address(rest)?;
+    let (tcp_isn, start_bytes) = rest.split_first_chunk()?;
+    let whole = start_bytes.len() == size_of::<i128>();
+    let protocol = Protocol::from_number(*protocol)?;
+    let tcp_isn = u32::from_be_bytes(*tcp_isn);
+    whole.then_some(Connection { protocol, source, destination, tcp_isn, start })
+}
+
+fn take_address(bytes: &[u8]) -> Option<(SocketAddr, &[u8])> {
+    let (family, rest) = bytes.split_first()?;
+    let (ip, rest) = match family {
+        4 => rest.split_first_chunk::<4>().map(|(ip, rest)| (IpAddr::from(*ip), rest))?,
+        6 => rest.split_first_chunk::<16>().map(|(ip, rest)| (IpAddr::from(*ip), rest))?,
+        _ => return None,
+    };
+    let (port, rest) = rest.split_first_chunk()?;
+    Some((SocketAddr::new(ip, u16::from_be_bytes(*port)), rest))
+}
+
 fn push_address(key: &mut Vec<u8>, address: &SocketAddr) {
     match address.ip() {
         IpAddr::V4(ip) => {
@@ -139,16 +164,6 @@ fn push_address(key: &mut Vec<u8>, address: &SocketAddr) {
         }
     }
     key.extend(address.port().to_be_bytes());
-}
-
-fn protocol_number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Icmp => 1,
-        Protocol::Tcp => 6,
-        Protocol::Udp => 17,
-        Protocol::Icmpv6 => 58,
-        Protocol::Sctp => 132,
-    }
 }
 
 #[cfg(test)]
@@ -166,6 +181,25 @@ mod tests {
             let wanted = (node.clone(), Run { cluster, boot });
             prop_assert_eq!(run_of(&run(&wanted)), Some(wanted));
             prop_assert_eq!(untold_of(&untold(&node)), Some(node));
+        }
+
+        #[test]
+        fn a_connection_is_read_from_its_key(
+            source in any::<SocketAddr>(),
+            destination in any::<SocketAddr>(),
+            tcp_isn in any::<u32>(),
+            millis in -9_000_000_000_000_i64..9_000_000_000_000,
+            protocol in prop::sample::select(Protocol::ALL.to_vec()),
+        ) {
+            let plain = |address: SocketAddr| SocketAddr::new(address.ip(), address.port());
+            let (source, destination) = (plain(source), plain(destination));
+            let connection = Connection { protocol, source, destination, tcp_isn, start: at(millis) };
+            prop_assert_eq!(told_of(&told(&connection)), Some(connection));
+        }
+
+        #[test]
+        fn any_bytes_are_a_connection_or_none(bytes in prop::collection::vec(any::<u8>(), 0..90)) {
+            told_of(&bytes);
         }
 
         #[test]

@@ -8,14 +8,17 @@
 //!
 //! One thread writes ([`crate::writer`]). Readers take from the [`Shelf`] what is durable.
 
+mod background;
 mod block;
 mod catalog;
 mod disk;
+mod extent;
 mod folder;
 mod keys;
 mod memory;
 mod met;
 mod name;
+mod proof;
 mod restore;
 mod retention;
 mod seal;
@@ -31,6 +34,8 @@ mod damage_tests;
 #[cfg(test)]
 mod disk_tests;
 #[cfg(test)]
+mod size_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use block::{BlockError, pack, unpack};
@@ -38,7 +43,7 @@ pub(crate) use catalog::{Catalog, Facts, Fresh};
 pub(crate) use folder::OpenFolderError;
 pub(crate) use memory::MemoryStore;
 pub(crate) use name::StoreName;
-pub(crate) use shelf::Shelf;
+pub(crate) use shelf::{Reach, Shelf, Subscription};
 pub(crate) use store::{Change, SharedStore, Space, StoreError};
 #[cfg(test)]
 pub(crate) use store::{Row, Store};
@@ -46,7 +51,8 @@ pub(crate) use tail::{Step, Tail};
 
 use crate::{
     config::Config,
-    intake::{Effects, NodeRun, Progress, Restored},
+    dedup::Progress,
+    intake::{Effects, NodeRun, Restored},
     join::{Changes, Told},
     made::Made,
     metrics::Metrics,
@@ -94,7 +100,7 @@ impl Ledger {
         let (store, folder): (SharedStore, _) = match &config.data {
             Some(path) => {
                 let (folder, store) = Folder::open(path, &metrics, now)?;
-                (Arc::new(store), Some(folder))
+                (store, Some(folder))
             }
             None => (Arc::new(MemoryStore::default()), None),
         };
@@ -121,6 +127,11 @@ impl Ledger {
     /// Whether what is committed outlives the process.
     pub(crate) fn is_durable(&self) -> bool {
         self.store.durable()
+    }
+
+    /// An error if the store was found to be damaged, so that it cannot be used any longer.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.folder.as_ref().and_then(Folder::damage).map_or(Ok(()), Err)
     }
 
     /// The connections with this tuple that were told alone and began at about the same time.
@@ -150,12 +161,12 @@ impl Ledger {
             return Ok(flows);
         }
         if let Err(error) = self.store.commit(changes) {
-            self.folder.iter().for_each(Folder::suspect);
+            self.folder.iter_mut().for_each(Folder::suspect);
             return Err(error);
         }
         self.catalog = catalog;
         self.shelf.show(self.catalog.clone(), &flows);
-        self.metrics.count(flows.iter().map(|made| made.flow.verdict));
+        self.metrics.count(&flows);
         self.metrics.commits.inc();
         self.metrics.commit_seconds.observe(begin.elapsed().as_secs_f64());
         Ok(flows)
@@ -172,7 +183,7 @@ impl Ledger {
     /// are wanted again. To be called now and then.
     pub(crate) fn clean(&mut self, now: Timestamp, counted: u64) -> Result<(), StoreError> {
         for segment in self.retention.too_much(&self.catalog, self.segments.current, now) {
-            if self.catalog.greatest(segment).is_some_and(|greatest| greatest >= counted) {
+            if self.catalog.segments.get(&segment).is_some_and(|extent| extent.greatest >= counted) {
                 break;
             }
             // Readers lose sight of it first.
@@ -188,6 +199,7 @@ impl Ledger {
             self.store.drop_segment(segment)?;
             self.leaving.remove(&segment);
         }
+        self.told.learn();
         let changes = self.told.forget(&self.store, self.resend, now)?;
         self.store.commit(changes)?;
         self.metrics.store_bytes.set(self.store.bytes() as i64);

@@ -15,17 +15,15 @@ use super::{
 };
 use crate::{
     config::Config,
-    intake::{NodeRun, Progress, Restored},
+    dedup::Progress,
+    intake::{NodeRun, Restored},
     join::Waits,
     metrics::Metrics,
 };
 use jiff::{SignedDuration, Timestamp};
 use portolan_policy::Loss;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tracing::warn;
 
 /// Retention drops whole segments, so one is a small part of everything.
 const SEGMENTS: u64 = 16;
@@ -44,10 +42,13 @@ pub(super) fn restore(
     now: Timestamp,
 ) -> (Ledger, Restored) {
     let reader = Reader { store: &store, metrics: &metrics };
-    let catalog = reader.catalog();
+    let catalog = reader.catalog(now);
     reader.check(&catalog);
     let (waiting, waits) = reader.waiting();
-    let told = ToldHours::restored(reader.hours(), config.max_told, metrics.told_forgotten.clone());
+    let mut told = ToldHours::restored(reader.hours(), config.max_told, metrics.told_forgotten.clone());
+    if let Err(error) = told.begin_to_learn(&store) {
+        warn!(%error, "Connections told alone are not learnt: the store is asked for each.");
+    }
     let restored = Restored {
         next_wait: waiting.next(),
         runs: reader.runs(),
@@ -76,13 +77,10 @@ pub(super) fn restore(
 
 fn segments(store: &SharedStore, config: &Config, catalog: &Catalog) -> Segments {
     let current = store.segments().last().copied().unwrap_or_default();
-    let of_current = catalog.blocks.values().filter(|facts| facts.segment == current);
-    let (mut bytes, mut blocks) = (0, 0);
-    for facts in of_current {
-        bytes += u64::from(facts.bytes);
-        blocks += 1;
-    }
-    let last = catalog.blocks.keys().chain(catalog.fresh.iter().map(|fresh| &fresh.number)).max();
+    let (bytes, blocks) =
+        catalog.segments.get(&current).map_or((0, 0), |extent| (extent.bytes, extent.blocks));
+    let last = catalog.blocks.get_max().map(|(number, _)| number);
+    let last = last.into_iter().chain(catalog.fresh.iter().map(|fresh| &fresh.number)).max();
     Segments {
         full: Full {
             flows: MOST,
@@ -127,7 +125,7 @@ impl Reader<'_> {
         things
     }
 
-    fn catalog(&self) -> Catalog {
+    fn catalog(&self, now: Timestamp) -> Catalog {
         let mut catalog = Catalog::default();
         for segment in self.store.segments() {
             let facts = self.rows(Space::Segment(segment), keys::FACTS, |key, value| {
@@ -135,7 +133,7 @@ impl Reader<'_> {
                 Ok((number_of(key)?, facts))
             });
             for (number, facts) in facts {
-                catalog.add(number, facts);
+                catalog.add(number, facts, now);
             }
         }
         let fresh = self.rows(Space::State, keys::FRESH, |key, value| {
@@ -166,7 +164,7 @@ impl Reader<'_> {
         let written = self.rows(Space::State, keys::MADE, |_, value| {
             Ok(u64::from_be_bytes(value.try_into().map_err(|_| "this is no number of flows")?))
         });
-        let blocks = catalog.blocks.values().map(|facts| facts.greatest);
+        let blocks = catalog.segments.values().map(|extent| extent.greatest);
         let fresh = catalog.fresh.iter().flat_map(|fresh| fresh.flows.iter()).map(|made| made.ordinal);
         let after = blocks.chain(fresh).map(|ordinal| ordinal.saturating_add(1));
         after.chain(written).max().unwrap_or(0)
@@ -175,16 +173,12 @@ impl Reader<'_> {
     /// Says which segments have not the blocks that were written: the engine takes a keyspace whose list
     /// of files is gone for a new one.
     fn check(&self, catalog: &Catalog) {
-        let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
-        for facts in catalog.blocks.values() {
-            *blocks.entry(facts.segment).or_default() += 1;
-        }
         let written = self.rows(Space::State, keys::SEGMENT, |key, value| {
             let count = value.try_into().map_err(|_| "this is no count of blocks")?;
             Ok((key.to_vec(), number_of(key)?, u64::from_be_bytes(count)))
         });
         for (key, segment, written) in written {
-            let found = blocks.get(&segment).copied().unwrap_or_default();
+            let found = catalog.segments.get(&segment).map_or(0, |extent| extent.blocks);
             if found < written {
                 let problem = format!("of {written} blocks of segment {segment} only {found} are there");
                 self.metrics.report_row(&key, &problem);

@@ -2,7 +2,6 @@
 
 use super::catalog::Catalog;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,57 +12,43 @@ pub(super) struct Retention {
     pub(super) bytes: u64,
 }
 
-/// How far an agent's clock may run ahead.
-const AHEAD: SignedDuration = SignedDuration::from_mins(10);
-
-/// What retention must know of a segment.
-#[derive(Clone, Copy, Debug)]
-struct Extent {
-    last: Timestamp,
-    bytes: u64,
-}
-
 impl Retention {
     /// The segments to drop, oldest first; never the `current` one.
     ///
     /// Age is measured from the newest flow, or from now where that is earlier: neither a collector
     /// whose clock runs ahead nor an agent whose clock does takes everything away.
     pub(super) fn too_much(&self, catalog: &Catalog, current: u64, now: Timestamp) -> Vec<u64> {
-        let extents = extents(catalog, now);
-        let Some(newest) = catalog.blocks.values().map(|facts| facts.last).max() else { return Vec::new() };
+        let Some(newest) = catalog.segments.values().map(|extent| extent.last).max() else {
+            return Vec::new();
+        };
         let oldest = newest.min(now).saturating_sub(self.age).unwrap_or(Timestamp::MIN);
-        let mut bytes: u64 = extents.values().map(|extent| extent.bytes).sum();
+        let mut bytes = catalog.bytes;
         let mut drop = Vec::new();
-        for (segment, extent) in extents {
-            if segment < current && (bytes > self.bytes || extent.last < oldest) {
+        for ((segment, extent), last) in catalog.segments.iter().zip(lasts(catalog)) {
+            if *segment < current && (bytes > self.bytes || last < oldest) {
                 bytes -= extent.bytes;
-                drop.push(segment);
+                drop.push(*segment);
             }
         }
         drop
     }
 }
 
-/// Flows from the future say nothing of a segment's age: one with such flows alone is as old as the next.
-fn extents(catalog: &Catalog, now: Timestamp) -> BTreeMap<u64, Extent> {
-    let future = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
-    let mut extents: BTreeMap<u64, Extent> = BTreeMap::new();
-    for facts in catalog.blocks.values() {
-        let empty = Extent { last: Timestamp::MIN, bytes: 0 };
-        let extent = extents.entry(facts.segment).or_insert(empty);
-        if facts.last <= future {
-            extent.last = extent.last.max(facts.last);
-        }
-        extent.bytes += u64::from(facts.bytes);
-    }
+/// When the last flow of each segment began. Flows from the future say nothing of a segment's age: one with such
+/// flows alone is as old as the next.
+fn lasts(catalog: &Catalog) -> Vec<Timestamp> {
     let mut next = Timestamp::MAX;
-    for extent in extents.values_mut().rev() {
-        if extent.last == Timestamp::MIN {
-            extent.last = next;
-        }
-        next = extent.last;
-    }
-    extents
+    let mut lasts: Vec<_> = catalog
+        .segments
+        .values()
+        .rev()
+        .map(|extent| {
+            next = extent.sound.unwrap_or(next);
+            next
+        })
+        .collect();
+    lasts.reverse();
+    lasts
 }
 
 #[cfg(test)]
@@ -87,7 +72,7 @@ mod tests {
                 flows: 10,
                 bytes: 100,
             };
-            catalog.add(number, facts);
+            catalog.add(number, facts, time);
         }
         catalog
     }
@@ -120,6 +105,7 @@ mod tests {
             catalog.add(
                 number,
                 Facts { segment, first: time, last: time, least: 6, greatest: 6, flows: 1, bytes: 10 },
+                at(2 * HOUR),
             );
         }
         let retention = Retention { age: SignedDuration::from_mins(90), bytes: 1000 };
@@ -135,7 +121,7 @@ mod tests {
                 flows: 1,
                 bytes: 10,
             };
-            alone.add(number, facts);
+            alone.add(number, facts, at(2 * HOUR));
         }
         assert_eq!(retention.too_much(&alone, 2, at(2 * HOUR)), [0, 1], "as old as the next");
     }
@@ -147,8 +133,17 @@ mod tests {
         catalog.add(
             6,
             Facts { segment: 2, first: time, last: time, least: 6, greatest: 6, flows: 1, bytes: 10 },
+            at(2 * HOUR),
         );
         let retention = Retention { age: SignedDuration::from_hours(3), bytes: 1000 };
         assert_eq!(retention.too_much(&catalog, 2, at(2 * HOUR)), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_nothing_behind_and_takes_nothing_else() {
+        let mut catalog = catalog();
+        assert_eq!((catalog.forget(1), catalog.forget(1)), (20, 0));
+        assert_eq!((catalog.flows, catalog.bytes, catalog.segments.len()), (40, 400, 2));
+        assert_eq!(catalog.blocks.keys().copied().collect::<Vec<_>>(), [0, 1, 4, 5]);
     }
 }

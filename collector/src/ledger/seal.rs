@@ -110,7 +110,7 @@ impl Segments {
         changes.push(Change::Put(Space::State, keys::number(keys::SEGMENT, self.current), blocks));
         changes.push(Change::Put(space, keys::number(keys::FACTS, number), facts.encode()));
         changes.push(Change::Put(space, keys::number(keys::BLOCK, number), block));
-        catalog.add(number, facts);
+        catalog.add(number, facts, now);
     }
 
     /// Begins another segment when this one is full.

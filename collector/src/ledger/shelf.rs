@@ -8,21 +8,39 @@ use super::{
     store::{SharedStore, Space, StoreError},
 };
 use crate::{
+    filter::Filters,
     made::Made,
     metrics::Metrics,
     subscribe::{Item, Subscribers, Wanted},
 };
+use jiff::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-/// The kept flows as they were at one moment and, for who follows, the queue of those to come.
+/// What becomes of somebody who wants to follow.
 #[derive(Debug)]
-pub(crate) struct Subscription {
-    /// Every kept flow.
-    pub(crate) kept: Catalog,
-    /// What comes after the last of them, without a gap.
-    pub(crate) queue: Option<mpsc::Receiver<Item>>,
+pub(crate) enum Subscription {
+    /// They do.
+    Follows {
+        /// Every kept flow.
+        kept: Catalog,
+        /// What comes after the last of them, without a gap.
+        queue: mpsc::Receiver<Item>,
+    },
+    /// They would have to read too much first: while they did, the queue might overflow.
+    Behind,
+    /// Too many follow already.
+    Refused,
+}
+
+/// How far behind the present somebody may begin to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Not at all.
+    Present,
+    /// A little, which they can read while the queue fills.
+    Near,
 }
 
 #[derive(Debug)]
@@ -54,18 +72,37 @@ impl Shelf {
         shelf
     }
 
-    /// The kept flows and, when following, the queue of those to come; none falls between. None when
-    /// too many follow already.
-    pub(crate) fn subscribe(&self, wanted: Wanted, follow: bool) -> Option<Subscription> {
+    /// The queue of flows to come, for who has all that were made before the ordinal `from`, or needs none of them.
+    pub(crate) fn subscribe(&self, wanted: Wanted, from: Option<u64>, reach: Reach) -> Subscription {
         let mut shown = self.shown();
-        let queue = if follow { Some(shown.subscribers.add(wanted)?) } else { None };
+        let behind = from.map_or(0, |from| shown.catalog.next.saturating_sub(from));
+        let most = match reach {
+            Reach::Present => 0,
+            Reach::Near => shown.subscribers.reach(),
+        };
+        if behind > most {
+            return Subscription::Behind;
+        }
+        let Some(queue) = shown.subscribers.add(wanted) else { return Subscription::Refused };
         self.measure(&shown);
-        Some(Subscription { kept: shown.catalog.clone(), queue })
+        Subscription::Follows { kept: shown.catalog.clone(), queue }
     }
 
-    /// The flows of a block. A block that retention took meanwhile has none; one that is damaged has
-    /// none either, is said and counted. An error is one that may pass: the flows are there.
+    /// The flows of a block.
     pub(crate) fn block(&self, segment: u64, number: u64) -> Result<Vec<Made>, StoreError> {
+        self.pick(segment, number, &Filters::default(), |_, _| true)
+    }
+
+    /// The flows of a block that filters take and that may be, by time and ordinal. A block that retention took
+    /// meanwhile has none; one that is damaged has none either, is said and counted. An error is one that may pass: the
+    /// flows are there.
+    pub(crate) fn pick(
+        &self,
+        segment: u64,
+        number: u64,
+        filters: &Filters,
+        may_be: impl FnMut(Timestamp, u64) -> bool,
+    ) -> Result<Vec<Made>, StoreError> {
         self.metrics.blocks_read.inc();
         let bytes = match self.store.get(Space::Segment(segment), &keys::number(keys::BLOCK, number)) {
             Ok(Some(bytes)) => bytes,
@@ -76,7 +113,7 @@ impl Shelf {
             }
             Err(error) => return Err(error),
         };
-        Ok(block::decode(&bytes).unwrap_or_else(|error| {
+        Ok(block::pick(&bytes, filters, may_be).unwrap_or_else(|error| {
             self.damaged(segment, number, &error);
             Vec::new()
         }))

@@ -1,6 +1,6 @@
 //! The one narrow interface between the ledger and the engine that keeps its bytes.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::ControlFlow, sync::Arc};
 
 /// Where a key lives. A space is ordered by key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +53,22 @@ pub(crate) trait Store: Send + Sync + fmt::Debug {
     /// The first `most` rows whose key begins with this, in order. A row that cannot be read is an
     /// error in its place, and the last one.
     fn scan(&self, space: Space, prefix: &[u8], most: usize) -> Vec<Result<Row, StoreError>>;
+
+    /// Shows the keys that begin with this, in order, until no more are taken. Where rows are many, the engine must not
+    /// have all of them in memory.
+    fn visit(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        for row in self.scan(space, prefix, usize::MAX) {
+            if visit(&row?.0).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 
     /// The segments that are there, oldest first.
     fn segments(&self) -> Vec<u64>;

@@ -103,7 +103,8 @@ impl Tail {
         (gone > 0).then_some(Step::Gone(gone))
     }
 
-    fn take_in(&mut self, kept: &Catalog) {
+    /// Has also what is kept here, which was later.
+    pub(crate) fn take_in(&mut self, kept: &Catalog) {
         let blocks = kept.blocks.range(self.known..).filter(|(_, facts)| facts.greatest >= self.next);
         let blocks = blocks.map(|(number, facts)| {
             let Facts { segment, least, .. } = *facts;

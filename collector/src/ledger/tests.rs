@@ -46,7 +46,7 @@ fn commit(ledger: &mut Ledger, flows: Vec<Flow>) {
 }
 
 fn ask(ledger: &Ledger, wanted: Wanted, last: Option<u64>) -> Vec<Flow> {
-    let kept = ledger.shelf().subscribe(wanted.clone(), false).unwrap().kept;
+    let kept = ledger.shelf().catalog();
     let mut flows = Vec::new();
     let before = kept.next;
     Query { shelf: ledger.shelf(), kept, wanted, last, before, after: None }
@@ -172,6 +172,10 @@ fn blocks_are_read_once_or_twice_however_many_overlap_and_the_last_flows_cost_fe
     assert!(all <= 2 * kept, "{all} reads of {kept} blocks");
     let (found, few) = reads(Some(10));
     assert!(found == 10 && few <= 2 * kept, "{few} reads");
+    // More than are held on the way back.
+    let (every, last) =
+        (ask(&ledger, Wanted::default(), None), ask(&ledger, Wanted::default(), Some(50_000)));
+    assert!(last == every[every.len() - 50_000..], "the last of them, in their order");
 
     let (mut ledger, mut number) = (open(&(Arc::new(MemoryStore::default()) as SharedStore), 20), 0);
     commit(&mut ledger, made(&(0..2000).map(|second| second * 1000).collect::<Vec<_>>(), &mut number));
@@ -185,7 +189,7 @@ fn what_is_dropped_is_gone_from_queries_and_from_the_store() {
     let (mut ledger, mut number) = (open(&store, 5), 0);
     ledger.segments.full.bytes = 1;
     commit(&mut ledger, made(&(0..50).map(|second| second * 1000).collect::<Vec<_>>(), &mut number));
-    let reader = ledger.shelf().subscribe(Wanted::default(), false).unwrap().kept;
+    let reader = ledger.shelf().catalog();
     ledger.retention.bytes = ledger.catalog.bytes / 2;
     ledger.clean(at(0), 0).unwrap();
     assert_eq!(ledger.metrics.segments_dropped.get(), 0, "somebody still wants all flows");

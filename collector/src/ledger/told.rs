@@ -1,15 +1,21 @@
 //! The connections of which one side was told: found by their tuple, forgotten by the hour.
 
 use super::{
+    background::{Background, Stop},
     keys,
-    met::Met,
+    met::{self, Met, Tuples},
     store::{Change, SharedStore, Space, StoreError},
 };
 use crate::join::{Side, Told};
 use jiff::{SignedDuration, Timestamp};
 use portolan_proto::Connection;
 use prometheus_client::metrics::counter::Counter;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    ops::ControlFlow,
+    sync::{Arc, mpsc},
+};
 
 /// How far apart the two sides may say that a connection began.
 const APART: SignedDuration = SignedDuration::from_mins(5);
@@ -37,6 +43,8 @@ pub(super) struct ToldHours {
     most: u64,
     /// Rows forgotten before their time because there were more.
     forgotten: Counter,
+    /// What earlier runs wrote down of the last hours, as it is read.
+    learnt: Option<(mpsc::Receiver<(i64, Tuples)>, Background)>,
 }
 
 impl ToldHours {
@@ -47,7 +55,46 @@ impl ToldHours {
         forgotten: Counter,
     ) -> Self {
         let hours = hours.into_iter().map(|(hour, rows)| (hour, Hour { rows, met: Met::Unknown }));
-        Self { hours: hours.collect(), most, forgotten }
+        Self { hours: hours.collect(), most, forgotten, learnt: None }
+    }
+
+    /// Has a thread read what earlier runs wrote down of the last hours: until then every look-up asks the store.
+    pub(super) fn begin_to_learn(&mut self, store: &SharedStore) -> io::Result<()> {
+        let hours = self.hours.iter_mut().rev().take(REMEMBERED);
+        let hours: Vec<_> =
+            hours.filter_map(|(number, hour)| Some((*number, hour.met.begin_to_learn(hour.rows)?))).collect();
+        let (learnt, receiver) = mpsc::sync_channel(REMEMBERED);
+        let store = Arc::clone(store);
+        let read = move |stop: &Stop| {
+            for (hour, hasher) in hours {
+                let mut tuples = Tuples::default();
+                let read = store.visit(Space::State, &keys::told_in(hour), &mut |key| {
+                    tuples.extend(keys::told_of(key).map(|connection| met::hash(&hasher, &connection)));
+                    if stop.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+                // An hour that cannot be read is asked of the store, which says so. Nobody may want it any more.
+                if read.is_ok() && !stop.is_asked() {
+                    learnt.send((hour, tuples)).ok();
+                }
+            }
+        };
+        self.learnt = Some((receiver, Background::begin("told", read)?));
+        Ok(())
+    }
+
+    /// Takes what was read meanwhile.
+    pub(super) fn learn(&mut self) {
+        for (hour, tuples) in self.learnt.iter().flat_map(|(learnt, _)| learnt.try_iter()) {
+            if let Some(hour) = self.hours.get_mut(&hour) {
+                hour.met.learn(tuples);
+            }
+        }
+    }
+
+    /// Whether the store is asked for a connection.
+    #[cfg(test)]
+    pub(super) fn asks(&self, like: &Connection) -> bool {
+        self.hours.values().any(|hour| hour.met.may_have(like))
     }
 
     /// When the last of them may have begun.
@@ -201,6 +248,32 @@ mod tests {
         hours.write(&[], &[first], &mut changes);
         store.commit(changes).unwrap();
         assert_eq!(hours.find(&store, &first.connection).unwrap(), [again]);
+    }
+
+    #[test]
+    fn after_a_restart_the_store_is_asked_for_nothing_that_it_has_not() {
+        let store: SharedStore = Arc::new(MemoryStore::default());
+        let mut hours = ToldHours::restored([], 1000, Counter::default());
+        let mut changes = Vec::new();
+        hours.write(&[told(0)], &[], &mut changes);
+        store.commit(changes).unwrap();
+        let rows: Vec<_> = hours.hours.iter().map(|(hour, known)| (*hour, known.rows)).collect();
+        let mut hours = ToldHours::restored(rows, 1000, Counter::default());
+        hours.begin_to_learn(&store).unwrap();
+        let meanwhile = Told { connection: Connection { tcp_isn: 8, ..told(0).connection }, ..told(0) };
+        let mut changes = Vec::new();
+        hours.write(&[meanwhile], &[], &mut changes);
+        store.commit(changes).unwrap();
+        let never = Connection { tcp_isn: 9, ..told(0).connection };
+        let begin = std::time::Instant::now();
+        while hours.asks(&never) {
+            assert!(begin.elapsed().as_secs() < 20, "it never learnt");
+            hours.learn();
+        }
+        for known in [told(0), meanwhile] {
+            assert!(hours.asks(&known.connection));
+            assert_eq!(hours.find(&store, &known.connection).unwrap(), [known]);
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@ use crate::{
     cursor::{Cursor, CursorError, Past},
     filter::Filters,
     hub::Hub,
-    ledger::{Catalog, Shelf, StoreError},
-    past::{Kept, Told},
+    ledger::{Catalog, Reach, Shelf, StoreError, Subscription},
+    past::{Kept, Met, Told},
     subscribe::{self, Item, Wanted},
 };
 use futures::{
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use portolan_proto::{timestamp, v1};
 use std::{ops::ControlFlow, pin::Pin, sync::Arc};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     task::spawn_blocking,
     time::sleep,
 };
@@ -61,6 +61,7 @@ impl v1::flows_server::Flows for FlowsService {
         let v1::ObserveRequest { since, until, last, follow, include, after } = request.into_inner();
         let since = time(since, "since")?;
         let until = time(until, "until")?;
+        check_window(since, until)?;
         let filters = Filters::new(include).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let wanted = Wanted { filters, since, until };
         let after = read_cursor(&after)?;
@@ -68,57 +69,114 @@ impl v1::flows_server::Flows for FlowsService {
         let last = last.or((follow && since.is_none()).then_some(0));
 
         let shelf = self.hub.shelf();
-        let subscription = shelf.subscribe(wanted.clone(), follow).ok_or_else(|| {
-            Status::resource_exhausted(format!("{} subscribers follow already", subscribe::MOST))
-        })?;
-        let kept = subscription.kept;
-        let end = Cursor { store: shelf.name(), end: kept.next, past: Past::Done };
-        let cursor = match after {
-            Some(after) => known(after, &shelf, &kept)?,
-            None if last == Some(0) => end,
-            None => Cursor { past: Past::Begun, ..end },
+        let catalog = shelf.catalog();
+        let end = Cursor { store: shelf.name(), end: catalog.next, past: Past::Done };
+        let place = match after {
+            Some(after) => Place::At(known(after, &shelf, &catalog)?),
+            None if last == Some(0) => Place::Present,
+            None => Place::At(Cursor { past: Past::Begun, ..end }),
         };
-        let past =
-            if cursor == end { stream::empty().boxed() } else { self.past(kept, wanted, last, cursor)? };
-        let answers = match subscription.queue {
-            Some(queue) => {
-                let begin = stream::once(async move { Ok(Told { item: None, cursor: Some(cursor) }) });
-                begin.chain(past).chain(until_end(queue, end, until)).boxed()
-            }
-            None => past.filter(|told| std::future::ready(has_item(told))).boxed(),
+        let asked = Asked { catalog, wanted, last, until };
+        let answers = match place {
+            _ if follow => self.follow(asked, place, end)?,
+            Place::At(cursor) if cursor != end => self.past(asked, cursor)?,
+            Place::At(_) | Place::Present => stream::empty().boxed(),
         };
         let farewell = farewell(follow, self.hub.stopping().clone());
         Ok(Response::new(answers.map(|told| told.map(response)).chain(farewell).boxed()))
     }
 }
 
+/// What somebody asked, and what was kept then.
+struct Asked {
+    catalog: Catalog,
+    wanted: Wanted,
+    last: Option<u64>,
+    until: Option<Timestamp>,
+}
+
+/// Where somebody wants to begin.
+#[derive(Clone, Copy)]
+enum Place {
+    Present,
+    At(Cursor),
+}
+
 impl FlowsService {
-    /// The kept flows that are wanted. A thread reads them as they are taken; who takes none for long is told so, and
-    /// makes room for others.
-    fn past(
-        &self,
-        catalog: Catalog,
-        wanted: Wanted,
-        last: Option<u64>,
-        cursor: Cursor,
-    ) -> Result<Answers, Status> {
+    /// The kept flows that are wanted.
+    fn past(&self, asked: Asked, cursor: Cursor) -> Result<Answers, Status> {
+        let kept = self.kept(asked, cursor);
+        let answers = self.reader(move |outlet| match kept.read(|told| outlet.give(told)) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => debug!("Observer left before the end of what is kept."),
+            Err(error) => outlet.end(unreadable(&error)),
+        })?;
+        Ok(answers.filter(|told| std::future::ready(has_item(told))).boxed())
+    }
+
+    /// What is wanted from a place on, without an end: from the queue, and before that from what is kept.
+    fn follow(&self, asked: Asked, place: Place, end: Cursor) -> Result<Answers, Status> {
+        let (shelf, until) = (self.hub.shelf(), asked.until);
+        let from = match place {
+            Place::At(Cursor { past: Past::Done, end, .. }) => Some(end),
+            Place::At(_) => Some(0),
+            Place::Present => None,
+        };
+        match shelf.subscribe(asked.wanted.clone(), from, Reach::Present) {
+            Subscription::Follows { kept, queue } => {
+                let cursor = Cursor { end: kept.next, ..end };
+                Ok(beginning(cursor).chain(until_end(queue, cursor, until)).boxed())
+            }
+            Subscription::Behind => self.catch_up(asked, place, end),
+            Subscription::Refused => Err(refused()),
+        }
+    }
+
+    /// What is kept from a place on until that meets the present, then the queue.
+    fn catch_up(&self, asked: Asked, place: Place, end: Cursor) -> Result<Answers, Status> {
+        let cursor = if let Place::At(cursor) = place { cursor } else { end };
+        let until = asked.until;
+        let kept = self.kept(asked, cursor);
+        let (hand_over, queue) = oneshot::channel();
+        let past = self.reader(move |outlet| match kept.read_to_present(|told| outlet.give(told)) {
+            // Who asked may be gone.
+            Ok(Met::Present(queue)) => drop(hand_over.send(queue)),
+            Ok(Met::Nobody) => debug!("Observer left before the present."),
+            Ok(Met::Refused) => outlet.end(refused()),
+            Err(error) => outlet.end(unreadable(&error)),
+        })?;
+        let queue = stream::once(queue).filter_map(|queue| std::future::ready(queue.ok()));
+        let present = queue.flat_map(move |queue| until_end(queue, end, until));
+        Ok(beginning(cursor).chain(past).chain(present).boxed())
+    }
+
+    fn kept(&self, asked: Asked, cursor: Cursor) -> Kept {
+        let Asked { catalog, wanted, last, until: _ } = asked;
+        Kept { shelf: self.hub.shelf(), catalog, wanted, last, cursor }
+    }
+
+    /// What a thread reads, as it is taken. Who takes nothing for long is told so, and makes room for others.
+    fn reader(&self, read: impl FnOnce(&mut Outlet<Told>) + Send + 'static) -> Result<Answers, Status> {
         let permit = Arc::clone(&self.queries).try_acquire_owned();
         let permit = permit
             .map_err(|_| Status::resource_exhausted(format!("{QUERIES} queries run already, ask again")))?;
-        let kept = Kept { shelf: self.hub.shelf(), catalog, wanted, last, cursor };
         let (mut outlet, flows) =
             Outlet::new(AHEAD, self.hub.stall(), "to go on, ask after the last cursor")?;
         drop(spawn_blocking(move || {
-            let read = kept.read(|told| outlet.give(told));
+            read(&mut outlet);
             drop(permit);
-            match read {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(())) => debug!("Observer left before the end of what is kept."),
-                Err(error) => outlet.end(unreadable(&error)),
-            }
         }));
         Ok(ReceiverStream::new(flows).boxed())
     }
+}
+
+/// The first word to who follows: where they stand.
+fn beginning(cursor: Cursor) -> impl Stream<Item = Result<Told, Status>> + Send {
+    stream::once(async move { Ok(Told { item: None, cursor: Some(cursor) }) })
+}
+
+fn refused() -> Status {
+    Status::resource_exhausted(format!("{} subscribers follow already", subscribe::MOST))
 }
 
 /// For who asked, who may try again.
@@ -130,6 +188,15 @@ fn unreadable(error: &StoreError) -> Status {
 
 fn has_item(told: &Result<Told, Status>) -> bool {
     told.as_ref().map_or(true, |told| told.item.is_some())
+}
+
+fn check_window(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), Status> {
+    match (since, until) {
+        (Some(since), Some(until)) if since >= until => Err(Status::invalid_argument(format!(
+            "field `until` ({until}) is not later than `since` ({since}): no flow can be between them"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn read_cursor(text: &str) -> Result<Option<Cursor>, Status> {

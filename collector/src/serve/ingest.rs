@@ -41,7 +41,7 @@ impl v1::ingest_server::Ingest for IngestService {
         let intake = AgentStream {
             batches: request.into_inner(),
             room: self.room.clone(),
-            presence: Presence { hub: Arc::clone(&self.hub), nodes: HashSet::new() },
+            presence: Presence::begin(Arc::clone(&self.hub)),
             ended: false,
         };
         Ok(Response::new(stream::unfold(intake, AgentStream::next_ack).boxed()))
@@ -102,6 +102,11 @@ struct Presence {
 }
 
 impl Presence {
+    fn begin(hub: Arc<Hub>) -> Self {
+        hub.metrics().agent_streams.inc();
+        Self { hub, nodes: HashSet::new() }
+    }
+
     fn note(&mut self, node: &str) -> Result<(), Status> {
         if self.nodes.contains(node) {
             return Ok(());
@@ -118,6 +123,7 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
+        self.hub.metrics().agent_streams.dec();
         for node in &self.nodes {
             info!(node, "Agent disconnected.");
             self.hub.disconnected(node);

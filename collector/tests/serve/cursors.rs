@@ -168,6 +168,39 @@ async fn a_cursor_older_than_what_is_kept_says_how_many_are_gone_and_goes_on() {
     collector.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_the_past_meets_the_present_however_much_is_made_meanwhile() {
+    let collector = Collector::start(Config { subscriber_queue: 64, ..Config::default() }).await;
+    let mut agent = collector.agent("n1").await;
+    let mut made = 0;
+    let mut some = |count: i64| {
+        made += count;
+        (made - count + 1..=made).map(|number| noisy((number % 60_000) as u16, number)).collect::<Vec<_>>()
+    };
+    for _ in 0..20 {
+        agent.tell(some(1000)).await;
+    }
+    let request = v1::ObserveRequest { last: Some(1_000_000), ..v1::ObserveRequest::default() };
+    let mut observer = collector.observe(follow(request)).await.unwrap();
+    let mut taken = vec![observer.flow().await];
+    // Far more than the queue holds, while the past waits to be read.
+    for _ in 0..40 {
+        agent.tell(some(100)).await;
+    }
+    assert_eq!(collector.status().await.subscribers, 0, "it reads");
+    while taken.len() < 24_000 {
+        taken.push(observer.flow().await);
+    }
+    collector.until(|status| status.subscribers == 1).await;
+    agent.tell(some(30)).await;
+    while taken.len() < 24_030 {
+        taken.push(observer.flow().await);
+    }
+    let times: Vec<_> = taken.iter().map(|flow| flow.time).collect();
+    assert_eq!(times, (1..=24_030).map(at).collect::<Vec<_>>(), "every flow once, and nothing missed");
+    collector.stop().await;
+}
+
 /// Asks until there is room.
 async fn with_room(collector: &Collector, cursor: &str) -> Observer {
     let room = async {

@@ -35,8 +35,12 @@ pub(crate) struct Collector {
 
 impl Collector {
     pub(crate) async fn start(config: Config) -> Self {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let listeners = Listeners::bind(any, any).await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), config).await
+    }
+
+    /// The same where agents and observers know it.
+    pub(crate) async fn start_at(grpc: SocketAddr, config: Config) -> Self {
+        let listeners = Listeners::bind(grpc, "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (grpc, http) = (listeners.grpc.local_addr().unwrap(), listeners.http.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(run(config, listeners, async {

@@ -1,17 +1,11 @@
-//! From a block to flows. Nothing in a block is believed.
+//! From a block to flows: all of them, or those that are wanted. Nothing in a block is believed.
 
-use super::{
-    Columns, Content, Rare,
-    names::{EndRow, Index, KindRow, PolicyRow, RelationRow, ServiceRow, SideRow},
-    unpack,
-};
-use crate::made::Made;
+use super::{Columns, Flows, Rare, Shared, decompress, make::Maker, names::Index, view::View};
+use crate::{filter::Filters, made::Made};
 use jiff::Timestamp;
-use portolan_policy::{
-    End, Enforcer, Flow, Latency, PodEnd, PolicyRef, ServiceRef, SideDecision, Who, Workload,
-};
+use portolan_policy::{Flow, Latency};
 use portolan_proto::Latencies;
-use std::{io, sync::Arc};
+use std::io;
 
 /// Why bytes are no block.
 #[derive(Debug, thiserror::Error)]
@@ -38,28 +32,48 @@ pub(crate) enum BlockError {
 
 /// The flows of a block, in their order.
 pub(crate) fn decode(block: &[u8]) -> Result<Vec<Made>, BlockError> {
-    let Content { names, ends, services, sides, relations, kinds, columns, rare } = unpack(block)?;
-    let names = Names(&names);
-    let tables = Tables {
-        ends: shared(&ends, |row| names.who(row))?,
-        services: shared(&services, |row| names.service(row))?,
-        sides: shared(&sides, |row| names.side(row))?,
-        kinds: kinds.into_iter().map(|row| names.kind(row)).collect::<Result<_, _>>()?,
-        relations,
-    };
-    columns.check()?;
-    let (mut last, mut ordinal) = (0_i128, 0_u64);
-    let mut flows = Vec::with_capacity(columns.relation.len());
-    for place in 0..columns.relation.len() {
-        ordinal = ordinal.wrapping_add_signed(columns.ordinal[place]);
-        flows.push(Made { ordinal, flow: tables.flow(&columns, place, &mut last)?, latencies: None });
+    pick(block, &Filters::default(), |_, _| true)
+}
+
+/// The flows of a block that filters take and that may be, by their time and ordinal. The filters are asked about what
+/// flows share, and only flows that pass are made.
+pub(crate) fn pick(
+    block: &[u8],
+    filters: &Filters,
+    mut may_be: impl FnMut(Timestamp, u64) -> bool,
+) -> Result<Vec<Made>, BlockError> {
+    let plain = decompress(block)?;
+    let (shared, flows): (Shared, _) = postcard::take_from_bytes(&plain).map_err(BlockError::Content)?;
+    let view = View::new(&shared)?;
+    let sieve = view.sieve(filters);
+    if sieve.is_closed() {
+        return Ok(Vec::new());
     }
-    rare.apply(&mut flows)?;
-    Ok(flows)
+    let Flows { columns, rare } = postcard::from_bytes(flows).map_err(BlockError::Content)?;
+    columns.check(&shared)?;
+    let mut maker = Maker::new(&shared);
+    let mut picked = Picked { rows: columns.relation.len(), places: Vec::new(), flows: Vec::new() };
+    let (mut last, mut ordinal) = (0_i128, 0_u64);
+    for place in 0..picked.rows {
+        ordinal = ordinal.wrapping_add_signed(columns.ordinal[place]);
+        last = last.checked_add(columns.time[place]).ok_or(BlockError::Shape("times"))?;
+        let (relation, kind) = (columns.relation[place] as usize, columns.kind[place] as usize);
+        if sieve.passes((relation, &view.relation(relation)), kind, columns.source_port(place)?) {
+            let time = columns.timestamp(Some(last))?;
+            if may_be(time, ordinal) {
+                let flow = maker.flow(&columns, place, (time, last))?;
+                picked.places.push(place as Index);
+                picked.flows.push(Made { ordinal, flow, latencies: None });
+            }
+        }
+    }
+    rare.apply(&mut picked)?;
+    Ok(picked.flows)
 }
 
 impl Columns {
-    fn check(&self) -> Result<(), BlockError> {
+    /// Whether they fit together, and to what flows share.
+    fn check(&self, shared: &Shared) -> Result<(), BlockError> {
         let Self {
             ordinal,
             relation,
@@ -77,101 +91,79 @@ impl Columns {
         let lengths = [kind.len(), time.len(), duration.len(), port.len(), attempts.len(), tries.len()];
         let more = [ordinal.len(), packets.len(), bytes.len(), latency.len()];
         let same = lengths.iter().chain(&more).all(|length| *length == relation.len());
-        if same { Ok(()) } else { Err(BlockError::Shape("columns")) }
+        let is_below = |places: &[Index], count: usize| places.iter().all(|place| (*place as usize) < count);
+        match () {
+            () if !same => Err(BlockError::Shape("columns")),
+            () if !is_below(relation, shared.relations.len()) => Err(BlockError::Shape("relations")),
+            () if !is_below(kind, shared.kinds.len()) => Err(BlockError::Shape("kinds")),
+            () => Ok(()),
+        }
     }
 
-    fn timestamp(&self, time: Option<i128>) -> Result<Timestamp, BlockError> {
+    pub(super) fn timestamp(&self, time: Option<i128>) -> Result<Timestamp, BlockError> {
         let nanos = time.and_then(|time| time.checked_mul(i128::from(self.unit)));
         let nanos = nanos.ok_or(BlockError::Shape("times"))?;
         Timestamp::from_nanosecond(nanos).map_err(|_| BlockError::Shape("times"))
     }
+
+    pub(super) fn source_port(&self, place: usize) -> Result<Option<u16>, BlockError> {
+        let port = self.port[place].checked_sub(1);
+        port.map(|port| u16::try_from(port).map_err(|_| BlockError::Shape("ports"))).transpose()
+    }
 }
 
-/// What became of a flow, named for all flows to share.
-struct Kind {
-    row: KindRow,
-    drop_reason: Option<Arc<str>>,
-    drop_location: Option<Arc<str>>,
-    enforced_by: Option<Arc<Enforcer>>,
+/// The flows that were made of a block.
+struct Picked {
+    /// How many flows the block has.
+    rows: usize,
+    /// The place of each in it.
+    places: Vec<Index>,
+    flows: Vec<Made>,
 }
 
-struct Tables {
-    ends: Vec<Arc<Who>>,
-    services: Vec<Arc<ServiceRef>>,
-    sides: Vec<Arc<SideDecision>>,
-    relations: Vec<RelationRow>,
-    kinds: Vec<Kind>,
-}
-
-impl Tables {
-    fn flow(&self, columns: &Columns, place: usize, last: &mut i128) -> Result<Flow, BlockError> {
-        let RelationRow { source, destination, port, service, protocol, egress, ingress } =
-            find(&self.relations, columns.relation[place], "relations")?;
-        let Kind { row: kind, drop_reason, drop_location, enforced_by } =
-            find(&self.kinds, columns.kind[place], "kinds")?;
-        let time = last.checked_add(columns.time[place]);
-        let end_time = time.and_then(|time| time.checked_add(columns.duration[place]));
-        *last = time.ok_or(BlockError::Shape("times"))?;
-        let source_port = match columns.port[place].checked_sub(1) {
-            Some(port) => Some(u16::try_from(port).map_err(|_| BlockError::Shape("ports"))?),
-            None => None,
-        };
-        let service = service.map(|service| find(&self.services, service, "services")).transpose()?;
-        Ok(Flow {
-            time: columns.timestamp(time)?,
-            end_time: columns.timestamp(end_time)?,
-            source: self.end(*source, source_port)?,
-            destination: self.end(*destination, *port)?,
-            service: service.cloned(),
-            protocol: *protocol,
-            outcome: kind.outcome,
-            revises: kind.revises,
-            drop_reason: drop_reason.clone(),
-            drop_location: drop_location.clone(),
-            enforced_by: enforced_by.clone(),
-            passed_netfilter: kind.passed_netfilter,
-            verdict: kind.verdict,
-            inferred: kind.inferred,
-            egress: Arc::clone(find(&self.sides, *egress, "decisions")?),
-            ingress: Arc::clone(find(&self.sides, *ingress, "decisions")?),
-            reporter: kind.reporter,
-            attempts: columns.attempts[place],
-            tries: columns.tries[place],
-            packets: columns.packets[place],
-            bytes: columns.bytes[place],
-            latency_us: columns.latency[place].map(Latency::single),
-            retransmits: None,
-            srtt_us: None,
-            lost: 0,
-            losses: Vec::new(),
-        })
+impl Picked {
+    /// The flow of a place, if it was made.
+    fn made(&mut self, place: Index) -> Result<Option<&mut Made>, BlockError> {
+        if place as usize >= self.rows {
+            return Err(BlockError::Shape("rare columns"));
+        }
+        let found = self.places.binary_search(&place).ok();
+        Ok(found.and_then(|found| self.flows.get_mut(found)))
     }
 
-    fn end(&self, place: Index, port: Option<u16>) -> Result<End, BlockError> {
-        Ok(End::new(Arc::clone(find(&self.ends, place, "ends")?), port))
+    fn flow(&mut self, place: Index) -> Result<Option<&mut Flow>, BlockError> {
+        Ok(self.made(place)?.map(|made| &mut made.flow))
     }
 }
 
 impl Rare {
-    fn apply(self, flows: &mut [Made]) -> Result<(), BlockError> {
+    fn apply(self, picked: &mut Picked) -> Result<(), BlockError> {
         let Self { latency, latencies, retransmits, srtt, lost } = self;
         for (place, steps) in latencies {
-            made_at(flows, place)?.latencies = Some(histogram(steps));
+            if let Some(made) = picked.made(place)? {
+                made.latencies = Some(histogram(steps));
+            }
         }
         for (place, p50, p99, max) in latency {
-            let flow = flow_at(flows, place)?;
-            let min = flow.latency_us.ok_or(BlockError::Shape("latencies"))?.min;
-            flow.latency_us = Some(Latency { min, p50, p99, max });
+            if let Some(flow) = picked.flow(place)? {
+                let min = flow.latency_us.ok_or(BlockError::Shape("latencies"))?.min;
+                flow.latency_us = Some(Latency { min, p50, p99, max });
+            }
         }
         for (place, count) in retransmits {
-            flow_at(flows, place)?.retransmits = Some(count);
+            if let Some(flow) = picked.flow(place)? {
+                flow.retransmits = Some(count);
+            }
         }
         for (place, micros) in srtt {
-            flow_at(flows, place)?.srtt_us = Some(micros);
+            if let Some(flow) = picked.flow(place)? {
+                flow.srtt_us = Some(micros);
+            }
         }
         for (place, count, losses) in lost {
-            let flow = flow_at(flows, place)?;
-            (flow.lost, flow.losses) = (count, losses);
+            if let Some(flow) = picked.flow(place)? {
+                (flow.lost, flow.losses) = (count, losses);
+            }
         }
         Ok(())
     }
@@ -182,89 +174,4 @@ fn histogram(steps: Vec<(u64, u64)>) -> Latencies {
         *value = value.saturating_add(step);
         Some((*value, count))
     }))
-}
-
-fn flow_at(flows: &mut [Made], place: Index) -> Result<&mut Flow, BlockError> {
-    Ok(&mut made_at(flows, place)?.flow)
-}
-
-fn made_at(flows: &mut [Made], place: Index) -> Result<&mut Made, BlockError> {
-    flows.get_mut(place as usize).ok_or(BlockError::Shape("rare columns"))
-}
-
-fn find<'table, T>(table: &'table [T], place: Index, what: &'static str) -> Result<&'table T, BlockError> {
-    table.get(place as usize).ok_or(BlockError::Shape(what))
-}
-
-/// Every thing of a table, for all flows to share.
-fn shared<Row, T>(
-    rows: &[Row],
-    read: impl Fn(&Row) -> Result<T, BlockError>,
-) -> Result<Vec<Arc<T>>, BlockError> {
-    rows.iter().map(|row| read(row).map(Arc::new)).collect()
-}
-
-#[derive(Clone, Copy)]
-struct Names<'block>(&'block [String]);
-
-impl Names<'_> {
-    fn name(self, place: Index) -> Result<String, BlockError> {
-        find(self.0, place, "names").cloned()
-    }
-
-    fn perhaps(self, place: Option<Index>) -> Result<Option<String>, BlockError> {
-        place.map(|place| self.name(place)).transpose()
-    }
-
-    fn kind(self, row: KindRow) -> Result<Kind, BlockError> {
-        Ok(Kind {
-            drop_reason: self.perhaps(row.drop_reason)?.map(Into::into),
-            drop_location: self.perhaps(row.drop_location)?.map(Into::into),
-            enforced_by: row.enforced_by.clone().map(Arc::new),
-            row,
-        })
-    }
-
-    fn who(self, row: &EndRow) -> Result<Who, BlockError> {
-        Ok(match row {
-            EndRow::Pod { namespace, pod, kind, workload, ip, node, labels } => {
-                let labels = labels.iter().map(|(key, value)| Ok((self.name(*key)?, self.name(*value)?)));
-                Who::Pod(PodEnd {
-                    namespace: self.name(*namespace)?,
-                    pod: self.name(*pod)?,
-                    workload: Workload { kind: self.name(*kind)?, name: self.name(*workload)? },
-                    ip: *ip,
-                    node: self.name(*node)?,
-                    labels: Arc::new(labels.collect::<Result<_, BlockError>>()?),
-                })
-            }
-            EndRow::Node { node, namespace, pod, ip } => Who::Node {
-                node: self.name(*node)?,
-                namespace: self.perhaps(*namespace)?,
-                pod: self.perhaps(*pod)?,
-                ip: *ip,
-            },
-            EndRow::Service { namespace, name, ip } => {
-                Who::Service { namespace: self.name(*namespace)?, name: self.name(*name)?, ip: *ip }
-            }
-            EndRow::External { ip } => Who::External { ip: *ip },
-        })
-    }
-
-    fn service(self, row: &ServiceRow) -> Result<ServiceRef, BlockError> {
-        let ServiceRow { namespace, name, ip, port } = row;
-        Ok(ServiceRef { namespace: self.name(*namespace)?, name: self.name(*name)?, ip: *ip, port: *port })
-    }
-
-    fn side(self, row: &SideRow) -> Result<SideDecision, BlockError> {
-        let policies = row.policies.iter().map(|PolicyRow { kind, namespace, name, rule }| {
-            let (namespace, name) = (self.perhaps(*namespace)?, self.name(*name)?);
-            Ok(PolicyRef { kind: *kind, namespace, name, rule: *rule })
-        });
-        Ok(SideDecision {
-            verdict: row.verdict,
-            policies: policies.collect::<Result<_, BlockError>>()?,
-            reason: self.perhaps(row.reason)?,
-        })
-    }
 }

@@ -1,7 +1,7 @@
 //! From flows to a block.
 
 use super::{
-    Columns, Content, Rare, Row,
+    Columns, Content, Flows, Rare, Row, Shared,
     alike::Alike,
     names::{EndRow, Index, KindRow, PolicyRow, RelationRow, ServiceRow, SideRow, Table},
     pack,
@@ -35,16 +35,15 @@ pub(crate) fn encode(rows: &[Row<'_>]) -> Vec<u8> {
         rare.push(place as Index, *row);
     }
     let Tables { names, ends, services, sides, relations, kinds } = tables;
-    pack(&Content {
+    let shared = Shared {
         names: names.into_things(),
         ends: ends.into_things(),
         services: services.into_things(),
         sides: sides.into_things(),
         relations: relations.into_things(),
         kinds: kinds.into_things(),
-        columns,
-        rare,
-    })
+    };
+    pack(&Content { shared, flows: Flows { columns, rare } })
 }
 
 fn is_whole(time: Timestamp) -> bool {

@@ -7,11 +7,15 @@
 mod alike;
 mod decode;
 mod encode;
+mod make;
 mod names;
 #[cfg(test)]
+mod pick_tests;
+#[cfg(test)]
 mod tests;
+mod view;
 
-pub(crate) use decode::{BlockError, decode};
+pub(crate) use decode::{BlockError, decode, pick};
 pub(crate) use encode::encode;
 
 use crate::made::Made;
@@ -51,15 +55,27 @@ impl<'a> From<&'a Arc<Made>> for Row<'a> {
     }
 }
 
-/// A block before compression.
+/// A block before compression: what flows share comes first, and may be all that is read.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Content {
+    shared: Shared,
+    flows: Flows,
+}
+
+/// What flows share, each thing once.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Shared {
     names: Vec<String>,
     ends: Vec<EndRow>,
     services: Vec<ServiceRow>,
     sides: Vec<SideRow>,
     relations: Vec<RelationRow>,
     kinds: Vec<KindRow>,
+}
+
+/// What each has of its own.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Flows {
     columns: Columns,
     rare: Rare,
 }
@@ -112,6 +128,11 @@ pub(crate) fn pack(content: &impl Serialize) -> Vec<u8> {
 
 /// Unpacks what [`pack`] packed. Bytes that are not that cost an error, and no more memory than a block may.
 pub(crate) fn unpack<T: DeserializeOwned>(block: &[u8]) -> Result<T, BlockError> {
+    postcard::from_bytes(&decompress(block)?).map_err(BlockError::Content)
+}
+
+/// The bytes before compression.
+fn decompress(block: &[u8]) -> Result<Vec<u8>, BlockError> {
     let Some((head, packed)) = block.split_first_chunk::<HEAD>() else { return Err(BlockError::Short) };
     let [version, length @ ..] = *head;
     if version != VERSION {
@@ -125,5 +146,5 @@ pub(crate) fn unpack<T: DeserializeOwned>(block: &[u8]) -> Result<T, BlockError>
     if plain.len() != length {
         return Err(BlockError::Short);
     }
-    postcard::from_bytes(&plain).map_err(BlockError::Content)
+    Ok(plain)
 }

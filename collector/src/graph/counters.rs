@@ -30,6 +30,8 @@ pub(crate) struct Counters {
     pub(crate) checkpoint_seconds: Histogram,
     /// Hours and days that were made of finer buckets.
     pub(crate) rolled: Counter,
+    /// Flows that are kept and not counted yet.
+    pub(crate) behind: Gauge,
     /// Bytes of chunks and words.
     pub(crate) bytes: Gauge,
     /// Edges of the newest day.
@@ -50,6 +52,7 @@ impl Default for Counters {
             checkpoints: Counter::default(),
             checkpoint_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             rolled: Counter::default(),
+            behind: Gauge::default(),
             bytes: Gauge::default(),
             edges: Gauge::default(),
             cells: Gauge::default(),
@@ -80,8 +83,9 @@ impl Counters {
         counter("graph_chunks", "Chunks of the graph written", chunks);
         counter("graph_checkpoints", "Checkpoints of the graph", checkpoints);
         counter("graph_rolled", "Hours and days of the graph made of finer buckets", rolled);
-        let Self { checkpoint_seconds, bytes, edges, cells, .. } = self;
+        let Self { checkpoint_seconds, behind, bytes, edges, cells, .. } = self;
         let mut gauge = |name, help, gauge: &Gauge| registry.register(name, help, gauge.clone());
+        gauge("graph_behind", "Flows that are kept and that the graph has not counted yet", behind);
         gauge("graph_bytes", "Bytes of the graph, compressed", bytes);
         gauge("graph_edges", "Edges of the newest day", edges);
         gauge("graph_cells", "Edges by outcome, verdict and decision of the newest day", cells);

@@ -52,6 +52,8 @@ pub(crate) struct Keeper {
     /// Until then nothing is rolled up, after so many tries that failed.
     roll_after: Duration,
     tries: u32,
+    /// The flows of the ledger that are to be taken in before new ones.
+    behind: Option<Tail>,
 }
 
 impl Keeper {
@@ -68,6 +70,7 @@ impl Keeper {
             leave_after: Duration::ZERO,
             roll_after: Duration::ZERO,
             tries: 0,
+            behind: None,
         }
     }
 
@@ -76,25 +79,50 @@ impl Keeper {
         Arc::clone(&self.graph)
     }
 
-    /// Takes in what the ledger has and the graph does not.
-    pub(crate) fn catch_up(&mut self, shelf: &Arc<Shelf>, now: Timestamp) -> Result<(), StoreError> {
-        let begin = Instant::now();
+    /// Has still to take in what the ledger has and the graph does not.
+    pub(crate) fn follow(&mut self, shelf: Arc<Shelf>) {
         let kept = shelf.catalog();
-        let from = self.graph.shared().through();
-        let mut tail = Tail::new(Arc::clone(shelf), &kept, from);
+        let mut shared = self.graph.shared();
+        shared.keeps(kept.next);
+        if shared.behind() > 0 {
+            self.behind = Some(Tail::new(shelf, &kept, shared.through()));
+        }
+        self.graph.reader.counters.behind.set(shared.behind() as i64);
+    }
+
+    /// Whether there are flows of the ledger that are still to be taken in.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.behind.is_some()
+    }
+
+    /// Takes in some of the flows that the ledger has and the graph does not.
+    fn catch_up(&mut self, tail: &mut Tail, now: Timestamp) -> Result<(), StoreError> {
         let mut flows = Vec::with_capacity(GROUP);
-        while let Some(step) = tail.next()? {
+        while flows.len() < GROUP
+            && let Some(step) = tail.next()?
+        {
             match step {
                 Step::Made(made) => flows.push(made),
                 Step::Gone(count) => self.miss(count),
             }
-            if flows.len() == GROUP {
-                self.take(&mut flows, now)?;
-            }
         }
-        self.take(&mut flows, now)?;
-        self.graph.shared().skip_to(kept.next);
-        info!(flows = kept.next.saturating_sub(from), took = ?begin.elapsed(), "Graph has caught up.");
+        self.graph.add(&flows, now);
+        self.graph.shared().skip_to(tail.position());
+        Ok(())
+    }
+
+    /// Takes in some flows, where there are any to be taken in.
+    fn follow_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(mut tail) = self.behind.take() else { return Ok(()) };
+        self.catch_up(&mut tail, now)?;
+        let behind = self.graph.shared().behind();
+        self.graph.reader.counters.behind.set(behind as i64);
+        if behind > 0 {
+            tail.go_on();
+            self.behind = Some(tail);
+        } else {
+            info!("Graph has caught up.");
+        }
         Ok(())
     }
 
@@ -103,19 +131,19 @@ impl Keeper {
         warn!(flows = count, "Flows are gone that the graph had not counted yet.");
     }
 
-    fn take(&mut self, flows: &mut Vec<Arc<Made>>, now: Timestamp) -> Result<(), StoreError> {
-        self.add(flows, now);
-        flows.clear();
-        if self.graph.shared().flows() >= FLOWS { self.checkpoint() } else { Ok(()) }
-    }
-
-    /// Adds flows that are durable.
+    /// Adds flows that are durable, or leaves them for the time when those before them are in.
     pub(crate) fn add(&self, flows: &[Arc<Made>], now: Timestamp) {
-        self.graph.add(flows, now);
+        if self.is_behind() {
+            let ordinals = flows.iter().map(|made| made.ordinal + 1);
+            ordinals.max().into_iter().for_each(|ordinal| self.graph.shared().keeps(ordinal));
+        } else {
+            self.graph.add(flows, now);
+        }
     }
 
     /// Lets time pass: a checkpoint, if one is due, or else a part of what else there is to do.
     pub(crate) fn step(&mut self, now: Now) -> Result<(), StoreError> {
+        self.follow_up(now.wall)?;
         let is_due = now.uptime.saturating_sub(self.checked) >= EVERY;
         if is_due || self.graph.shared().flows() >= FLOWS {
             self.checked = now.uptime;

@@ -6,7 +6,7 @@ use super::{
     chunk::Chunk,
     level::Bucket,
     state::State,
-    sum::Sums,
+    sums::Sums,
     words::{Sizes, Words},
     writing::{STATE, chunk_of, words_prefix},
 };

@@ -31,6 +31,8 @@ pub(super) struct Shared {
     /// As it is on disk, but for days that are not.
     state: Arc<State>,
     progress: Progress,
+    /// The ordinal after that of the last flow that is kept.
+    kept: u64,
     /// The words of the days to which flows come.
     days: BTreeMap<u32, Dictionary>,
     /// The ordinal of the last flow of each.
@@ -44,6 +46,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) plan: Plan,
+    pub(super) behind: u64,
     pub(super) state: Arc<State>,
     pub(super) open: Vec<Arc<Open>>,
     /// The words that need not be read.
@@ -78,6 +81,7 @@ impl Shared {
         Self {
             state,
             progress,
+            kept: progress.through,
             days: BTreeMap::new(),
             used: BTreeMap::new(),
             open: Open::default(),
@@ -88,6 +92,16 @@ impl Shared {
     /// Every flow with a smaller ordinal is in.
     pub(super) const fn through(&self) -> u64 {
         self.progress.through
+    }
+
+    /// Flows with smaller ordinals are kept.
+    pub(super) fn keeps(&mut self, ordinal: u64) {
+        self.kept = self.kept.max(ordinal);
+    }
+
+    /// How many flows are kept and not in.
+    pub(super) const fn behind(&self) -> u64 {
+        self.kept.saturating_sub(self.progress.through)
     }
 
     pub(super) fn state(&self) -> &Arc<State> {
@@ -147,11 +161,13 @@ impl Shared {
     }
 
     /// What a question is to be answered from. What is open is handed out, and another begun.
-    pub(super) fn snapshot(&mut self, question: &Question) -> Result<Snapshot, AskError> {
-        let plan = Plan::new(question, &self.state, self.progress)?;
+    pub(super) fn snapshot(&mut self, question: &Question, now: Timestamp) -> Result<Snapshot, AskError> {
+        let behind = self.behind();
+        let complete = if behind == 0 { minute_of(now.as_microsecond()).saturating_add(1) } else { 0 };
+        let plan = Plan::new(question, &self.state, self.progress, complete)?;
         self.freeze();
         let words = plan.days.keys().filter_map(|day| Some((*day, self.days.get(day)?.words()))).collect();
-        Ok(Snapshot { plan, state: Arc::clone(&self.state), open: self.frozen.clone(), words })
+        Ok(Snapshot { plan, behind, state: Arc::clone(&self.state), open: self.frozen.clone(), words })
     }
 
     fn freeze(&mut self) {

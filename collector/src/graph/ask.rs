@@ -24,10 +24,10 @@ impl Graph {
         loop {
             let snapshot = self.shared().snapshot(question, now)?;
             let (from, until, behind) = (snapshot.plan.from, snapshot.plan.until, snapshot.behind);
-            let plan = snapshot.plan.clone();
+            let seen = snapshot.seen();
             let (whole, damaged) = self.days(snapshot);
-            // Where retention took something meanwhile, the answer is another one.
-            if plan.holds(self.shared().state()) {
+            // Where something was taken away meanwhile, the answer is another one.
+            if self.shared().holds(&seen) {
                 let (words, sums) = whole.finish();
                 let [from, to] = [from, until].map(|minute| time(micros_of(minute)));
                 return Ok(Survey::new(words, sums, Scope { from, to, damaged, behind }));
@@ -37,7 +37,7 @@ impl Graph {
 
     /// All days as one, and how many chunks could not be read.
     fn days(&self, snapshot: Snapshot) -> (Whole, u64) {
-        let Snapshot { plan, behind: _, state, open, mut words } = snapshot;
+        let Snapshot { plan, state, open, mut words, .. } = snapshot;
         let (mut whole, mut all_damaged) = (Whole::default(), 0);
         for (day, buckets) in plan.days {
             let (words, damaged) =

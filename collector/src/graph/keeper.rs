@@ -2,9 +2,11 @@
 
 use super::{
     Counters, Graph, Settings,
-    level::{Bucket, HOURS_OF_DAY, Level},
+    level::{Bucket, HOUR, HOURS_OF_DAY, Level},
     log::Place,
+    merging::{Crowds, merge},
     open::Open,
+    retention::Excess,
     rolling::{Progress, Rolling},
     state::State,
     sum::Sum,
@@ -54,6 +56,7 @@ pub(crate) struct Keeper {
     tries: u32,
     /// The flows of the ledger that are to be taken in before new ones.
     behind: Option<Tail>,
+    crowds: Crowds,
 }
 
 impl Keeper {
@@ -71,6 +74,7 @@ impl Keeper {
             roll_after: Duration::ZERO,
             tries: 0,
             behind: None,
+            crowds: Crowds::default(),
         }
     }
 
@@ -176,12 +180,13 @@ impl Keeper {
                 rolling.take_in(*bucket, cells);
             }
         }
+        self.crowds.came(buckets.keys().copied());
         self.graph.shared().wrote(state, &sizes);
         let counters = &self.graph.reader.counters;
         counters.checkpoints.inc();
         counters.checkpoint_seconds.observe(begin.elapsed().as_secs_f64());
         self.measure();
-        Ok(())
+        self.merge()
     }
 
     fn measure(&self) {
@@ -211,10 +216,7 @@ impl Keeper {
         };
         let next = || Rolling::next(&state, clock).filter(|_| now.uptime >= self.roll_after);
         let Some(rolling) = self.rolling.take().or_else(next) else {
-            return match self.graph.settings.keep.too_much(&state, clock) {
-                Some((level, day)) => self.let_go(level, day),
-                None => Ok(()),
-            };
+            return self.make_room(&state, clock);
         };
         self.roll(rolling, &state, now.uptime)
     }
@@ -256,6 +258,59 @@ impl Keeper {
         Ok(())
     }
 
+    /// Puts chunks together where there are too many. In one go: who asks meanwhile asks once more.
+    fn merge(&mut self) -> Result<(), StoreError> {
+        let mut writing = Writing::new(State::clone(self.graph.shared().state()));
+        let buckets = self.crowds.next().into_iter();
+        let merged: u64 = buckets.map(|bucket| merge(bucket, &self.graph.reader, &mut writing)).sum();
+        if merged == 0 {
+            return Ok(());
+        }
+        // Who asked before may know some of the numbers that are gone, and not the last.
+        self.graph.shared().rewrite();
+        let state = self.commit(writing)?;
+        self.graph.shared().replace(state);
+        self.graph.reader.counters.merged.inc_by(merged);
+        Ok(())
+    }
+
+    /// Lets go of what is too old or too much, if anything is.
+    fn make_room(&mut self, state: &State, clock: u32) -> Result<(), StoreError> {
+        let Some(excess) = self.graph.settings.keep.too_much(state, clock) else { return Ok(()) };
+        let is_early = !matches!(excess, Excess::Aged(..));
+        self.graph.reader.counters.crowded_out.inc_by(u64::from(is_early));
+        match excess {
+            Excess::Aged(level, day) | Excess::Level(level, day) => self.let_go(level, day),
+            Excess::Hour(hour) => self.let_minutes_go(hour),
+        }
+    }
+
+    /// Lets go of the minutes of an hour. Readers lose sight of them first.
+    fn let_minutes_go(&mut self, hour: u32) -> Result<(), StoreError> {
+        // What is open may be of that hour.
+        self.checkpoint()?;
+        let mut writing = Writing::new(State::clone(self.graph.shared().state()));
+        writing.state.minutes_from_hour = hour + 1;
+        for minute in hour * HOUR..(hour + 1) * HOUR {
+            let bucket = Level::Minute.of(minute);
+            let rows = self.graph.reader.rows(bucket);
+            let rows: Vec<_> = rows.into_iter().map(|(key, bytes)| (key, bytes.len() as u64)).collect();
+            writing.remove(bucket, &rows);
+        }
+        self.gone(writing)
+    }
+
+    /// What is written does not tell of something any more.
+    fn gone(&mut self, writing: Writing) -> Result<(), StoreError> {
+        // Who asks between the two would find a hole.
+        self.graph.shared().replace(writing.state.clone());
+        let state = self.commit(writing)?;
+        self.crowds.retain(&state);
+        self.graph.shared().replace(state);
+        self.measure();
+        Ok(())
+    }
+
     /// Lets go of a level of a day. Readers lose sight of it first.
     fn let_go(&mut self, level: Level, day: u32) -> Result<(), StoreError> {
         // What is open may be of that day.
@@ -281,12 +336,7 @@ impl Keeper {
         if let Some(day) = writing.state.days.get_mut(&day) {
             day.chunks[level as usize] = 0;
         }
-        // Who asks between the two would find a hole.
-        self.graph.shared().replace(writing.state.clone());
-        let state = self.commit(writing)?;
-        self.graph.shared().replace(state);
-        self.measure();
-        Ok(())
+        self.gone(writing)
     }
 
     fn delete(&self, prefix: &[u8], writing: &mut Writing) {

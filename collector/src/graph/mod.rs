@@ -25,6 +25,7 @@ mod keeper;
 pub(crate) mod latencies;
 mod level;
 mod log;
+mod merging;
 mod open;
 mod pile;
 mod reader;

@@ -90,6 +90,11 @@ impl Reader {
         found
     }
 
+    /// The rows of a bucket that can be read, and how long they are.
+    pub(super) fn rows(&self, bucket: Bucket) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.store.scan(bucket.space(), &bucket.prefix(), usize::MAX).into_iter().flatten().collect()
+    }
+
     /// Whether a row was read and understood.
     fn understood(
         &self,

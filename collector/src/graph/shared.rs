@@ -38,6 +38,8 @@ pub(super) struct Shared {
     /// The ordinal of the last flow of each.
     used: BTreeMap<u32, u64>,
     open: Open,
+    /// How often rows that somebody may be reading were written anew.
+    rewrites: u64,
     /// What was open when somebody asked.
     frozen: Vec<Arc<Open>>,
 }
@@ -47,10 +49,24 @@ pub(super) struct Shared {
 pub(super) struct Snapshot {
     pub(super) plan: Plan,
     pub(super) behind: u64,
+    rewrites: u64,
     pub(super) state: Arc<State>,
     pub(super) open: Vec<Arc<Open>>,
     /// The words that need not be read.
     pub(super) words: BTreeMap<u32, Words>,
+}
+
+/// What must not have changed meanwhile.
+#[derive(Debug)]
+pub(super) struct Seen {
+    plan: Plan,
+    rewrites: u64,
+}
+
+impl Snapshot {
+    pub(super) fn seen(&self) -> Seen {
+        Seen { plan: self.plan.clone(), rewrites: self.rewrites }
+    }
 }
 
 /// What a checkpoint is to write.
@@ -85,6 +101,7 @@ impl Shared {
             days: BTreeMap::new(),
             used: BTreeMap::new(),
             open: Open::default(),
+            rewrites: 0,
             frozen: Vec::new(),
         }
     }
@@ -167,7 +184,18 @@ impl Shared {
         let plan = Plan::new(question, &self.state, self.progress, complete)?;
         self.freeze();
         let words = plan.days.keys().filter_map(|day| Some((*day, self.days.get(day)?.words()))).collect();
-        Ok(Snapshot { plan, behind, state: Arc::clone(&self.state), open: self.frozen.clone(), words })
+        let (state, open, rewrites) = (Arc::clone(&self.state), self.frozen.clone(), self.rewrites);
+        Ok(Snapshot { plan, behind, rewrites, state, open, words })
+    }
+
+    /// Rows are about to be written anew, with the numbers that they had. Who asks from now on finds the same in either.
+    pub(super) const fn rewrite(&mut self) {
+        self.rewrites += 1;
+    }
+
+    /// Whether what was read was there all the time.
+    pub(super) fn holds(&self, seen: &Seen) -> bool {
+        seen.plan.holds(&self.state) && seen.rewrites == self.rewrites
     }
 
     fn freeze(&mut self) {

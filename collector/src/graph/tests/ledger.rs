@@ -104,6 +104,28 @@ fn a_graph_that_begins_anew_says_how_far_it_is_and_takes_new_flows_in_their_turn
 }
 
 #[test]
+fn chunks_that_are_put_together_on_disk_are_the_same() {
+    let data = tempfile::tempdir().unwrap();
+    let (mut process, mut naive) = (Process::start(data.path()), Naive::default());
+    for port in 0..30 {
+        process.make(&[port % 7, 3], &mut naive);
+        process.keeper.checkpoint().unwrap();
+        process.compare(&naive);
+    }
+    let minutes = |process: &Process| {
+        let store = process.ledger.store();
+        let day = store.minutes()[0];
+        store.scan(Space::Minutes(day), b"m", usize::MAX).len()
+    };
+    let before = minutes(&process);
+    assert!(before < 20, "{before} chunks");
+    drop(process);
+    let mut process = Process::start(data.path());
+    assert_eq!(minutes(&process), before);
+    process.compare(&naive);
+}
+
+#[test]
 fn days_that_are_let_go_leave_no_files() {
     let data = tempfile::tempdir().unwrap();
     let mut process = Process::start(data.path());

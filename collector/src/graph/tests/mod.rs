@@ -6,6 +6,7 @@ mod failing;
 mod ledger;
 mod naive;
 mod random;
+mod room;
 
 use super::{
     Bounds, Counters, Graph, Keep, Keeper, Scope, Settings, Survey,

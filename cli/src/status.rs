@@ -133,13 +133,24 @@ struct Graph {
     missed: u64,
     other: u64,
     clamped: u64,
+    behind: u64,
 }
 
 impl Graph {
     fn new(wire: v1::GraphStatus) -> Self {
-        let v1::GraphStatus { edges, cells, bytes, keep_bytes, checkpoints, damaged, missed, other, clamped } =
-            wire;
-        Self { edges, cells, bytes, keep_bytes, checkpoints, damaged, missed, other, clamped }
+        let v1::GraphStatus {
+            edges,
+            cells,
+            bytes,
+            keep_bytes,
+            checkpoints,
+            damaged,
+            missed,
+            other,
+            clamped,
+            behind,
+        } = wire;
+        Self { edges, cells, bytes, keep_bytes, checkpoints, damaged, missed, other, clamped, behind }
     }
 
     /// What went wrong is told only where something did.
@@ -147,6 +158,7 @@ impl Graph {
         let wrong = [
             (self.other, "flows beyond its bounds"),
             (self.clamped, "flows with an impossible time"),
+            (self.behind, "flows still to be counted"),
             (self.missed, "flows missed"),
             (self.damaged, "damaged"),
         ];

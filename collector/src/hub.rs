@@ -69,7 +69,8 @@ impl Hub {
         let intake = Arc::new(Mutex::new(Intake::new(config, Arc::clone(&metrics), restored)));
         let shelf = ledger.shelf();
         let (counters, settings) = (metrics.graph.clone(), Settings::from(config));
-        let keeper = Keeper::open(ledger.store(), counters, settings, Timestamp::now());
+        let mut keeper = Keeper::open(ledger.store(), counters, settings, Timestamp::now());
+        keeper.follow(ledger.shelf());
         let graph = keeper.graph();
         let (writer, inbox) = Writer::new(Arc::clone(&intake), ledger, keeper, started);
         let limits = status::Limits::of(config);

@@ -93,6 +93,7 @@ impl Report<'_> {
             missed: graph.missed.get(),
             other: graph.other_addresses.get() + graph.other_edges.get(),
             clamped: graph.clamped.get(),
+            behind: graph.behind.get().unsigned_abs(),
         }
     }
 }

@@ -12,7 +12,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TryRecvError},
+    oneshot,
+};
 use tracing::warn;
 
 /// Batches that may wait for the thread. Each stream sends one at a time, and waits where this is full.
@@ -104,28 +107,44 @@ impl Writer {
 
     /// Works until it is told to stop, or until nothing can be made durable any more.
     pub(crate) fn run(mut self) -> Result<(), StoreError> {
-        self.keeper.catch_up(&self.ledger.shelf(), Timestamp::now())?;
-        while let Some(job) = self.jobs.blocking_recv() {
-            let Group { acks, observations: _, stops } = self.group(job);
+        let mut stops = false;
+        while !stops {
+            match self.next() {
+                Ok(job) => stops = self.apply(job)?,
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => break,
+            }
             let now = self.now();
-            let effects = lock(&self.intake).take_effects();
-            if !effects.is_empty() {
-                let flows = self.ledger.commit(effects, now.wall)?;
-                self.keeper.add(&flows, now.wall);
-            }
-            for ack in acks {
-                // Who asked may be gone.
-                ack.send(()).ok();
-            }
             self.keeper.step(now)?;
             self.ledger.check()?;
             self.clean(now);
-            if stops {
-                break;
-            }
         }
         self.ledger.shelf().close();
         self.keeper.checkpoint()
+    }
+
+    /// The next job. Waits for it, unless the graph has something to do meanwhile.
+    fn next(&mut self) -> Result<Job, TryRecvError> {
+        if self.keeper.is_behind() {
+            return self.jobs.try_recv();
+        }
+        self.jobs.blocking_recv().ok_or(TryRecvError::Disconnected)
+    }
+
+    /// Makes durable what this job and those behind it bring, and says so. True where one of them was to stop.
+    fn apply(&mut self, job: Job) -> Result<bool, StoreError> {
+        let Group { acks, observations: _, stops } = self.group(job);
+        let now = self.now();
+        let effects = lock(&self.intake).take_effects();
+        if !effects.is_empty() {
+            let flows = self.ledger.commit(effects, now.wall)?;
+            self.keeper.add(&flows, now.wall);
+        }
+        for ack in acks {
+            // Who asked may be gone.
+            ack.send(()).ok();
+        }
+        Ok(stops)
     }
 
     /// Applies this job and those that wait behind it.

@@ -20,6 +20,10 @@ pub struct Covered {
     pub told: u64,
     /// Attempts on all edges that are as wanted.
     pub attempts: u64,
+    /// Attempts beyond the bounds of a day, of which nobody knows whether they are as wanted.
+    pub others: u64,
+    /// Flows that are kept and not counted yet.
+    pub behind: u64,
 }
 
 /// One end of an edge.

@@ -33,7 +33,7 @@ use portolan_proto::{
 };
 use serde::Serialize;
 use std::process::ExitCode;
-use window::span;
+use window::{beyond, span};
 
 /// Print who talked to whom over a window, workload by workload, and what became of it.
 #[derive(Debug, Args)]
@@ -133,7 +133,7 @@ fn hits_table(question: &Question, answer: &Answer<PolicyHit>, now: Timestamp, z
 /// Why an answer is empty.
 pub(crate) fn nothing(what: &str, question: &Question, covered: &Covered, zone: &TimeZone) -> String {
     let among = if question.filters() { ", among the edges that were asked for" } else { "" };
-    format!("{what} {}{among}.", span(covered, zone))
+    format!("{what} {}{among}{}.", span(covered, zone), beyond(covered))
 }
 
 fn mermaid_drawing(edges: &[Edge]) -> String {

@@ -48,7 +48,13 @@ impl Window {
                 covered.damaged
             )
         });
-        late.into_iter().chain(damaged).collect()
+        let behind = (covered.behind > 0).then(|| {
+            format!(
+                "the graph is being counted anew and has {} flows to go, so figures are too low: ask again later",
+                covered.behind
+            )
+        });
+        late.into_iter().chain(damaged).chain(behind).collect()
     }
 }
 
@@ -57,7 +63,16 @@ pub(crate) fn summary(covered: &Covered, thing: &str, zone: &TimeZone) -> String
     let Covered { matching, told, attempts, .. } = covered;
     let things = if *matching == 1 { thing.to_owned() } else { plural(thing) };
     let of = if told < matching { format!("{told} of ") } else { String::new() };
-    format!("{of}{matching} {things} with {attempts} attempts, {}", span(covered, zone))
+    format!("{of}{matching} {things} with {attempts} attempts, {}{}", span(covered, zone), beyond(covered))
+}
+
+/// How much may be as asked and is not told, where there is any.
+pub(crate) fn beyond(Covered { others, .. }: &Covered) -> String {
+    if *others == 0 {
+        return String::new();
+    }
+    let were = if *others == 1 { "1 attempt was".to_owned() } else { format!("{others} attempts were") };
+    format!("; {were} beyond the bounds of the graph, perhaps as asked")
 }
 
 /// The whole buckets of an answer.
@@ -98,12 +113,22 @@ mod tests {
     #[test]
     fn what_is_not_kept_and_what_is_damaged_is_said() {
         let (from, to) = (at("2026-01-02T11:00:00Z"), at("2026-01-02T12:01:00Z"));
-        let covered = Covered { from, to, damaged: 2, matching: 5, told: 3, attempts: 70 };
+        let covered =
+            Covered { from, to, damaged: 2, matching: 5, told: 3, attempts: 70, others: 0, behind: 0 };
         let notes =
             |since: &str| Window { since: at(since), until: None }.notes(&covered, &TimeZone::UTC).join("\n");
         assert!(notes("2026-01-02T11:00:30Z").starts_with("2 parts of the graph cannot be read"));
         assert!(notes("2026-01-02T10:00:00Z").starts_with("the graph begins at 2026-01-02 11:00 UTC"));
         let told = "3 of 5 edges with 70 attempts, from 2026-01-02 11:00 UTC to 2026-01-02 12:01 UTC";
         assert_eq!(summary(&covered, "edge", &TimeZone::UTC), told);
+        let folded = summary(&Covered { others: 12, ..covered.clone() }, "edge", &TimeZone::UTC);
+        assert_eq!(
+            folded,
+            format!("{told}; 12 attempts were beyond the bounds of the graph, perhaps as asked")
+        );
+        let behind = Covered { damaged: 0, behind: 900, ..covered };
+        let notes = Window { since: from, until: None }.notes(&behind, &TimeZone::UTC);
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].starts_with("the graph is being counted anew and has 900 flows to go"), "{notes:?}");
     }
 }

@@ -86,7 +86,7 @@ fn time(text: &str) -> prost_types::Timestamp {
 /// An hour with so many edges or hits.
 pub(crate) fn covered(matching: u64, attempts: u64) -> v1::Covered {
     let (from, to) = (Some(time("2026-01-02T11:00:00Z")), Some(time("2026-01-02T12:00:00Z")));
-    v1::Covered { from, to, damaged: 0, matching, told: matching, attempts }
+    v1::Covered { from, to, matching, told: matching, attempts, ..v1::Covered::default() }
 }
 
 fn workload(kind: &str, name: &str) -> v1::Party {

@@ -5,7 +5,7 @@ use super::{
     end::{WorkloadName, workloads},
     ports, texts, words,
 };
-use crate::graph::answer::{Edge, EdgeAnswer, Party};
+use crate::graph::{Seen, answer::Party};
 use portolan_policy::{Outcome, PolicyRef, Protocol, Verdict};
 use portolan_proto::v1;
 
@@ -19,20 +19,21 @@ impl EdgeFilters {
         each(wire, EdgeFilter::new).map(Self)
     }
 
-    /// Whether an edge may be wanted, by what is known before its attempts are counted.
-    pub(crate) fn may_want(&self, edge: &Edge) -> bool {
-        self.0.is_empty() || self.0.iter().any(|filter| filter.may_want(edge))
+    /// Whether an edge is wanted.
+    pub(crate) fn want(&self, edge: &Seen<'_>) -> bool {
+        self.0.is_empty() || self.0.iter().any(|filter| filter.wants(edge))
     }
 
-    /// Whether an edge is wanted.
-    pub(crate) fn want(&self, answer: &EdgeAnswer) -> bool {
-        self.0.is_empty() || self.0.iter().any(|filter| filter.wants(answer))
+    /// Whether attempts that were folded into this edge may have been on wanted ones: nobody knows any more.
+    pub(crate) fn may_have_wanted(&self, edge: &Seen<'_>) -> bool {
+        let is_folded = *edge.source() == Party::Other && *edge.destination() == Party::Other;
+        is_folded && !self.want(edge) && self.0.iter().any(|filter| filter.wants_ends(edge))
     }
 
     /// Whether what a policy did on an edge is wanted.
-    pub(crate) fn want_policy(&self, answer: &EdgeAnswer, policy: &PolicyRef) -> bool {
+    pub(crate) fn want_policy(&self, edge: &Seen<'_>, policy: &PolicyRef) -> bool {
         let names = |filter: &EdgeFilter| any_of(&filter.policies, |name| name.matches(policy));
-        self.0.is_empty() || self.0.iter().any(|filter| names(filter) && filter.wants(answer))
+        self.0.is_empty() || self.0.iter().any(|filter| names(filter) && filter.wants(edge))
     }
 }
 
@@ -80,24 +81,26 @@ impl EdgeFilter {
         })
     }
 
-    fn may_want(&self, edge: &Edge) -> bool {
-        let Edge { source, destination, service: _, port, protocol } = edge;
-        any_of(&self.protocols, |wanted| wanted == protocol)
-            && any_of(&self.ports, |wanted| Some(*wanted) == *port)
+    fn wants(&self, edge: &Seen<'_>) -> bool {
+        let (source, destination, port) = (edge.source(), edge.destination(), edge.port());
+        any_of(&self.ports, |wanted| Some(*wanted) == port)
             && self.source.matches(source, None)
-            && self.destination.matches(destination, *port)
-            && (self.either.matches(source, None) || self.either.matches(destination, *port))
+            && self.destination.matches(destination, port)
+            && (self.either.matches(source, None) || self.either.matches(destination, port))
+            && self.wants_ends(edge)
+            && any_of(&self.policies, |name| {
+                let mut policies = edge.decided().flat_map(|(_, side, _)| &side.policies);
+                policies.any(|policy| name.matches(policy))
+            })
     }
 
-    fn wants(&self, answer: &EdgeAnswer) -> bool {
-        let ended = answer.counts.iter().any(|count| {
-            any_of(&self.verdicts, |verdict| *verdict == count.verdict)
-                && any_of(&self.outcomes, |outcome| *outcome == count.outcome)
-        });
-        let policies = || answer.decisions.iter().flat_map(|decided| &decided.decision.policies);
-        ended
-            && self.may_want(&answer.edge)
-            && any_of(&self.policies, |name| policies().any(|policy| name.matches(policy)))
+    /// Whether it is wanted by what is known of every edge, whoever is at its ends.
+    fn wants_ends(&self, edge: &Seen<'_>) -> bool {
+        any_of(&self.protocols, |wanted| *wanted == edge.protocol())
+            && edge.ended().any(|(outcome, verdict, _)| {
+                any_of(&self.verdicts, |wanted| *wanted == verdict)
+                    && any_of(&self.outcomes, |wanted| *wanted == outcome)
+            })
     }
 }
 

@@ -2,59 +2,30 @@
 
 use super::EdgeFilters;
 use crate::{
-    build::{admitted, at, denied},
-    graph::{
-        answer::{Count, Decided, Direction, Edge, EdgeAnswer, Party, Tally},
-        latencies::Latencies,
-    },
+    build::{FlowExt as _, admitted, denied, flow, pod},
+    graph::{Survey, survey},
 };
-use portolan_policy::{Outcome, Protocol, Verdict};
+use portolan_policy::{Outcome, Verdict, Who};
 use portolan_proto::v1::{self, EndFilter, Filter};
 
 /// From Deployment shop/web to StatefulSet other/db: five attempts allowed, two denied.
-fn example() -> EdgeAnswer {
-    let workload = |namespace: &str, kind: &str, name: &str| Party::Workload {
-        namespace: namespace.to_owned(),
-        kind: kind.to_owned(),
-        name: name.to_owned(),
-    };
-    let count = |outcome, verdict, attempts| Count { outcome, verdict, drop_reason: None, attempts };
-    let decided =
-        |direction, decision| Decided { direction, decision, attempts: 5, first: at(0), last: at(1) };
-    EdgeAnswer {
-        edge: Edge {
-            source: workload("shop", "Deployment", "web"),
-            destination: workload("other", "StatefulSet", "db"),
-            service: None,
-            port: Some(5432),
-            protocol: Protocol::Tcp,
-        },
-        tally: Tally {
-            attempts: 7,
-            packets: 0,
-            bytes: 0,
-            retransmits: 0,
-            revised: 0,
-            first: at(0),
-            last: at(1),
-            latencies: Latencies::default(),
-        },
-        counts: vec![
-            count(Outcome::Established, Verdict::Allowed, 5),
-            count(Outcome::Dropped, Verdict::Denied, 2),
-        ],
-        decisions: vec![
-            decided(Direction::Egress, admitted("shop/web")),
-            decided(Direction::Ingress, denied(&["other/default-deny"])),
-        ],
-    }
+fn example() -> Survey {
+    let database = pod("other/db-0", "10.0.2.2", "n2");
+    let Who::Pod(mut end) = database.who().clone() else { panic!("{database:?}") };
+    end.workload.kind = "StatefulSet".to_owned();
+    let web = flow(pod("shop/web-1", "10.0.1.1", "n1"), Who::Pod(end).at(None)).egress(admitted("shop/web"));
+    let allowed = web.clone().change(|flow| flow.attempts = 5);
+    let dropped = web.ended(Outcome::Dropped).ingress(denied(&["other/default-deny"])).change(|flow| {
+        (flow.attempts, flow.verdict) = (2, Verdict::Denied);
+    });
+    survey(vec![allowed, dropped])
 }
 
 fn takes(filter: Filter) -> bool {
     let filters = EdgeFilters::new(vec![filter]).unwrap_or_else(|error| panic!("{error}"));
-    let (edge, wanted) = (example(), filters.want(&example()));
-    assert!(!wanted || filters.may_want(&edge.edge), "what is wanted is counted");
-    wanted
+    let survey = example();
+    assert_eq!(survey.len(), 1);
+    filters.want(&survey.edge(0))
 }
 
 fn texts(values: &[&str]) -> Vec<String> {

@@ -134,19 +134,6 @@ pub(crate) struct Question {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// The edges of a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// Sorted.
-    pub(crate) edges: Vec<EdgeAnswer>,
-    /// Where what is really covered begins: buckets are counted whole.
-    pub(crate) from: Timestamp,
-    /// Where it ends.
-    pub(crate) to: Timestamp,
-    /// How many chunks could not be read.
-    pub(crate) damaged: u64,
-}
-
 /// Why a question has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AskError {

@@ -2,15 +2,17 @@
 
 use super::{
     Graph,
-    answer::{Answer, AskError, Edge, Question},
+    answer::{AskError, Question},
     dictionary::Dictionary,
-    edges,
     level::{Bucket, DAY, Level, micros_of},
     shared::Snapshot,
     state::State,
-    sum::{Sums, time},
+    sum::time,
+    sums::Sums,
+    survey::{Scope, Survey},
     words::Words,
 };
+use jiff::Timestamp;
 use std::{panic::resume_unwind, thread};
 
 /// So many threads read for a question.
@@ -18,29 +20,24 @@ const THREADS: usize = 2;
 
 impl Graph {
     /// The edges of a window. Holds the lock that ingest needs for no longer than it takes to swap what is open.
-    pub(crate) fn ask(
-        &self,
-        question: &Question,
-        wanted: &dyn Fn(&Edge) -> bool,
-    ) -> Result<Answer, AskError> {
+    pub(crate) fn ask(&self, question: &Question, now: Timestamp) -> Result<Survey, AskError> {
         loop {
-            let snapshot = self.shared().snapshot(question)?;
-            let (from, until) = (snapshot.plan.from, snapshot.plan.until);
-            let plan = snapshot.plan.clone();
+            let snapshot = self.shared().snapshot(question, now)?;
+            let (from, until, behind) = (snapshot.plan.from, snapshot.plan.until, snapshot.behind);
+            let seen = snapshot.seen();
             let (whole, damaged) = self.days(snapshot);
-            // Where retention took something meanwhile, the answer is another one.
-            if plan.holds(self.shared().state()) {
+            // Where something was taken away meanwhile, the answer is another one.
+            if self.shared().holds(&seen) {
                 let (words, sums) = whole.finish();
-                let edges = edges::edges(&words, sums, wanted);
                 let [from, to] = [from, until].map(|minute| time(micros_of(minute)));
-                return Ok(Answer { edges, from, to, damaged });
+                return Ok(Survey::new(words, sums, Scope { from, to, damaged, behind }));
             }
         }
     }
 
     /// All days as one, and how many chunks could not be read.
     fn days(&self, snapshot: Snapshot) -> (Whole, u64) {
-        let Snapshot { plan, state, open, mut words } = snapshot;
+        let Snapshot { plan, state, open, mut words, .. } = snapshot;
         let (mut whole, mut all_damaged) = (Whole::default(), 0);
         for (day, buckets) in plan.days {
             let (words, damaged) =
@@ -61,7 +58,7 @@ impl Graph {
     /// The sums of buckets, and how many chunks could not be read.
     fn read(&self, buckets: &[Bucket], cells: u32, below: u64) -> (Sums, u64) {
         let part = |first: usize| {
-            let (mut sums, mut all_damaged) = (Sums::default(), 0);
+            let (mut sums, mut all_damaged) = (Sums::of(cells as usize), 0);
             for bucket in buckets.iter().skip(first).step_by(THREADS) {
                 all_damaged += self.reader.add_bucket(*bucket, cells, below, &mut sums).damaged;
             }
@@ -116,8 +113,6 @@ impl Whole {
 
 fn both(mut dictionary: Box<Dictionary>, mut all: Sums, words: &Words, sums: Sums) -> Whole {
     let places = dictionary.take_in(words);
-    for (cell, sum) in sums.into_some() {
-        all.of(places[cell as usize]).absorb(sum);
-    }
+    all.absorb_at(sums, &places);
     Whole::Days(dictionary, all)
 }

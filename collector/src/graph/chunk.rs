@@ -1,12 +1,15 @@
 //! Chunks: the sums of some cells in one bucket, as bytes. A bucket is the sum of its chunks.
 
 use super::{
+    columns::Columns,
     latencies::Latencies,
     log::Place,
-    sum::{Sum, Sums},
+    pile::Part,
+    sum::{Figures, Sum},
+    sums::Sums,
 };
-use crate::ledger::{BlockError, pack, unpack};
-use serde::{Deserialize, Serialize};
+use crate::ledger::{BlockError, pack, unpack_bytes};
+use serde::Serialize;
 
 /// The most cells in a chunk.
 const MOST: usize = 65_536;
@@ -15,8 +18,9 @@ const MOST: usize = 65_536;
 /// what is unpacked has an end.
 const MOST_BINS: usize = 1 << 20;
 
-/// A column for each part of a sum.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// A column for each part of a sum, written in this order.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(PartialEq, serde::Deserialize))]
 pub(super) struct Chunk {
     /// The first microsecond of the bucket.
     base: i64,
@@ -80,7 +84,8 @@ pub(super) fn encode(base: i64, cells: &[(Place, &Sum)]) -> Vec<u8> {
 
 impl Chunk {
     fn push(&mut self, sum: &Sum) {
-        let Sum { attempts, packets, bytes, retransmits, revised, first, last, latencies } = sum;
+        let Sum { figures, latencies } = sum;
+        let Figures { attempts, packets, bytes, retransmits, revised, first, last } = figures;
         self.attempts.push(*attempts);
         self.packets.push(*packets);
         self.bytes.push(*bytes);
@@ -97,9 +102,28 @@ impl Chunk {
 
     /// Reads a chunk; one that is read can be added to sums of `cells` cells.
     pub(super) fn decode(bytes: &[u8], cells: u32) -> Result<Self, ChunkError> {
-        let chunk: Self = unpack(bytes)?;
+        let chunk = Self::read(&unpack_bytes(bytes)?).ok_or(ChunkError::Shape("columns"))?;
         chunk.check(cells)?;
         Ok(chunk)
+    }
+
+    /// What was written as plain bytes.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut columns = Columns::new(bytes);
+        Some(Self {
+            base: columns.signed()?,
+            cells: columns.next()?,
+            attempts: columns.next()?,
+            packets: columns.next()?,
+            bytes: columns.next()?,
+            retransmits: columns.next()?,
+            revised: columns.next()?,
+            first: columns.next_signed()?,
+            last: columns.next()?,
+            bins: columns.next()?,
+            latencies: columns.next()?,
+            counts: columns.next()?,
+        })
     }
 
     fn check(&self, cells: u32) -> Result<(), ChunkError> {
@@ -144,23 +168,27 @@ impl Chunk {
     }
 
     /// Adds the chunk to sums.
-    pub(super) fn add_to(&self, sums: &mut Sums) {
-        let mut bins = self.latencies.iter().zip(&self.counts);
+    pub(super) fn add_to(mut self, sums: &mut Sums) {
         let mut cell = 0;
-        for (index, step) in self.cells.iter().enumerate() {
-            cell += step;
-            let sum = sums.of(cell);
-            sum.attempts = sum.attempts.saturating_add(self.attempts[index]);
-            sum.packets = sum.packets.saturating_add(self.packets[index]);
-            sum.bytes = sum.bytes.saturating_add(self.bytes[index]);
-            sum.retransmits = sum.retransmits.saturating_add(self.retransmits[index]);
-            sum.revised = sum.revised.saturating_add(self.revised[index]);
-            let first = self.first[index].wrapping_add(self.base);
-            sum.first = sum.first.min(first);
-            sum.last = sum.last.max(first.wrapping_add(self.last[index] as i64)).max(first);
-            for (bucket, count) in bins.by_ref().take(usize::from(self.bins[index])) {
-                sum.latencies.add(*bucket, *count);
-            }
+        for index in 0..self.cells.len() {
+            cell += self.cells[index];
+            self.cells[index] = cell;
+            sums.figures(cell).add(&self.figures(index));
+        }
+        let Self { cells, bins, latencies, counts, .. } = self;
+        sums.latencies(Part { cells, bins, buckets: latencies, counts });
+    }
+
+    fn figures(&self, index: usize) -> Figures {
+        let first = self.first[index].wrapping_add(self.base);
+        Figures {
+            attempts: self.attempts[index],
+            packets: self.packets[index],
+            bytes: self.bytes[index],
+            retransmits: self.retransmits[index],
+            revised: self.revised[index],
+            first,
+            last: first.wrapping_add(self.last[index] as i64).max(first),
         }
     }
 }
@@ -180,7 +208,8 @@ mod tests {
                 }
                 let [attempts, packets, bytes, retransmits, revised] = numbers;
                 let (first, last) = (i64::from(first), i64::from(first) + i64::from(span));
-                Sum { attempts, packets, bytes, retransmits, revised, first, last, latencies }
+                let figures = Figures { attempts, packets, bytes, retransmits, revised, first, last };
+                Sum { figures, latencies }
             },
         )
     }
@@ -189,7 +218,8 @@ mod tests {
     fn cells_with_very_many_latencies_go_into_several_chunks() {
         let mut latencies = Latencies::default();
         (0..Latencies::BUCKETS).for_each(|bucket| latencies.add(bucket, u64::MAX));
-        let sum = Sum { attempts: 1, first: 0, last: 0, latencies, ..Sum::default() };
+        let figures = Figures { attempts: 1, first: 0, last: 0, ..Figures::default() };
+        let sum = Sum { figures, latencies };
         let most = MOST_BINS / usize::from(Latencies::BUCKETS) + 1;
         let cells: Vec<_> = (0..most as Place + 5).map(|cell| (cell, &sum)).collect();
         let counts: Vec<_> = parts(&cells).map(<[_]>::len).collect();
@@ -206,9 +236,22 @@ mod tests {
             let bytes = encode(i64::from(base), &rows);
             let mut sums = Sums::default();
             Chunk::decode(&bytes, 5000).unwrap().add_to(&mut sums);
-            prop_assert_eq!(sums.into_some().collect::<Vec<_>>(), cells.clone().into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(sums.into_some(), cells.clone().into_iter().collect::<Vec<_>>());
             let most = cells.keys().max().copied().unwrap_or(0);
             prop_assert!(Chunk::decode(&bytes, most).is_err() || cells.is_empty());
+        }
+
+        #[test]
+        fn what_the_library_reads_is_read_the_same(
+            cells in prop::collection::btree_map(0..5000_u32, sum(), 0..30), noise in vec(any::<u8>(), 0..60),
+        ) {
+            let rows: Vec<_> = cells.iter().map(|(cell, sum)| (*cell, sum)).collect();
+            let written = unpack_bytes(&encode(7, &rows)).unwrap();
+            for bytes in [written, noise] {
+                if let Ok(expected) = postcard::from_bytes::<Chunk>(&bytes) {
+                    prop_assert_eq!(Chunk::read(&bytes), Some(expected));
+                }
+            }
         }
 
         #[test]

@@ -30,6 +30,12 @@ pub(crate) struct Counters {
     pub(crate) checkpoint_seconds: Histogram,
     /// Hours and days that were made of finer buckets.
     pub(crate) rolled: Counter,
+    /// Levels of days and minutes of hours that went before their time.
+    pub(crate) crowded_out: Counter,
+    /// Chunks that were put together with others.
+    pub(crate) merged: Counter,
+    /// Flows that are kept and not counted yet.
+    pub(crate) behind: Gauge,
     /// Bytes of chunks and words.
     pub(crate) bytes: Gauge,
     /// Edges of the newest day.
@@ -50,6 +56,9 @@ impl Default for Counters {
             checkpoints: Counter::default(),
             checkpoint_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             rolled: Counter::default(),
+            crowded_out: Counter::default(),
+            merged: Counter::default(),
+            behind: Gauge::default(),
             bytes: Gauge::default(),
             edges: Gauge::default(),
             cells: Gauge::default(),
@@ -60,9 +69,7 @@ impl Default for Counters {
 impl Counters {
     /// Has everything shown to whoever looks at metrics.
     pub(crate) fn register(&self, registry: &mut Registry) {
-        let Self {
-            other_addresses, other_edges, clamped, damaged, missed, chunks, checkpoints, rolled, ..
-        } = self;
+        let Self { other_addresses, other_edges, clamped, damaged, missed, .. } = self;
         let mut counter = |name, help, counter: &Counter| registry.register(name, help, counter.clone());
         counter(
             "graph_other_addresses",
@@ -77,11 +84,19 @@ impl Counters {
         );
         counter("graph_damaged", "Rows and chunks of the graph that are not what was written", damaged);
         counter("graph_missed", "Flows that were gone before the graph had counted them", missed);
+        let Self { chunks, checkpoints, rolled, crowded_out, merged, .. } = self;
         counter("graph_chunks", "Chunks of the graph written", chunks);
         counter("graph_checkpoints", "Checkpoints of the graph", checkpoints);
         counter("graph_rolled", "Hours and days of the graph made of finer buckets", rolled);
-        let Self { checkpoint_seconds, bytes, edges, cells, .. } = self;
+        counter(
+            "graph_crowded_out",
+            "Minutes of hours, and levels of days, that went before their time for want of room",
+            crowded_out,
+        );
+        counter("graph_merged", "Chunks of the graph that were put together with others", merged);
+        let Self { checkpoint_seconds, behind, bytes, edges, cells, .. } = self;
         let mut gauge = |name, help, gauge: &Gauge| registry.register(name, help, gauge.clone());
+        gauge("graph_behind", "Flows that are kept and that the graph has not counted yet", behind);
         gauge("graph_bytes", "Bytes of the graph, compressed", bytes);
         gauge("graph_edges", "Edges of the newest day", edges);
         gauge("graph_cells", "Edges by outcome, verdict and decision of the newest day", cells);

@@ -2,9 +2,11 @@
 
 use super::{
     Counters, Graph, Settings,
-    level::{Bucket, HOURS_OF_DAY, Level},
+    level::{Bucket, HOUR, HOURS_OF_DAY, Level},
     log::Place,
+    merging::{Crowds, merge},
     open::Open,
+    retention::Excess,
     rolling::{Progress, Rolling},
     state::State,
     sum::Sum,
@@ -52,6 +54,9 @@ pub(crate) struct Keeper {
     /// Until then nothing is rolled up, after so many tries that failed.
     roll_after: Duration,
     tries: u32,
+    /// The flows of the ledger that are to be taken in before new ones.
+    behind: Option<Tail>,
+    crowds: Crowds,
 }
 
 impl Keeper {
@@ -68,6 +73,8 @@ impl Keeper {
             leave_after: Duration::ZERO,
             roll_after: Duration::ZERO,
             tries: 0,
+            behind: None,
+            crowds: Crowds::default(),
         }
     }
 
@@ -76,25 +83,50 @@ impl Keeper {
         Arc::clone(&self.graph)
     }
 
-    /// Takes in what the ledger has and the graph does not.
-    pub(crate) fn catch_up(&mut self, shelf: &Arc<Shelf>, now: Timestamp) -> Result<(), StoreError> {
-        let begin = Instant::now();
+    /// Has still to take in what the ledger has and the graph does not.
+    pub(crate) fn follow(&mut self, shelf: Arc<Shelf>) {
         let kept = shelf.catalog();
-        let from = self.graph.shared().through();
-        let mut tail = Tail::new(Arc::clone(shelf), &kept, from);
+        let mut shared = self.graph.shared();
+        shared.keeps(kept.next);
+        if shared.behind() > 0 {
+            self.behind = Some(Tail::new(shelf, &kept, shared.through()));
+        }
+        self.graph.reader.counters.behind.set(shared.behind() as i64);
+    }
+
+    /// Whether there are flows of the ledger that are still to be taken in.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.behind.is_some()
+    }
+
+    /// Takes in some of the flows that the ledger has and the graph does not.
+    fn catch_up(&mut self, tail: &mut Tail, now: Timestamp) -> Result<(), StoreError> {
         let mut flows = Vec::with_capacity(GROUP);
-        while let Some(step) = tail.next()? {
+        while flows.len() < GROUP
+            && let Some(step) = tail.next()?
+        {
             match step {
                 Step::Made(made) => flows.push(made),
                 Step::Gone(count) => self.miss(count),
             }
-            if flows.len() == GROUP {
-                self.take(&mut flows, now)?;
-            }
         }
-        self.take(&mut flows, now)?;
-        self.graph.shared().skip_to(kept.next);
-        info!(flows = kept.next.saturating_sub(from), took = ?begin.elapsed(), "Graph has caught up.");
+        self.graph.add(&flows, now);
+        self.graph.shared().skip_to(tail.position());
+        Ok(())
+    }
+
+    /// Takes in some flows, where there are any to be taken in.
+    fn follow_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(mut tail) = self.behind.take() else { return Ok(()) };
+        self.catch_up(&mut tail, now)?;
+        let behind = self.graph.shared().behind();
+        self.graph.reader.counters.behind.set(behind as i64);
+        if behind > 0 {
+            tail.go_on();
+            self.behind = Some(tail);
+        } else {
+            info!("Graph has caught up.");
+        }
         Ok(())
     }
 
@@ -103,19 +135,19 @@ impl Keeper {
         warn!(flows = count, "Flows are gone that the graph had not counted yet.");
     }
 
-    fn take(&mut self, flows: &mut Vec<Arc<Made>>, now: Timestamp) -> Result<(), StoreError> {
-        self.add(flows, now);
-        flows.clear();
-        if self.graph.shared().flows() >= FLOWS { self.checkpoint() } else { Ok(()) }
-    }
-
-    /// Adds flows that are durable.
+    /// Adds flows that are durable, or leaves them for the time when those before them are in.
     pub(crate) fn add(&self, flows: &[Arc<Made>], now: Timestamp) {
-        self.graph.add(flows, now);
+        if self.is_behind() {
+            let ordinals = flows.iter().map(|made| made.ordinal + 1);
+            ordinals.max().into_iter().for_each(|ordinal| self.graph.shared().keeps(ordinal));
+        } else {
+            self.graph.add(flows, now);
+        }
     }
 
     /// Lets time pass: a checkpoint, if one is due, or else a part of what else there is to do.
     pub(crate) fn step(&mut self, now: Now) -> Result<(), StoreError> {
+        self.follow_up(now.wall)?;
         let is_due = now.uptime.saturating_sub(self.checked) >= EVERY;
         if is_due || self.graph.shared().flows() >= FLOWS {
             self.checked = now.uptime;
@@ -148,12 +180,13 @@ impl Keeper {
                 rolling.take_in(*bucket, cells);
             }
         }
+        self.crowds.came(buckets.keys().copied());
         self.graph.shared().wrote(state, &sizes);
         let counters = &self.graph.reader.counters;
         counters.checkpoints.inc();
         counters.checkpoint_seconds.observe(begin.elapsed().as_secs_f64());
         self.measure();
-        Ok(())
+        self.merge()
     }
 
     fn measure(&self) {
@@ -183,10 +216,7 @@ impl Keeper {
         };
         let next = || Rolling::next(&state, clock).filter(|_| now.uptime >= self.roll_after);
         let Some(rolling) = self.rolling.take().or_else(next) else {
-            return match self.graph.settings.keep.too_much(&state, clock) {
-                Some((level, day)) => self.let_go(level, day),
-                None => Ok(()),
-            };
+            return self.make_room(&state, clock);
         };
         self.roll(rolling, &state, now.uptime)
     }
@@ -228,6 +258,59 @@ impl Keeper {
         Ok(())
     }
 
+    /// Puts chunks together where there are too many. In one go: who asks meanwhile asks once more.
+    fn merge(&mut self) -> Result<(), StoreError> {
+        let mut writing = Writing::new(State::clone(self.graph.shared().state()));
+        let buckets = self.crowds.next().into_iter();
+        let merged: u64 = buckets.map(|bucket| merge(bucket, &self.graph.reader, &mut writing)).sum();
+        if merged == 0 {
+            return Ok(());
+        }
+        // Who asked before may know some of the numbers that are gone, and not the last.
+        self.graph.shared().rewrite();
+        let state = self.commit(writing)?;
+        self.graph.shared().replace(state);
+        self.graph.reader.counters.merged.inc_by(merged);
+        Ok(())
+    }
+
+    /// Lets go of what is too old or too much, if anything is.
+    fn make_room(&mut self, state: &State, clock: u32) -> Result<(), StoreError> {
+        let Some(excess) = self.graph.settings.keep.too_much(state, clock) else { return Ok(()) };
+        let is_early = !matches!(excess, Excess::Aged(..));
+        self.graph.reader.counters.crowded_out.inc_by(u64::from(is_early));
+        match excess {
+            Excess::Aged(level, day) | Excess::Level(level, day) => self.let_go(level, day),
+            Excess::Hour(hour) => self.let_minutes_go(hour),
+        }
+    }
+
+    /// Lets go of the minutes of an hour. Readers lose sight of them first.
+    fn let_minutes_go(&mut self, hour: u32) -> Result<(), StoreError> {
+        // What is open may be of that hour.
+        self.checkpoint()?;
+        let mut writing = Writing::new(State::clone(self.graph.shared().state()));
+        writing.state.minutes_from_hour = hour + 1;
+        for minute in hour * HOUR..(hour + 1) * HOUR {
+            let bucket = Level::Minute.of(minute);
+            let rows = self.graph.reader.rows(bucket);
+            let rows: Vec<_> = rows.into_iter().map(|(key, bytes)| (key, bytes.len() as u64)).collect();
+            writing.remove(bucket, &rows);
+        }
+        self.gone(writing)
+    }
+
+    /// What is written does not tell of something any more.
+    fn gone(&mut self, writing: Writing) -> Result<(), StoreError> {
+        // Who asks between the two would find a hole.
+        self.graph.shared().replace(writing.state.clone());
+        let state = self.commit(writing)?;
+        self.crowds.retain(&state);
+        self.graph.shared().replace(state);
+        self.measure();
+        Ok(())
+    }
+
     /// Lets go of a level of a day. Readers lose sight of it first.
     fn let_go(&mut self, level: Level, day: u32) -> Result<(), StoreError> {
         // What is open may be of that day.
@@ -253,12 +336,7 @@ impl Keeper {
         if let Some(day) = writing.state.days.get_mut(&day) {
             day.chunks[level as usize] = 0;
         }
-        // Who asks between the two would find a hole.
-        self.graph.shared().replace(writing.state.clone());
-        let state = self.commit(writing)?;
-        self.graph.shared().replace(state);
-        self.measure();
-        Ok(())
+        self.gone(writing)
     }
 
     fn delete(&self, prefix: &[u8], writing: &mut Writing) {

@@ -17,11 +17,11 @@ const COUNT_BITS: u32 = 52;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 
 /// A bucket's number above its count, so that bins sort by bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Bin(u64);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Bin(u64);
 
 impl Bin {
-    fn new(bucket: u16, count: u64) -> Self {
+    pub(super) fn new(bucket: u16, count: u64) -> Self {
         Self(u64::from(bucket) << COUNT_BITS | count.min(COUNT))
     }
 
@@ -42,6 +42,20 @@ impl Latencies {
     /// The number of buckets.
     pub(crate) const BUCKETS: u16 = bucket(MOST) + 1;
 
+    /// What bins in no order come to.
+    pub(super) fn gathered(bins: &[Bin]) -> Self {
+        let mut bins: SmallVec<[Bin; 2]> = SmallVec::from_slice(bins);
+        bins.sort_unstable();
+        bins.dedup_by(|next, kept| {
+            let is_same = next.bucket() == kept.bucket();
+            if is_same {
+                *kept = Bin::new(kept.bucket(), kept.count().saturating_add(next.count()));
+            }
+            is_same
+        });
+        Self(bins)
+    }
+
     /// Adds a figure that occurred so often.
     pub(crate) fn record_n(&mut self, micros: u64, count: u64) {
         self.add(bucket(micros), count);
@@ -58,11 +72,8 @@ impl Latencies {
         }
     }
 
-    /// Takes in another histogram.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        for (bucket, count) in other.buckets() {
-            self.add(bucket, count);
-        }
+    pub(super) fn bins(&self) -> &[Bin] {
+        &self.0
     }
 
     /// The buckets that hold something, in order, each with its count.
@@ -140,8 +151,8 @@ mod tests {
                 }
                 latencies
             };
-            let (mut merged, all) = (of(&one), [one, other.clone()].concat());
-            merged.merge(&of(&other));
+            let merged = Latencies::gathered(&[of(&other).bins(), of(&one).bins()].concat());
+            let all = [one, other].concat();
             prop_assert_eq!(&merged, &of(&all));
             let mut exact: Vec<u64> = all.iter().map(|micros| lowest(bucket(*micros))).collect();
             exact.sort_unstable();

@@ -18,14 +18,16 @@ mod addition;
 pub(crate) mod answer;
 mod ask;
 mod chunk;
+mod columns;
 mod counters;
 mod dictionary;
-mod edges;
 mod keeper;
 pub(crate) mod latencies;
 mod level;
 mod log;
+mod merging;
 mod open;
+mod pile;
 mod reader;
 mod relation;
 mod retention;
@@ -33,6 +35,8 @@ mod rolling;
 mod shared;
 mod state;
 mod sum;
+mod sums;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -44,6 +48,10 @@ pub(crate) use counters::Counters;
 pub(crate) use dictionary::Bounds;
 pub(crate) use keeper::Keeper;
 pub(crate) use retention::Keep;
+pub(crate) use sum::Figures;
+pub(crate) use survey::{Scope, Seen, Survey};
+#[cfg(test)]
+pub(crate) use tests::{bounded_survey, survey};
 
 use crate::{config::Config, ledger::SharedStore, made::Made};
 use jiff::{SignedDuration, Timestamp};

@@ -1,9 +1,6 @@
 //! What flows brought since the last checkpoint, by minute.
 
-use super::{
-    log::Place,
-    sum::{Sum, Sums},
-};
+use super::{log::Place, sum::Sum, sums::Sums};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,7 +35,7 @@ impl Open {
     /// Adds the minutes of a span to sums.
     pub(super) fn add_to(&self, from: u32, until: u32, sums: &mut Sums) {
         for (cell, sum) in self.minutes.range(from..until).flat_map(|(_, cells)| cells) {
-            sums.of(*cell).merge(sum);
+            sums.add(*cell, sum);
         }
     }
 }

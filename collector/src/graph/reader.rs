@@ -6,7 +6,7 @@ use super::{
     chunk::Chunk,
     level::Bucket,
     state::State,
-    sum::Sums,
+    sums::Sums,
     words::{Sizes, Words},
     writing::{STATE, chunk_of, words_prefix},
 };
@@ -88,6 +88,11 @@ impl Reader {
             }));
         }
         found
+    }
+
+    /// The rows of a bucket that can be read, and how long they are.
+    pub(super) fn rows(&self, bucket: Bucket) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.store.scan(bucket.space(), &bucket.prefix(), usize::MAX).into_iter().flatten().collect()
     }
 
     /// Whether a row was read and understood.

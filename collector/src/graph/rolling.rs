@@ -5,7 +5,8 @@ use super::{
     log::Place,
     reader::Reader,
     state::State,
-    sum::{Sum, Sums},
+    sum::Sum,
+    sums::Sums,
     writing::Writing,
 };
 use std::collections::VecDeque;
@@ -72,7 +73,7 @@ impl Rolling {
     pub(super) fn take_in(&mut self, bucket: Bucket, cells: &[(Place, &Sum)]) {
         if self.bucket.has_part(bucket) && !self.left.contains(&bucket) {
             for (cell, sum) in cells {
-                self.sums.of(*cell).merge(sum);
+                self.sums.add(*cell, sum);
             }
         }
     }
@@ -80,7 +81,7 @@ impl Rolling {
     /// Writes the bucket.
     pub(super) fn finish(self, writing: &mut Writing) {
         let Self { bucket, left: _, sums, damaged } = self;
-        let cells: Vec<_> = sums.into_some().collect();
+        let cells = sums.into_some();
         let cells: Vec<_> = cells.iter().map(|(cell, sum)| (*cell, sum)).collect();
         writing.bucket(bucket, &cells);
         let state = &mut writing.state;

@@ -31,11 +31,15 @@ pub(super) struct Shared {
     /// As it is on disk, but for days that are not.
     state: Arc<State>,
     progress: Progress,
+    /// The ordinal after that of the last flow that is kept.
+    kept: u64,
     /// The words of the days to which flows come.
     days: BTreeMap<u32, Dictionary>,
     /// The ordinal of the last flow of each.
     used: BTreeMap<u32, u64>,
     open: Open,
+    /// How often rows that somebody may be reading were written anew.
+    rewrites: u64,
     /// What was open when somebody asked.
     frozen: Vec<Arc<Open>>,
 }
@@ -44,10 +48,25 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) plan: Plan,
+    pub(super) behind: u64,
+    rewrites: u64,
     pub(super) state: Arc<State>,
     pub(super) open: Vec<Arc<Open>>,
     /// The words that need not be read.
     pub(super) words: BTreeMap<u32, Words>,
+}
+
+/// What must not have changed meanwhile.
+#[derive(Debug)]
+pub(super) struct Seen {
+    plan: Plan,
+    rewrites: u64,
+}
+
+impl Snapshot {
+    pub(super) fn seen(&self) -> Seen {
+        Seen { plan: self.plan.clone(), rewrites: self.rewrites }
+    }
 }
 
 /// What a checkpoint is to write.
@@ -78,9 +97,11 @@ impl Shared {
         Self {
             state,
             progress,
+            kept: progress.through,
             days: BTreeMap::new(),
             used: BTreeMap::new(),
             open: Open::default(),
+            rewrites: 0,
             frozen: Vec::new(),
         }
     }
@@ -88,6 +109,16 @@ impl Shared {
     /// Every flow with a smaller ordinal is in.
     pub(super) const fn through(&self) -> u64 {
         self.progress.through
+    }
+
+    /// Flows with smaller ordinals are kept.
+    pub(super) fn keeps(&mut self, ordinal: u64) {
+        self.kept = self.kept.max(ordinal);
+    }
+
+    /// How many flows are kept and not in.
+    pub(super) const fn behind(&self) -> u64 {
+        self.kept.saturating_sub(self.progress.through)
     }
 
     pub(super) fn state(&self) -> &Arc<State> {
@@ -147,11 +178,24 @@ impl Shared {
     }
 
     /// What a question is to be answered from. What is open is handed out, and another begun.
-    pub(super) fn snapshot(&mut self, question: &Question) -> Result<Snapshot, AskError> {
-        let plan = Plan::new(question, &self.state, self.progress)?;
+    pub(super) fn snapshot(&mut self, question: &Question, now: Timestamp) -> Result<Snapshot, AskError> {
+        let behind = self.behind();
+        let complete = if behind == 0 { minute_of(now.as_microsecond()).saturating_add(1) } else { 0 };
+        let plan = Plan::new(question, &self.state, self.progress, complete)?;
         self.freeze();
         let words = plan.days.keys().filter_map(|day| Some((*day, self.days.get(day)?.words()))).collect();
-        Ok(Snapshot { plan, state: Arc::clone(&self.state), open: self.frozen.clone(), words })
+        let (state, open, rewrites) = (Arc::clone(&self.state), self.frozen.clone(), self.rewrites);
+        Ok(Snapshot { plan, behind, rewrites, state, open, words })
+    }
+
+    /// Rows are about to be written anew, with the numbers that they had. Who asks from now on finds the same in either.
+    pub(super) const fn rewrite(&mut self) {
+        self.rewrites += 1;
+    }
+
+    /// Whether what was read was there all the time.
+    pub(super) fn holds(&self, seen: &Seen) -> bool {
+        seen.plan.holds(&self.state) && seen.rewrites == self.rewrites
     }
 
     fn freeze(&mut self) {

@@ -1,7 +1,7 @@
 //! What the graph must know to go on: how far it has come, and which buckets there are.
 
 use super::{
-    level::{Bucket, DAY, HOURS_OF_DAY, LAST_DAY, Level, minute_of},
+    level::{Bucket, DAY, HOUR, HOURS_OF_DAY, LAST_DAY, Level, minute_of},
     words::Sizes,
 };
 use jiff::Timestamp;
@@ -54,6 +54,8 @@ pub(super) struct State {
     pub(super) hours_from: u32,
     pub(super) days_from: u32,
     pub(super) days: BTreeMap<u32, Day>,
+    /// Minutes of hours before this one are kept no more either, where there was no room for them.
+    pub(super) minutes_from_hour: u32,
 }
 
 impl State {
@@ -75,10 +77,11 @@ impl State {
     }
 
     fn is_sound(&self) -> bool {
-        let Self { progress, hours_until, days_until, minutes_from, hours_from, days_from, days, .. } = self;
+        let Self { progress, hours_until, minutes_from_hour, .. } = *self;
+        let Self { days_until, minutes_from, hours_from, days_from, days, .. } = self;
         let mut days = days.keys().chain([days_until, minutes_from, hours_from, days_from]);
         days.all(|day| *day <= LAST_DAY)
-            && hours_until / HOURS_OF_DAY <= LAST_DAY
+            && hours_until.max(minutes_from_hour) / HOURS_OF_DAY <= LAST_DAY
             && progress.newest.max(progress.latest).max(progress.oldest) / DAY <= LAST_DAY
     }
 
@@ -86,16 +89,20 @@ impl State {
     pub(super) fn has(&self, bucket: Bucket) -> bool {
         let day = bucket.day();
         match bucket.level {
-            Level::Minute => day >= self.minutes_from,
+            Level::Minute => self.has_minutes(bucket.begin()),
             Level::Hour => bucket.number < self.hours_until && day >= self.hours_from,
             Level::Day => bucket.number < self.days_until && day >= self.days_from,
         }
     }
 
+    fn has_minutes(&self, minute: u32) -> bool {
+        minute / DAY >= self.minutes_from && minute / HOUR >= self.minutes_from_hour
+    }
+
     /// The finest level that is kept of a minute.
     pub(super) fn finest(&self, minute: u32) -> Level {
         let day = minute / DAY;
-        if day >= self.minutes_from {
+        if self.has_minutes(minute) {
             Level::Minute
         } else if day >= self.hours_from {
             Level::Hour

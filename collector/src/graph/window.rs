@@ -20,14 +20,19 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// For a question to a graph that has come so far.
-    pub(super) fn new(question: &Question, state: &State, progress: Progress) -> Result<Self, AskError> {
+    /// For a question to a graph that has come so far, and knows everything before the minute `complete`.
+    pub(super) fn new(
+        question: &Question,
+        state: &State,
+        progress: Progress,
+        complete: u32,
+    ) -> Result<Self, AskError> {
         if let Question { since: Some(since), until: Some(until) } = *question
             && until < since
         {
             return Err(AskError::Backwards { since, until });
         }
-        let (from, until) = span(question, state, progress);
+        let (from, until) = span(question, state, progress, complete);
         let mut days = BTreeMap::new();
         if from < until {
             for day in state.days.range(from / DAY..=(until - 1) / DAY).map(|(day, _)| *day) {
@@ -44,12 +49,14 @@ impl Plan {
     }
 }
 
-/// The minutes that are covered, none from before there was a graph: ends lie between buckets of the finest level that is kept there.
-fn span(question: &Question, state: &State, progress: Progress) -> (u32, u32) {
+/// The minutes that are covered, none from before there was a graph and none that are still to come: ends lie between
+/// buckets of the finest level that is kept there.
+fn span(question: &Question, state: &State, progress: Progress, complete: u32) -> (u32, u32) {
     let Question { since, until } = question;
     let begin = progress.oldest.max(state.days_from.saturating_mul(DAY));
-    let end = if state.days.is_empty() { begin } else { progress.latest.saturating_add(1) };
-    let until = until.map_or(end, minute_after).min(u32::MAX - DAY);
+    let seen = if state.days.is_empty() { begin } else { progress.latest.saturating_add(1) };
+    let end = seen.max(complete).min(u32::MAX - DAY);
+    let until = until.map_or(end, minute_after).min(end);
     let from = since.map_or(begin, |since| minute_of(since.as_microsecond())).max(begin);
     if until <= from {
         return (from, from);

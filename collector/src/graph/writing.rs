@@ -59,6 +59,40 @@ impl Writing {
         }
     }
 
+    /// Writes cells in the place of rows that they were read from, and under their last keys: who reads sees either. False
+    /// where there are too few of these.
+    pub(super) fn rewrite(
+        &mut self,
+        bucket: Bucket,
+        rows: &[(Vec<u8>, u64)],
+        cells: &[(Place, &Sum)],
+    ) -> bool {
+        let parts: Vec<_> = chunk::parts(cells).map(|cells| chunk::encode(bucket.base(), cells)).collect();
+        let Some(gone) = rows.len().checked_sub(parts.len()) else { return false };
+        let (gone, kept) = rows.split_at(gone);
+        self.remove(bucket, gone);
+        // A transaction may name a key once.
+        for ((key, bytes), part) in kept.iter().zip(parts) {
+            self.weigh(bucket, *bytes, part.len() as u64);
+            self.changes.push(Change::Put(bucket.space(), key.clone(), part));
+        }
+        true
+    }
+
+    /// Takes rows of a bucket away.
+    pub(super) fn remove(&mut self, bucket: Bucket, rows: &[(Vec<u8>, u64)]) {
+        self.weigh(bucket, rows.iter().map(|(_, bytes)| bytes).sum(), 0);
+        self.changes.extend(rows.iter().map(|(key, _)| Change::Delete(bucket.space(), key.clone())));
+    }
+
+    /// A bucket has lost and won so many bytes.
+    fn weigh(&mut self, bucket: Bucket, lost: u64, won: u64) {
+        if let Some(day) = self.state.days.get_mut(&bucket.day()) {
+            let bytes = &mut day.chunks[bucket.level as usize];
+            *bytes = bytes.saturating_sub(lost) + won;
+        }
+    }
+
     /// Takes a row away.
     pub(super) fn delete(&mut self, key: Vec<u8>) {
         self.changes.push(Change::Delete(Space::Graph, key));

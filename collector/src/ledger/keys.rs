@@ -120,25 +120,23 @@ pub(super) fn told(Told { connection, side: _, telling }: &Told) -> Vec<u8> {
     key
 }
 
-/// When the connection of such a key began, and which telling it is about.
-pub(super) fn told_of(key: &[u8]) -> Option<(Timestamp, Telling)> {
-    let (again, key) = key.split_last()?;
-    let start = Timestamp::from_nanosecond(i128::from_be_bytes(*key.last_chunk()?)).ok()?;
-    Some((start, if *again == 0 { Telling::First } else { Telling::Again }))
-}
-
-/// The connection of such a key.
-pub(super) fn told_of(key: &[u8]) -> Option<Connection> {
-    let start = told_start(key)?;
+/// The connection of such a key, and which telling of it.
+pub(super) fn told_of(key: &[u8]) -> Option<(Connection, Telling)> {
     let rest = key.get(TOLD.len() + size_of::<i64>()..)?;
     let (protocol, rest) = rest.split_first()?;
     let (source, rest) = take_address(rest)?;
     let (destination, rest) = take_address(rest)?;
-    let (tcp_isn, start_bytes) = rest.split_first_chunk()?;
-    let whole = start_bytes.len() == size_of::<i128>();
+    let (tcp_isn, rest) = rest.split_first_chunk()?;
+    let (start, rest) = rest.split_first_chunk()?;
     let protocol = Protocol::from_number(*protocol)?;
     let tcp_isn = u32::from_be_bytes(*tcp_isn);
-    whole.then_some(Connection { protocol, source, destination, tcp_isn, start })
+    let start = Timestamp::from_nanosecond(i128::from_be_bytes(*start)).ok()?;
+    let telling = match rest {
+        [0] => Telling::First,
+        [1] => Telling::Again,
+        _ => return None,
+    };
+    Some((Connection { protocol, source, destination, tcp_isn, start }, telling))
 }
 
 fn take_address(bytes: &[u8]) -> Option<(SocketAddr, &[u8])> {
@@ -194,7 +192,10 @@ mod tests {
             let plain = |address: SocketAddr| SocketAddr::new(address.ip(), address.port());
             let (source, destination) = (plain(source), plain(destination));
             let connection = Connection { protocol, source, destination, tcp_isn, start: at(millis) };
-            prop_assert_eq!(told_of(&told(&connection)), Some(connection));
+            for telling in [Telling::First, Telling::Again] {
+                let told = self::told(&Told { connection, side: Side::Source, telling });
+                prop_assert_eq!(told_of(&told), Some((connection, telling)));
+            }
         }
 
         #[test]
@@ -216,7 +217,7 @@ mod tests {
         let key = |telling| told(&Told { connection, side: Side::Source, telling });
         for telling in [Telling::First, Telling::Again] {
             assert!(key(telling).starts_with(&told_like(hour(at(0)), &connection)));
-            assert_eq!(told_of(&key(telling)), Some((at(123), telling)));
+            assert_eq!(told_of(&key(telling)), Some((connection, telling)));
         }
         let key = key(Telling::First);
         connection.tcp_isn = 8;

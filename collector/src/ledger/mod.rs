@@ -38,7 +38,7 @@ mod size_tests;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use block::{BlockError, pack, unpack};
+pub(crate) use block::{BlockError, pack, unpack, unpack_bytes};
 pub(crate) use catalog::{Catalog, Facts, Fresh};
 pub(crate) use folder::OpenFolderError;
 pub(crate) use memory::MemoryStore;

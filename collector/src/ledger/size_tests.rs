@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     filter::Filters,
     intake::Effects,
-    join::{Side, Told},
+    join::{Side, Telling, Told},
     made::Joined,
     metrics::Metrics,
     query::Query,
@@ -85,7 +85,8 @@ fn with_told(store: &DiskStore, told: u64) {
     let mut hours = ToldHours::restored([], u64::MAX, Metrics::new().told_forgotten);
     for first in (0..told).step_by(10_000) {
         let told = (first..told.min(first + 10_000)).map(numbered);
-        let told: Vec<_> = told.map(|connection| Told { connection, side: Side::Source }).collect();
+        let told = told.map(|connection| Told { connection, side: Side::Source, telling: Telling::First });
+        let told: Vec<_> = told.collect();
         let mut changes = Vec::new();
         hours.write(&told, &[], &mut changes);
         store.commit(changes).unwrap();

@@ -69,7 +69,7 @@ impl ToldHours {
             for (hour, hasher) in hours {
                 let mut tuples = Tuples::default();
                 let read = store.visit(Space::State, &keys::told_in(hour), &mut |key| {
-                    tuples.extend(keys::told_of(key).map(|connection| met::hash(&hasher, &connection)));
+                    tuples.extend(keys::told_of(key).map(|(connection, _)| met::hash(&hasher, &connection)));
                     if stop.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
                 // An hour that cannot be read is asked of the store, which says so. Nobody may want it any more.
@@ -139,10 +139,8 @@ impl ToldHours {
             for row in store.scan(Space::State, &keys::told_like(*hour, like), usize::MAX) {
                 let (key, side) = row?;
                 let side = if side == [1] { Side::Destination } else { Side::Source };
-                told.extend(keys::told_of(&key).map(|(start, telling)| {
-                    let connection = Connection { start, ..*like };
-                    Told { connection, side, telling }
-                }));
+                let of = keys::told_of(&key);
+                told.extend(of.map(|(connection, telling)| Told { connection, side, telling }));
             }
         }
         Ok(told)

@@ -10,15 +10,14 @@ mod tests;
 use super::{flows::time, outlet::Outlet};
 use crate::{
     filter::EdgeFilters,
-    graph::{
-        Graph,
-        answer::{Answer, Question},
-    },
+    graph::{Graph, Scope, Survey, answer::Question},
 };
 use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
 use pick::{Picked, pick};
 use portolan_proto::{graph::Covered, v1};
-use std::{pin::Pin, sync::Arc, time::Duration};
+use prost::Message;
+use std::{ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -31,11 +30,14 @@ const QUESTIONS: usize = 2;
 /// An answer has at most so many edges or hits.
 const MOST: usize = 100_000;
 
-/// So many records go in one message: with their histograms they stay below the 4 MiB that clients take.
-const IN_A_MESSAGE: usize = 64;
+/// A message is no longer, unless it is of one record: far below the 4 MiB that clients take.
+const FULL: usize = 256 * 1024;
 
 /// How many messages are made before they are taken.
 const AHEAD: usize = 8;
+
+/// Where messages go, one after the other.
+type Give<'outlet, T> = &'outlet mut dyn FnMut(T) -> ControlFlow<()>;
 
 type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -58,7 +60,7 @@ impl GraphService {
         &self,
         question: Question,
         filters: EdgeFilters,
-        tell: impl FnOnce(Answer, &EdgeFilters) -> Vec<T> + Send + 'static,
+        tell: impl FnOnce(&Survey, &EdgeFilters, Give<'_, T>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Response<Responses<T>>, Status> {
         let permit = Arc::clone(&self.questions).try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!("{QUESTIONS} questions to the graph run already, ask again"))
@@ -66,11 +68,9 @@ impl GraphService {
         let graph = Arc::clone(&self.graph);
         let (mut outlet, messages) = Outlet::new(AHEAD, self.stall, "ask again, or for less")?;
         drop(spawn_blocking(move || {
-            match graph.ask(&question, &|edge| filters.may_want(edge)) {
-                Ok(answer) => {
-                    let told =
-                        tell(answer, &filters).into_iter().try_for_each(|message| outlet.give(message));
-                    if told.is_break() {
+            match graph.ask(&question, Timestamp::now()) {
+                Ok(survey) => {
+                    if tell(&survey, &filters, &mut |message| outlet.give(message)).is_break() {
                         debug!("Who asked the graph left before the end of the answer.");
                     }
                 }
@@ -90,8 +90,8 @@ impl v1::graph_server::Graph for GraphService {
     async fn edges(&self, request: Request<v1::EdgesRequest>) -> Result<Response<Self::EdgesStream>, Status> {
         let v1::EdgesRequest { since, until, include, order, limit, histograms } = request.into_inner();
         let (order, limit) = (read_order(order)?, read_limit(limit)?);
-        self.answer(question(since, until)?, filters(include)?, move |answer, filters| {
-            edges(answer, filters, order, limit, histograms)
+        self.answer(question(since, until)?, filters(include)?, move |survey, filters, give| {
+            edges(survey, filters, order, limit, histograms, give)
         })
     }
 
@@ -104,42 +104,61 @@ impl v1::graph_server::Graph for GraphService {
     }
 }
 
+/// Tells edges one after the other: who asked takes the first ones while others are spelled out.
 fn edges(
-    mut answer: Answer,
+    survey: &Survey,
     filters: &EdgeFilters,
     order: EdgeOrder,
     limit: usize,
     histograms: bool,
-) -> Vec<v1::EdgesResponse> {
-    answer.edges.retain(|edge| filters.want(edge));
-    let Answer { edges, from, to, damaged } = answer;
-    let Picked { edges, matching, attempts } = pick(edges, order, limit);
-    let covered = Covered { from, to, damaged, matching, told: edges.len() as u64, attempts };
-    let edges = edges.into_iter().map(|edge| v1::Edge::from(tell::edge(edge, histograms)));
+    give: Give<'_, v1::EdgesResponse>,
+) -> ControlFlow<()> {
+    let Picked { edges, matching, attempts } = pick(survey, filters, order, limit);
+    let covered = covered(survey, filters, [matching, edges.len() as u64, attempts]);
+    let latencies = survey.latencies(&edges);
+    let edges = edges.iter().enumerate().map(|(owner, number)| {
+        let edge = survey.edge(*number).answer(latencies.of(owner));
+        v1::Edge::from(tell::edge(edge, histograms))
+    });
     let lists = in_messages(edges).map(|edges| EdgesItem::Edges(v1::EdgeList { edges }));
-    let items = std::iter::once(EdgesItem::Covered(covered.into())).chain(lists);
-    items.map(|item| v1::EdgesResponse { item: Some(item) }).collect()
+    let mut items = std::iter::once(EdgesItem::Covered(covered.into())).chain(lists);
+    items.try_for_each(|item| give(v1::EdgesResponse { item: Some(item) }))
 }
 
-fn policy_hits(mut answer: Answer, filters: &EdgeFilters) -> Vec<v1::PolicyHitsResponse> {
-    answer.edges.retain(|edge| filters.want(edge));
-    let Answer { edges, from, to, damaged } = answer;
-    let attempts = edges.iter().fold(0, |sum, edge| edge.tally.attempts.saturating_add(sum));
-    let mut hits = hits::roll_up(&edges, filters);
+fn policy_hits(
+    survey: &Survey,
+    filters: &EdgeFilters,
+    give: Give<'_, v1::PolicyHitsResponse>,
+) -> ControlFlow<()> {
+    let Picked { edges, attempts, .. } = pick(survey, filters, EdgeOrder::Unspecified, usize::MAX);
+    let mut hits = hits::roll_up(survey, &edges, filters);
     let matching = hits.len() as u64;
     hits.truncate(MOST);
-    let covered = Covered { from, to, damaged, matching, told: hits.len() as u64, attempts };
+    let covered = covered(survey, filters, [matching, hits.len() as u64, attempts]);
     let hits = hits.into_iter().map(v1::PolicyHit::from);
     let lists = in_messages(hits).map(|hits| HitsItem::Hits(v1::PolicyHitList { hits }));
-    let items = std::iter::once(HitsItem::Covered(covered.into())).chain(lists);
-    items.map(|item| v1::PolicyHitsResponse { item: Some(item) }).collect()
+    let mut items = std::iter::once(HitsItem::Covered(covered.into())).chain(lists);
+    items.try_for_each(|item| give(v1::PolicyHitsResponse { item: Some(item) }))
 }
 
-/// The records, so many at a time.
-fn in_messages<T>(mut records: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+fn covered(survey: &Survey, filters: &EdgeFilters, [matching, told, attempts]: [u64; 3]) -> Covered {
+    let Scope { from, to, damaged, behind } = survey.scope;
+    let folded = survey.edges().filter(|edge| filters.may_have_wanted(edge));
+    let others = folded.fold(0, |sum, edge| edge.figures().attempts.saturating_add(sum));
+    Covered { from, to, damaged, matching, told, attempts, others, behind }
+}
+
+/// The records, as many as a message takes.
+fn in_messages<T: Message>(records: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+    let mut records = records.map(|record| (record.encoded_len(), record)).peekable();
     std::iter::from_fn(move || {
-        let list: Vec<_> = records.by_ref().take(IN_A_MESSAGE).collect();
-        (!list.is_empty()).then_some(list)
+        let (mut length, first) = records.next()?;
+        let mut list = vec![first];
+        while let Some((more, record)) = records.next_if(|(more, _)| length + more <= FULL) {
+            length += more;
+            list.push(record);
+        }
+        Some(list)
     })
 }
 

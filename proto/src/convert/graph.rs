@@ -16,9 +16,9 @@ use portolan_policy::{Outcome, Protocol, Verdict, Workload};
 use v1::party::Party as Wire;
 
 impl From<Covered> for v1::Covered {
-    fn from(Covered { from, to, damaged, matching, told, attempts }: Covered) -> Self {
+    fn from(Covered { from, to, damaged, matching, told, attempts, others, behind }: Covered) -> Self {
         let (from, to) = (Some(timestamp_to_proto(from)), Some(timestamp_to_proto(to)));
-        Self { from, to, damaged, matching, told, attempts }
+        Self { from, to, damaged, matching, told, attempts, others, behind }
     }
 }
 
@@ -26,8 +26,9 @@ impl TryFrom<v1::Covered> for Covered {
     type Error = ConvertError;
 
     fn try_from(wire: v1::Covered) -> Result<Self, ConvertError> {
-        let v1::Covered { from, to, damaged, matching, told, attempts } = wire;
-        Ok(Self { from: time(from, "from")?, to: time(to, "to")?, damaged, matching, told, attempts })
+        let v1::Covered { from, to, damaged, matching, told, attempts, others, behind } = wire;
+        let (from, to) = (time(from, "from")?, time(to, "to")?);
+        Ok(Self { from, to, damaged, matching, told, attempts, others, behind })
     }
 }
 

@@ -73,11 +73,11 @@ fn damaged_names_cost_names_and_no_counts() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_state_or_an_error(bytes in vec(any::<u8>(), 0..60), since in any::<u32>(), until in any::<u32>()) {
+    fn any_bytes_are_a_state_or_an_error(bytes in vec(any::<u8>(), 0..60), since in any::<u32>(), until in any::<u32>(), complete in any::<u32>()) {
         if let Ok(state) = State::decode(&bytes) {
             let [since, until] = [since, until].map(|second| Timestamp::from_second(i64::from(second)).ok());
             let question = Question { since: since.min(until), until: since.max(until) };
-            let plan = Plan::new(&question, &state, state.progress).unwrap();
+            let plan = Plan::new(&question, &state, state.progress, complete).unwrap();
             prop_assert!(plan.from <= plan.until);
         }
     }

@@ -1,13 +1,13 @@
 //! The graph beside a ledger in a folder: what is durable there is counted here, whenever the process ends.
 
-use super::{naive::Naive, settings};
+use super::{Answer, naive::Naive, settings};
 use crate::{
     build::{FlowExt as _, at, web_to_db},
     clock::Now,
     config::Config,
-    graph::{Counters, Keeper, Settings, answer::Question},
+    graph::{Counters, Keeper, Scope, Settings, answer::Question},
     intake::Effects,
-    ledger::Ledger,
+    ledger::{Change, Ledger, Space},
     made::Joined,
     metrics::Metrics,
 };
@@ -24,7 +24,7 @@ impl Process {
         let config = Config { data: Some(data.to_owned()), ..Config::default() };
         let (ledger, _) = Ledger::open(&config, Arc::new(Metrics::new()), at(0)).unwrap();
         let mut keeper = Keeper::open(ledger.store(), Counters::default(), settings(), at(0));
-        keeper.catch_up(&ledger.shelf(), at(0)).unwrap();
+        keeper.follow(ledger.shelf());
         Self { ledger, keeper }
     }
 
@@ -42,8 +42,11 @@ impl Process {
         }
     }
 
-    fn compare(&self, naive: &Naive) {
-        let answer = self.keeper.graph().ask(&Question::default(), &|_| true).unwrap();
+    fn compare(&mut self, naive: &Naive) {
+        while self.keeper.is_behind() {
+            self.keeper.step(Now { uptime: Duration::ZERO, wall: at(0) }).unwrap();
+        }
+        let answer = Answer::to(&self.keeper.graph(), &Question::default(), at(0));
         naive.compare(&answer);
         assert_eq!(answer.edges.iter().map(|edge| edge.tally.attempts).sum::<u64>(), naive.attempts());
     }
@@ -76,6 +79,53 @@ proptest! {
 }
 
 #[test]
+fn a_graph_that_begins_anew_says_how_far_it_is_and_takes_new_flows_in_their_turn() {
+    let data = tempfile::tempdir().unwrap();
+    let (mut process, mut naive) = (Process::start(data.path()), Naive::default());
+    for _ in 0..3 {
+        process.make(&[1; 3000], &mut naive);
+    }
+    process.keeper.checkpoint().unwrap();
+    process.ledger.store().commit(vec![Change::Put(Space::Graph, b"v".to_vec(), vec![0xff; 3])]).unwrap();
+    drop(process);
+    let mut process = Process::start(data.path());
+    let scope = |process: &Process| process.keeper.graph().ask(&Question::default(), at(0)).unwrap().scope;
+    assert_eq!(scope(&process).behind, 9000);
+    process.make(&[5; 10], &mut naive);
+    let told = (0..).map(|_| {
+        process.keeper.step(Now { uptime: Duration::ZERO, wall: at(0) }).unwrap();
+        let Scope { to, behind, .. } = scope(&process);
+        assert!(behind == 0 || to <= at(60_000), "complete up to {to} with {behind} to come");
+        behind
+    });
+    let told: Vec<_> = told.take_while(|behind| *behind > 0).collect();
+    assert_eq!(told, [9010 - 4096, 9010 - 2 * 4096]);
+    process.compare(&naive);
+}
+
+#[test]
+fn chunks_that_are_put_together_on_disk_are_the_same() {
+    let data = tempfile::tempdir().unwrap();
+    let (mut process, mut naive) = (Process::start(data.path()), Naive::default());
+    for port in 0..30 {
+        process.make(&[port % 7, 3], &mut naive);
+        process.keeper.checkpoint().unwrap();
+        process.compare(&naive);
+    }
+    let minutes = |process: &Process| {
+        let store = process.ledger.store();
+        let day = store.minutes()[0];
+        store.scan(Space::Minutes(day), b"m", usize::MAX).len()
+    };
+    let before = minutes(&process);
+    assert!(before < 20, "{before} chunks");
+    drop(process);
+    let mut process = Process::start(data.path());
+    assert_eq!(minutes(&process), before);
+    process.compare(&naive);
+}
+
+#[test]
 fn days_that_are_let_go_leave_no_files() {
     let data = tempfile::tempdir().unwrap();
     let mut process = Process::start(data.path());
@@ -102,6 +152,6 @@ fn days_that_are_let_go_leave_no_files() {
     }
     keeper.checkpoint().unwrap();
     assert_eq!(store.minutes().len(), 1, "today's");
-    let answer = keeper.graph().ask(&Question::default(), &|_| true).unwrap();
+    let answer = Answer::to(&keeper.graph(), &Question::default(), now);
     assert_eq!(answer.edges.iter().map(|edge| edge.tally.attempts).sum::<u64>(), 4);
 }

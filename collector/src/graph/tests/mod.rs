@@ -6,10 +6,11 @@ mod failing;
 mod ledger;
 mod naive;
 mod random;
+mod room;
 
 use super::{
-    Bounds, Counters, Keep, Keeper, Settings,
-    answer::{Answer, Question},
+    Bounds, Counters, Graph, Keep, Keeper, Scope, Settings, Survey,
+    answer::{EdgeAnswer, Question},
 };
 use crate::{
     build::at,
@@ -22,6 +23,39 @@ use naive::{Naive, PAST};
 use portolan_policy::Flow;
 use portolan_proto::Latencies;
 use std::{sync::Arc, time::Duration};
+
+/// A survey, spelled out.
+#[derive(Debug)]
+struct Answer {
+    edges: Vec<EdgeAnswer>,
+    from: Timestamp,
+    to: Timestamp,
+    damaged: u64,
+}
+
+impl Answer {
+    fn to(graph: &Graph, question: &Question, now: Timestamp) -> Self {
+        let survey = graph.ask(question, now).unwrap();
+        let numbers: Vec<_> = (0..survey.len()).collect();
+        let latencies = survey.latencies(&numbers);
+        let edges = survey.edges().zip(numbers).map(|(edge, number)| edge.answer(latencies.of(number)));
+        let Scope { from, to, damaged, behind: _ } = survey.scope;
+        Self { edges: edges.collect(), from, to, damaged }
+    }
+}
+
+/// What some flows come to, for tests of what is made of it.
+pub(crate) fn survey(flows: Vec<Flow>) -> Survey {
+    bounded_survey(flows, settings().bounds.cells)
+}
+
+/// The same with as many cells as fit beside the one that is always there.
+pub(crate) fn bounded_survey(flows: Vec<Flow>, cells: usize) -> Survey {
+    let bounds = Bounds { cells: cells + 1, ..settings().bounds };
+    let mut rig = Rig::new(Settings { bounds, ..settings() });
+    rig.add(flows.into_iter().map(|flow| (flow, None)).collect());
+    rig.keeper.graph().ask(&Question::default(), rig.now).unwrap()
+}
 
 /// For ever.
 const LONG: Duration = Duration::from_hours(1000 * 24);
@@ -107,7 +141,7 @@ impl Rig {
     }
 
     fn ask(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Answer {
-        self.keeper.graph().ask(&Question { since, until }, &|_| true).unwrap()
+        Answer::to(&self.keeper.graph(), &Question { since, until }, self.now)
     }
 
     /// Asks both graphs.

@@ -1,7 +1,8 @@
 //! Adds up flows one by one, with no buckets but minutes and nothing shared with the real one.
 
+use super::Answer;
 use crate::{
-    graph::answer::{Answer, Count, Decided, Direction, Edge, Party},
+    graph::answer::{Count, Decided, Direction, Edge, Party},
     made::Made,
 };
 use jiff::{SignedDuration, Timestamp};

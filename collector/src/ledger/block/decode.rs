@@ -1,6 +1,6 @@
 //! From a block to flows: all of them, or those that are wanted. Nothing in a block is believed.
 
-use super::{Columns, Flows, Rare, Shared, decompress, make::Maker, names::Index, view::View};
+use super::{Columns, Flows, Rare, Shared, make::Maker, names::Index, unpack_bytes, view::View};
 use crate::{filter::Filters, made::Made};
 use jiff::Timestamp;
 use portolan_policy::{Flow, Latency};
@@ -42,7 +42,7 @@ pub(crate) fn pick(
     filters: &Filters,
     mut may_be: impl FnMut(Timestamp, u64) -> bool,
 ) -> Result<Vec<Made>, BlockError> {
-    let plain = decompress(block)?;
+    let plain = unpack_bytes(block)?;
     let (shared, flows): (Shared, _) = postcard::take_from_bytes(&plain).map_err(BlockError::Content)?;
     let view = View::new(&shared)?;
     let sieve = view.sieve(filters);

@@ -128,11 +128,11 @@ pub(crate) fn pack(content: &impl Serialize) -> Vec<u8> {
 
 /// Unpacks what [`pack`] packed. Bytes that are not that cost an error, and no more memory than a block may.
 pub(crate) fn unpack<T: DeserializeOwned>(block: &[u8]) -> Result<T, BlockError> {
-    postcard::from_bytes(&decompress(block)?).map_err(BlockError::Content)
+    postcard::from_bytes(&unpack_bytes(block)?).map_err(BlockError::Content)
 }
 
-/// The bytes before compression.
-fn decompress(block: &[u8]) -> Result<Vec<u8>, BlockError> {
+/// The same for who reads the bytes by itself.
+pub(crate) fn unpack_bytes(block: &[u8]) -> Result<Vec<u8>, BlockError> {
     let Some((head, packed)) = block.split_first_chunk::<HEAD>() else { return Err(BlockError::Short) };
     let [version, length @ ..] = *head;
     if version != VERSION {

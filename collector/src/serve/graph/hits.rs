@@ -3,10 +3,10 @@
 use super::tell::direction;
 use crate::{
     filter::EdgeFilters,
-    graph::answer::{Decided, Direction, EdgeAnswer},
+    graph::{Figures, Survey, answer::Direction},
 };
 use jiff::Timestamp;
-use portolan_policy::{PolicyKind, PolicyRef, SideVerdict};
+use portolan_policy::{PolicyKind, PolicyRef, SideDecision, SideVerdict};
 use portolan_proto::graph::PolicyHit;
 use std::collections::BTreeMap;
 
@@ -25,15 +25,14 @@ struct Hit {
 }
 
 /// The hits of wanted policies on these edges.
-pub(super) fn roll_up(edges: &[EdgeAnswer], filters: &EdgeFilters) -> Vec<PolicyHit> {
+pub(super) fn roll_up(survey: &Survey, edges: &[usize], filters: &EdgeFilters) -> Vec<PolicyHit> {
     let mut hits: BTreeMap<Key<'_>, Hit> = BTreeMap::new();
-    for (place, edge) in edges.iter().enumerate() {
-        for decided in &edge.decisions {
-            for policy in decided.decision.policies.iter().filter(|policy| filters.want_policy(edge, policy))
-            {
-                let hit =
-                    hits.entry(key(decided.direction, policy)).or_insert_with(|| Hit::new(decided, place));
-                hit.add(decided, place);
+    for place in edges.iter().copied() {
+        let edge = survey.edge(place);
+        for (direction, side, figures) in edge.decided() {
+            for policy in side.policies.iter().filter(|policy| filters.want_policy(&edge, policy)) {
+                let hit = hits.entry(key(direction, policy)).or_insert_with(|| Hit::new(figures, place));
+                hit.add(side, figures, place);
             }
         }
     }
@@ -41,21 +40,21 @@ pub(super) fn roll_up(edges: &[EdgeAnswer], filters: &EdgeFilters) -> Vec<Policy
 }
 
 impl Hit {
-    fn new(Decided { first, last, .. }: &Decided, edge: usize) -> Self {
-        Self { admitted: 0, denied: 0, edges: 1, edge, first: *first, last: *last }
+    fn new(figures: &Figures, edge: usize) -> Self {
+        Self { admitted: 0, denied: 0, edges: 1, edge, first: figures.first(), last: figures.last() }
     }
 
-    fn add(&mut self, Decided { direction: _, decision, attempts, first, last }: &Decided, edge: usize) {
-        match decision.verdict {
-            SideVerdict::Admitted => self.admitted = self.admitted.saturating_add(*attempts),
-            SideVerdict::Denied => self.denied = self.denied.saturating_add(*attempts),
+    fn add(&mut self, side: &SideDecision, figures: &Figures, edge: usize) {
+        match side.verdict {
+            SideVerdict::Admitted => self.admitted = self.admitted.saturating_add(figures.attempts),
+            SideVerdict::Denied => self.denied = self.denied.saturating_add(figures.attempts),
             // No policy takes part in these.
             SideVerdict::NotIsolated | SideVerdict::NotApplicable | SideVerdict::Undecidable => {}
         }
         self.edges += u64::from(self.edge != edge);
         self.edge = edge;
-        self.first = self.first.min(*first);
-        self.last = self.last.max(*last);
+        self.first = self.first.min(figures.first());
+        self.last = self.last.max(figures.last());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whole lives of connections, told as the probes would tell them.
 
+mod answers;
 mod conclusions;
 mod connections;
 mod conversations;

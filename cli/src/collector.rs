@@ -108,6 +108,7 @@ fn config(args: CollectorArgs) -> Config {
     };
     Config {
         data: args.data,
+        opener: std::env::current_exe().ok(),
         export: args.export.config(),
         keep_flows: args.keep_flows,
         keep_bytes: args.keep_bytes.unwrap_or(flows),

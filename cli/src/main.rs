@@ -24,7 +24,7 @@ mod build;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -55,6 +55,12 @@ enum Verb {
     Graph(Box<graph::GraphArgs>),
     /// Name what is wrong in manifests, or probably not meant.
     Lint(lint::LintArgs),
+    /// Open a collector's store and end, for a collector that must know what that does.
+    #[command(name = portolan_collector::OPEN_STORE, hide = true)]
+    OpenStore {
+        /// The folder of the store.
+        store: PathBuf,
+    },
     /// Print flows, past and to come.
     Observe(Box<observe::ObserveArgs>),
     /// Print what the kernel says about the probes on this node.
@@ -96,6 +102,10 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Lint(args) => lint::run(&args),
         Verb::Export(args) => export::run(*args, stop_on_signal()?).await,
         Verb::Observe(args) => observe::run(*args, stop_on_signal()?).await,
+        Verb::OpenStore { store } => {
+            portolan_collector::open_store(&store);
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Probe(args) => probe::run(&args).await,
         Verb::Status(args) => status::run(*args).await,
         Verb::Top(args) => top::run(*args).await,

@@ -11,6 +11,9 @@ const GIB: u64 = 1 << 30;
 pub struct Config {
     /// Where everything is kept; in memory without.
     pub data: Option<PathBuf>,
+    /// A program that opens the store when it is called with [`OPEN_STORE`](crate::OPEN_STORE) and a folder. It is called
+    /// once several runs have ended while they opened it: if it ends by a signal, the store is set aside.
+    pub opener: Option<PathBuf>,
     /// How flows are exported, if they are.
     pub export: Option<ExportConfig>,
     /// For how long flows are kept.
@@ -60,6 +63,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: None,
+            opener: None,
             export: None,
             keep_flows: Duration::from_hours(7 * 24),
             keep_bytes: GIB / 4,

@@ -44,4 +44,5 @@ mod strategies;
 pub use config::Config;
 pub use export::{ExportConfig, FlowFile, Row};
 pub use filter::{FilterError, Filters};
+pub use ledger::{OPEN_STORE, open_store};
 pub use serve::{Error, Listeners, run};

@@ -24,7 +24,12 @@ fn now(second: u64) -> Now {
 }
 
 fn open(data: &Path) -> Result<(Ledger, Restored, Arc<Metrics>), OpenFolderError> {
-    let config = Config { data: Some(data.to_owned()), ..Config::default() };
+    open_with(data, None)
+}
+
+fn open_with(data: &Path, opener: Option<&str>) -> Result<(Ledger, Restored, Arc<Metrics>), OpenFolderError> {
+    let opener = opener.map(PathBuf::from);
+    let config = Config { data: Some(data.to_owned()), opener, ..Config::default() };
     let metrics = Arc::new(Metrics::new());
     let (mut ledger, restored) = Ledger::open(&config, Arc::clone(&metrics), at(0))?;
     ledger.segments.full.flows = 50;
@@ -266,4 +271,40 @@ fn only_the_last_stores_that_were_set_aside_are_left() {
     let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
     names.sort_unstable();
     assert_eq!(names, ["damaged-20250104T000000000Z", "damaged-20260102T123107412Z", "ledger", "lock"]);
+}
+
+/// A program that opens any store and lives, and one that does not.
+const LIVES: &str = "/bin/true";
+const ENDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/ends-by-abort.sh");
+
+/// How many stores are set aside when so many runs have ended while they opened the store.
+fn set_aside(data: &Path, runs: usize, opener: Option<&str>) -> u64 {
+    fs::write(data.join("opening"), "o".repeat(runs)).unwrap();
+    let (.., metrics) = open_with(data, opener).unwrap();
+    assert!(!data.join("opening").exists());
+    metrics.damaged.get()
+}
+
+#[test]
+fn a_store_is_blamed_for_runs_that_ended_only_if_it_ends_who_opens_it() {
+    let data = tempfile::tempdir().unwrap();
+    drop(open(data.path()).unwrap());
+    let cases = [
+        (2, Some(ENDS), 0),
+        (9, Some(LIVES), 0),
+        (9, None, 0),
+        (9, Some("/no/such/program"), 0),
+        (3, Some(ENDS), 1),
+    ];
+    for (runs, opener, expected) in cases {
+        assert_eq!(set_aside(data.path(), runs, opener), expected, "{runs} {opener:?}");
+    }
+}
+
+#[test]
+fn whoever_was_killed_behind_setting_aside_is_followed_by_one_that_begins() {
+    let data = tempfile::tempdir().unwrap();
+    assert_eq!(set_aside(data.path(), 9, Some(ENDS)), 1);
+    assert!(data.path().join("ledger").exists());
+    assert_eq!(set_aside(data.path(), 2, Some(ENDS)), 0);
 }

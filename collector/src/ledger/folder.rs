@@ -13,6 +13,7 @@ use super::{
     disk::{DiskStore, OpenError},
     proof::{Found, Proof},
     store::StoreError,
+    trial,
 };
 use crate::metrics::Metrics;
 use jiff::Timestamp;
@@ -36,8 +37,8 @@ const DAMAGED: &str = "damaged-";
 /// How many stores that were set aside are left for whoever wants to look into them.
 const LEFT: usize = 2;
 
-/// How often the process may end while it opens the store before the store is to blame. The engine
-/// aborts on some wrong bytes; but somebody may also have killed it.
+/// How often in a row the process may end while it opens the store before the store is suspected. The engine
+/// may abort on some wrong bytes; but somebody may also have killed it.
 const TRIES: usize = 3;
 
 /// Why a folder cannot be used.
@@ -79,16 +80,16 @@ impl Folder {
     /// Takes a folder and opens its store. One that is damaged is set aside, and a new one begun.
     pub(super) fn open(
         path: &Path,
+        opener: Option<&Path>,
         metrics: &Metrics,
         now: Timestamp,
     ) -> Result<(Self, Arc<DiskStore>), OpenFolderError> {
         fs::create_dir_all(path).map_err(|source| failed("make", path, source))?;
         let mut folder = Self { path: path.to_owned(), proof: None, _lock: lock(path)? };
         let tries = folder.note_try()?;
-        let opened = if tries > TRIES {
-            Err(OpenError::Damaged(format!("{TRIES} runs ended while they opened it").into()))
-        } else {
-            folder.open_store()
+        let opened = match opener.filter(|_| tries > TRIES).and_then(|opener| folder.ends_who_opens(opener)) {
+            Some(signal) => Err(OpenError::Damaged(format!("who opens it ends by signal {signal}").into())),
+            None => folder.open_store(),
         };
         let opened = match opened {
             Err(OpenError::Damaged(cause)) => {
@@ -128,6 +129,16 @@ impl Folder {
         let damage = self.proof.as_ref()?.damage()?;
         let operation = format!("{}, which is set aside at the next start", damage.operation);
         Some(StoreError { operation, damaged: true, source: damage.source.to_string().into() })
+    }
+
+    /// The signal that ended a process which did nothing but open the store.
+    fn ends_who_opens(&self, opener: &Path) -> Option<i32> {
+        let store = self.path.join(STORE);
+        info!(store = %store.display(), "Several runs ended while they opened the store: another process opens it first.");
+        trial::signal(opener, &store).unwrap_or_else(|error| {
+            warn!(%error, opener = %opener.display(), "Cannot have the store opened by another process.");
+            None
+        })
     }
 
     /// Opens the store, unless it is known to be damaged.
@@ -186,7 +197,11 @@ impl Folder {
     fn set_aside(&self, cause: &dyn fmt::Display, now: Timestamp) -> Result<(), OpenFolderError> {
         let store = self.path.join(STORE);
         let aside = self.path.join(format!("{DAMAGED}{}", now.strftime("%Y%m%dT%H%M%S%3fZ")));
-        fs::rename(&store, &aside).map_err(|source| failed("rename", &store, source))?;
+        match fs::rename(&store, &aside) {
+            // Another run was killed behind this.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(|source| failed("rename", &store, source))?,
+        }
         error!(%cause, store = %store.display(), aside = %aside.display(),
             "Store damaged: set aside, with its flows. A new one begins.");
         self.forget(SUSPECT)?;

@@ -193,8 +193,8 @@ mod tests {
             let (source, destination) = (plain(source), plain(destination));
             let connection = Connection { protocol, source, destination, tcp_isn, start: at(millis) };
             for telling in [Telling::First, Telling::Again] {
-                let told = self::told(&Told { connection, side: Side::Source, telling });
-                prop_assert_eq!(told_of(&told), Some((connection, telling)));
+                let key = told(&Told { connection, side: Side::Source, telling });
+                prop_assert_eq!(told_of(&key), Some((connection, telling)));
             }
         }
 

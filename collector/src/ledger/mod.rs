@@ -26,6 +26,7 @@ mod shelf;
 mod store;
 mod tail;
 mod told;
+mod trial;
 mod views;
 mod waiting;
 
@@ -48,6 +49,7 @@ pub(crate) use store::{Change, SharedStore, Space, StoreError};
 #[cfg(test)]
 pub(crate) use store::{Row, Store};
 pub(crate) use tail::{Step, Tail};
+pub use trial::{OPEN_STORE, open_store};
 
 use crate::{
     config::Config,
@@ -99,7 +101,7 @@ impl Ledger {
     ) -> Result<(Self, Restored), OpenFolderError> {
         let (store, folder): (SharedStore, _) = match &config.data {
             Some(path) => {
-                let (folder, store) = Folder::open(path, &metrics, now)?;
+                let (folder, store) = Folder::open(path, config.opener.as_deref(), &metrics, now)?;
                 (store, Some(folder))
             }
             None => (Arc::new(MemoryStore::default()), None),

@@ -31,7 +31,7 @@ const QUESTIONS: usize = 2;
 const MOST: usize = 100_000;
 
 /// A message is no longer, unless it is of one record: far below the 4 MiB that clients take.
-const FULL: usize = 256 * 1024;
+const FULL: usize = 64 * 1024;
 
 /// How many messages are made before they are taken.
 const AHEAD: usize = 8;

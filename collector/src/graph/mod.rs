@@ -25,6 +25,7 @@ mod keeper;
 pub(crate) mod latencies;
 mod level;
 mod log;
+mod met;
 mod open;
 mod reader;
 mod relation;

@@ -137,31 +137,32 @@ impl Join {
         self.deadlines.len()
     }
 
-    /// Takes one view from `node` and returns the flows that it completes.
+    /// Takes one view from `node`, and adds the flows that it completes.
     ///
     /// `speaks` says whether the agent of a node is there to tell its side. `told` knows of connections
     /// told alone that are forgotten here.
-    pub(crate) fn on_observation(
+    pub(crate) fn observe(
         &mut self,
         now: Duration,
         node: &str,
         observation: Observation,
         speaks: impl FnOnce(&str) -> bool,
         told: impl FnOnce(&Connection) -> Vec<Told>,
-    ) -> Vec<Joined> {
+        flows: &mut Vec<Joined>,
+    ) {
         let side = Side::of(&observation, node);
         if observation.flow.attempts > 1 && observation.flow.source.port().is_none() {
             // Agents fold only what no other one tells of. Folds have no port by which they could be told apart.
-            return vec![merge::alone(observation, side)];
+            return flows.push(merge::alone(observation, side));
         }
         match self.memory.find(side, &observation.connection) {
             Finding::Repeat => {
                 self.counters.repeated.inc();
-                self.without_flow(observation)
+                self.without_flow(observation);
             }
-            Finding::Partner(id) => self.on_second_view(now, id, side, observation),
+            Finding::Partner(id) => flows.extend(self.on_second_view(now, id, side, observation)),
             Finding::New if self.was_told(now, side, &observation.connection, told) => {
-                self.without_flow(observation)
+                self.without_flow(observation);
             }
             Finding::New => {
                 let peer = side::peer(side, &observation.flow, node);
@@ -171,8 +172,8 @@ impl Join {
                     Certainty::HasSeen => self.limits.patience,
                 });
                 match wait {
-                    Some(wait) => self.wait(now, side, observation, wait),
-                    None => vec![self.tell_alone(now, side, observation, may_come)],
+                    Some(wait) => self.wait(now, side, observation, wait, flows),
+                    None => flows.push(self.tell_alone(now, side, observation, may_come)),
                 }
             }
         }
@@ -237,7 +238,14 @@ impl Join {
         merge::alone(view, side)
     }
 
-    fn wait(&mut self, now: Duration, side: Side, view: Observation, wait: Duration) -> Vec<Joined> {
+    fn wait(
+        &mut self,
+        now: Duration,
+        side: Side,
+        view: Observation,
+        wait: Duration,
+        flows: &mut Vec<Joined>,
+    ) {
         let connection = view.connection;
         let (view, deadline) = (Arc::new(view), now + wait);
         let mut entry = Entry::heard(side, &connection);
@@ -245,18 +253,15 @@ impl Join {
         let id = self.memory.insert(entry, &connection);
         self.deadlines.insert((deadline, id.number), id);
         self.changes.wait(Waits { number: id.number, side, view });
-        let mut flows = Vec::new();
         while self.deadlines.len() > self.limits.max_pending {
             flows.extend(self.give_up_first(now));
             self.counters.cut_short.inc();
         }
-        flows
     }
 
     /// A view that tells nothing new; what was lost beside it is told elsewhere.
-    fn without_flow(&mut self, view: Observation) -> Vec<Joined> {
+    fn without_flow(&mut self, view: Observation) {
         self.unplaced.extend(view.flow.losses);
-        Vec::new()
     }
 
     /// Losses on views that made no flow, since this was last asked.
@@ -264,7 +269,7 @@ impl Join {
         std::mem::take(&mut self.unplaced)
     }
 
-    fn on_second_view(&mut self, now: Duration, id: Id, side: Side, view: Observation) -> Vec<Joined> {
+    fn on_second_view(&mut self, now: Duration, id: Id, side: Side, view: Observation) -> Option<Joined> {
         let entry = self.memory.get(id).expect("the memory has just found it");
         let told = entry.other_start(side).map(|start| Connection { start, ..view.connection });
         entry.hear(side, view.connection.start);
@@ -273,17 +278,17 @@ impl Join {
             if let Some(connection) = told {
                 self.changes.untell(connection);
             }
-            return self.without_flow(view);
+            self.without_flow(view);
+            return None;
         };
         self.deadlines.remove(&(deadline, id.number));
         self.changes.resolve(id.number);
         self.remember(now, id);
         let first = Arc::unwrap_or_clone(first);
-        let flow = match side {
+        Some(match side {
             Side::Source => merge::both(view, first),
             Side::Destination | Side::Both => merge::both(first, view),
-        };
-        vec![flow]
+        })
     }
 
     /// Lets the view with the first deadline go alone.
@@ -311,6 +316,23 @@ impl Join {
         if let Some(start) = self.memory.remove(id).and_then(|entry| entry.start()) {
             self.begin_after(start);
         }
+    }
+}
+
+#[cfg(test)]
+impl Join {
+    /// The flows that a view completes.
+    fn on_observation(
+        &mut self,
+        now: Duration,
+        node: &str,
+        observation: Observation,
+        speaks: impl FnOnce(&str) -> bool,
+        told: impl FnOnce(&Connection) -> Vec<Told>,
+    ) -> Vec<Joined> {
+        let mut flows = Vec::new();
+        self.observe(now, node, observation, speaks, told, &mut flows);
+        flows
     }
 }
 

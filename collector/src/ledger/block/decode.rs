@@ -38,7 +38,8 @@ pub(crate) enum BlockError {
 
 /// The flows of a block, in their order.
 pub(crate) fn decode(block: &[u8]) -> Result<Vec<Made>, BlockError> {
-    let Content { names, ends, services, sides, relations, kinds, columns, rare } = unpack(block)?;
+    let content: Content<String> = unpack(block)?;
+    let Content { names, ends, services, sides, relations, kinds, columns, rare } = content;
     let names = Names(&names);
     let tables = Tables {
         ends: shared(&ends, |row| names.who(row))?,

@@ -4,10 +4,10 @@
 //! version │ length │ zstd( tables: names, ends, decisions … │ columns: a number for each flow )
 //! ```
 
-mod alike;
 mod decode;
 mod encode;
 mod names;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -51,10 +51,10 @@ impl<'a> From<&'a Arc<Made>> for Row<'a> {
     }
 }
 
-/// A block before compression.
+/// A block before compression, with names that it owns or that it borrows.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Content {
-    names: Vec<String>,
+struct Content<Name> {
+    names: Vec<Name>,
     ends: Vec<EndRow>,
     services: Vec<ServiceRow>,
     sides: Vec<SideRow>,

@@ -7,6 +7,7 @@ use crate::{
     intake::{Batch, Intake},
     ledger::{Ledger, OpenFolderError, Shelf, StoreError},
     metrics::Metrics,
+    names::Names,
     status,
     writer::{Inbox, SharedIntake, Writer, lock},
 };
@@ -36,6 +37,7 @@ pub(crate) struct Hub {
     shelf: Arc<Shelf>,
     graph: Arc<Graph>,
     metrics: Arc<Metrics>,
+    names: Names,
     limits: status::Limits,
     stall: Duration,
     started: Instant,
@@ -75,12 +77,19 @@ impl Hub {
         let (writer, inbox) = Writer::new(Arc::clone(&intake), ledger, keeper, started);
         let limits = status::Limits::of(config);
         let stall = config.stall;
-        Ok((Self { intake, inbox, shelf, graph, metrics, limits, stall, started, stopping }, writer))
+        let names = Names::default();
+        let hub = Self { intake, inbox, shelf, graph, metrics, names, limits, stall, started, stopping };
+        Ok((hub, writer))
     }
 
     /// What is counted.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What batches name.
+    pub(crate) const fn names(&self) -> &Names {
+        &self.names
     }
 
     /// What is kept.

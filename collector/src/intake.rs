@@ -201,8 +201,7 @@ impl Intake {
         for observation in observations {
             let nodes = &mut self.nodes;
             let speaks = |other: &str| nodes.speaks(other, now.uptime);
-            let flows = self.join.on_observation(now.uptime, &name, observation, speaks, told);
-            self.make(flows);
+            self.join.observe(now.uptime, &name, observation, speaks, told, &mut self.effects.flows);
         }
         let unplaced = self.join.take_unplaced();
         if !unplaced.is_empty() {

@@ -26,6 +26,7 @@ mod join;
 mod ledger;
 mod made;
 mod metrics;
+mod names;
 mod nodes;
 mod past;
 mod query;

@@ -4,6 +4,7 @@ use crate::{
     clock::Now,
     dedup::{Applied, Progress, Run},
 };
+use foldhash::quality::RandomState;
 use jiff::Timestamp;
 use portolan_policy::Loss;
 use std::{
@@ -96,9 +97,9 @@ impl Node {
 /// Every agent that was heard of.
 #[derive(Debug)]
 pub(crate) struct Nodes {
-    known: HashMap<String, Node>,
+    known: HashMap<String, Node, RandomState>,
     /// Nodes known only from the other end of a flow, and since when.
-    mentioned: HashMap<String, Duration>,
+    mentioned: HashMap<String, Duration, RandomState>,
     silence: Duration,
     doubt: Duration,
     resend: Duration,
@@ -109,7 +110,7 @@ impl Nodes {
     /// the benefit of the `doubt`, because it may just have had nothing to tell; one that is silent
     /// for `resend` will not send again what it sent.
     pub(crate) fn new(silence: Duration, doubt: Duration, resend: Duration) -> Self {
-        Self { known: HashMap::new(), mentioned: HashMap::new(), silence, doubt, resend }
+        Self { known: HashMap::default(), mentioned: HashMap::default(), silence, doubt, resend }
     }
 
     /// Whether there is room for the agent of this node. Names come from whoever connects, so they

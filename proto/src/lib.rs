@@ -17,7 +17,8 @@ mod latencies;
 mod observation;
 
 pub use batch::{
-    BatchError, Decoded, Flaw, Header, MAX_CONTENT, MAX_GIVEN_UP, MAX_MEMORY, View, decode, encode,
+    Apart, BatchError, Decoded, Flaw, Header, Labels, MAX_CONTENT, MAX_GIVEN_UP, MAX_MEMORY, Share, View,
+    decode, decode_sharing, encode,
 };
 pub use convert::{ConvertError, Problem, duration, timestamp, timestamp_to_proto};
 pub use latencies::Latencies;

@@ -4,11 +4,13 @@ use super::{
     Counters,
     answer::Party,
     log::Place,
-    relation::{PartyKey, Relation},
+    met::Met,
+    relation::{KindKey, PartyKey, Relation, SideKey},
     table::{Entry as _, Table},
     words::{CellRow, EdgeRow, Kind, Service, Sizes, Words},
 };
-use portolan_policy::SideDecision;
+use portolan_policy::{Flow, ServiceRef, SideDecision, Who};
+use std::sync::Arc;
 
 /// How many a day may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,9 @@ pub(super) struct Dictionary {
     sides: Table<SideDecision>,
     edges: Table<EdgeRow>,
     cells: Table<CellRow>,
+    met_parties: Met<Who>,
+    met_services: Met<ServiceRef>,
+    met_sides: Met<SideDecision>,
     /// How many of the parties are external addresses.
     addresses: usize,
     /// What is on disk.
@@ -46,6 +51,9 @@ impl From<Words> for Dictionary {
             sides: sides.into(),
             edges: edges.into(),
             cells: cells.into(),
+            met_parties: Met::default(),
+            met_services: Met::default(),
+            met_sides: Met::default(),
             addresses,
             written,
         }
@@ -89,10 +97,62 @@ impl Dictionary {
     }
 
     /// The cell of a flow.
-    pub(super) fn cell(&mut self, relation: &Relation<'_>, bounds: Bounds, counters: &Counters) -> Place {
-        match self.find(relation) {
-            Some(cell) => cell,
-            None => self.make(relation, bounds, counters),
+    pub(super) fn cell(&mut self, flow: &Flow, bounds: Bounds, counters: &Counters) -> Place {
+        if let Some(cell) = self.again(flow) {
+            return cell;
+        }
+        let relation = Relation::from(flow);
+        let cell = self.find(&relation).unwrap_or_else(|| self.make(&relation, bounds, counters));
+        self.meet(flow, &relation);
+        cell
+    }
+
+    /// The cell, where all that the flow names was met before.
+    fn again(&self, flow: &Flow) -> Option<Place> {
+        let service = match &flow.service {
+            Some(service) => Some(self.met_services.find(service)?),
+            None => None,
+        };
+        let edge = self.edges.find(&EdgeRow {
+            source: self.party_again(flow.source.shared())?,
+            destination: self.party_again(flow.destination.shared())?,
+            service,
+            port: flow.destination.port(),
+            protocol: flow.protocol,
+        })?;
+        self.cells.find(&CellRow {
+            edge,
+            kind: self.kinds.find(&KindKey::from(flow))?,
+            egress: self.met_sides.find(&flow.egress)?,
+            ingress: self.met_sides.find(&flow.ingress)?,
+        })
+    }
+
+    /// Addresses say all they are, and there may be very many.
+    fn party_again(&self, who: &Arc<Who>) -> Option<Place> {
+        match **who {
+            Who::External { ip } => self.parties.find(&PartyKey::External { ip }),
+            _ => self.met_parties.find(who),
+        }
+    }
+
+    /// Remembers what a flow names, as far as it has places.
+    fn meet(&mut self, flow: &Flow, relation: &Relation<'_>) {
+        let ends = [(&flow.source, &relation.source), (&flow.destination, &relation.destination)];
+        for (end, key) in ends.into_iter().filter(|(end, _)| !matches!(end.who(), Who::External { .. })) {
+            if let Some(place) = self.parties.find(key) {
+                self.met_parties.meet(end.shared(), place);
+            }
+        }
+        if let (Some(service), Some(key)) = (&flow.service, &relation.service)
+            && let Some(place) = self.services.find(key)
+        {
+            self.met_services.meet(service, place);
+        }
+        for side in [&flow.egress, &flow.ingress] {
+            if let Some(place) = self.sides.find(&SideKey::from(&**side)) {
+                self.met_sides.meet(side, place);
+            }
         }
     }
 

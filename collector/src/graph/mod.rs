@@ -26,6 +26,7 @@ pub(crate) mod latencies;
 mod level;
 mod log;
 mod merging;
+mod met;
 mod open;
 mod pile;
 mod reader;

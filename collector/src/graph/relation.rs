@@ -68,6 +68,12 @@ pub(super) struct KindKey<'a> {
     pub(super) drop_reason: Option<&'a str>,
 }
 
+impl<'a> From<&'a Flow> for KindKey<'a> {
+    fn from(Flow { outcome, verdict, drop_reason, .. }: &'a Flow) -> Self {
+        Self { outcome: *outcome, verdict: *verdict, drop_reason: drop_reason.as_deref() }
+    }
+}
+
 /// What the policies say on one side, without the reason of an undecidable one: that has no bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SideKey<'a> {
@@ -106,11 +112,7 @@ impl<'a> From<&'a Flow> for Relation<'a> {
             service: flow.service.as_deref().map(service),
             port: flow.destination.port(),
             protocol: flow.protocol,
-            kind: KindKey {
-                outcome: flow.outcome,
-                verdict: flow.verdict,
-                drop_reason: flow.drop_reason.as_deref(),
-            },
+            kind: KindKey::from(flow),
             egress: SideKey::from(&*flow.egress),
             ingress: SideKey::from(&*flow.ingress),
         }

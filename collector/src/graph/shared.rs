@@ -8,7 +8,6 @@ use super::{
     level::{DAY, minute_of},
     open::Open,
     reader::Reader,
-    relation::Relation,
     state::{Progress, State},
     window::Plan,
     words::{Sizes, Words},
@@ -145,7 +144,7 @@ impl Shared {
         self.progress.latest = self.progress.latest.max(minute);
         self.progress.oldest = self.progress.oldest.min(minute);
         let dictionary = dictionary(&mut self.days, &mut self.state, minute / DAY, reader);
-        let cell = dictionary.cell(&Relation::from(&made.flow), settings.bounds, &reader.counters);
+        let cell = dictionary.cell(&made.flow, settings.bounds, &reader.counters);
         self.open.of(minute, cell).add(&made.flow, made.latencies.as_ref(), first, last);
         self.used.insert(minute / DAY, made.ordinal);
         self.progress.through = made.ordinal + 1;

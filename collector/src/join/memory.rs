@@ -6,7 +6,12 @@ use jiff::Timestamp;
 use portolan_policy::{Outcome, Protocol};
 use portolan_proto::{Connection, Observation};
 use smallvec::SmallVec;
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Which of the tellings of an attempt a view is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,10 +34,14 @@ impl Telling {
 /// The peers of a cluster choose these values, so the map must hash with a random seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Tuple {
+    /// Addresses in bits: few words are quickly hashed.
+    source: u128,
+    destination: u128,
+    /// Which of them are of IPv6.
+    long: [bool; 2],
+    /// Their ports and the initial sequence number.
+    numbers: u64,
     protocol: Protocol,
-    source: SocketAddr,
-    destination: SocketAddr,
-    tcp_isn: u32,
     /// Where no initial sequence number tells attempts apart: about when it began. Very many may follow one another
     /// between the same ports, and only those of about the same time are looked at.
     slot: i128,
@@ -44,13 +53,23 @@ impl Tuple {
     fn of(connection: &Connection, telling: Telling, skew: Duration) -> Self {
         let Connection { protocol, source, destination, tcp_isn, start } = *connection;
         let slot = if tcp_isn == 0 { start.as_nanosecond().div_euclid(width(skew)) } else { 0 };
-        Self { protocol, source, destination, tcp_isn, slot, telling }
+        let ports = [source, destination].map(|end| u64::from(end.port()));
+        let numbers = ports[0] << 48 | ports[1] << 32 | u64::from(tcp_isn);
+        let long = [source.is_ipv6(), destination.is_ipv6()];
+        Self { source: bits(source), destination: bits(destination), long, numbers, protocol, slot, telling }
     }
 
     /// Where the connection is if its other view, or a former one, is no further away than the skew.
     fn near(self) -> impl Iterator<Item = Self> {
-        let aside = i128::from(self.tcp_isn == 0);
+        let aside = i128::from(self.numbers as u32 == 0);
         (self.slot - aside..=self.slot + aside).map(move |slot| Self { slot, ..self })
+    }
+}
+
+fn bits(end: SocketAddr) -> u128 {
+    match end.ip() {
+        IpAddr::V4(ip) => ip.to_bits().into(),
+        IpAddr::V6(ip) => ip.to_bits(),
     }
 }
 

@@ -148,32 +148,33 @@ impl Join {
         self.deadlines.len()
     }
 
-    /// Takes one view from `node` and returns the flows that it completes.
+    /// Takes one view from `node`, and adds the flows that it completes.
     ///
     /// `speaks` says whether the agent of a node is there to tell its side. `told` knows of connections
     /// told alone that are forgotten here.
-    pub(crate) fn on_observation(
+    pub(crate) fn observe(
         &mut self,
         now: Duration,
         node: &str,
         observation: Observation,
         speaks: impl FnOnce(&str) -> bool,
         told: impl FnOnce(&Connection) -> Vec<Told>,
-    ) -> Vec<Joined> {
+        flows: &mut Vec<Joined>,
+    ) {
         let side = Side::of(&observation, node);
         if observation.flow.attempts > 1 && observation.flow.source.port().is_none() {
             // Agents fold only what no other one tells of. Folds have no port by which they could be told apart.
-            return vec![merge::alone(observation, side)];
+            return flows.push(merge::alone(observation, side));
         }
         let telling = Telling::of(&observation);
         match self.memory.find(side, &observation.connection, telling) {
             Finding::Repeat => {
                 self.counters.repeated.inc();
-                self.without_flow(observation)
+                self.without_flow(observation);
             }
-            Finding::Partner(id) => self.on_second_view(now, id, side, observation),
+            Finding::Partner(id) => self.on_second_view(now, id, side, observation, flows),
             Finding::New if self.was_told(now, side, &observation, told) => self.without_flow(observation),
-            Finding::New if telling == Telling::Again => self.revise(now, side, observation, node),
+            Finding::New if telling == Telling::Again => self.revise(now, side, observation, node, flows),
             Finding::New => {
                 let peer = side::peer(side, &observation.flow, node);
                 let may_come = peer.is_some();
@@ -182,8 +183,8 @@ impl Join {
                     Certainty::HasSeen => self.limits.patience,
                 });
                 match wait {
-                    Some(wait) => self.wait(now, side, observation, wait),
-                    None => vec![self.tell_alone(now, side, observation, may_come)],
+                    Some(wait) => self.wait(now, side, observation, wait, flows),
+                    None => flows.push(self.tell_alone(now, side, observation, may_come)),
                 }
             }
         }
@@ -253,7 +254,14 @@ impl Join {
         merge::alone(view, side)
     }
 
-    fn wait(&mut self, now: Duration, side: Side, view: Observation, wait: Duration) -> Vec<Joined> {
+    fn wait(
+        &mut self,
+        now: Duration,
+        side: Side,
+        view: Observation,
+        wait: Duration,
+        flows: &mut Vec<Joined>,
+    ) {
         let (connection, telling) = (view.connection, Telling::of(&view));
         let (view, deadline) = (Arc::new(view), now + wait);
         let mut entry = Entry::heard(side, &connection);
@@ -264,18 +272,15 @@ impl Join {
             self.stand_behind(&connection, id);
         }
         self.changes.wait(Waits { number: id.number, side, view });
-        let mut flows = Vec::new();
         while self.deadlines.len() > self.limits.max_pending {
             flows.extend(self.give_up_first(now));
             self.counters.cut_short.inc();
         }
-        flows
     }
 
     /// A view that tells nothing new; what was lost beside it is told elsewhere.
-    fn without_flow(&mut self, view: Observation) -> Vec<Joined> {
+    fn without_flow(&mut self, view: Observation) {
         self.unplaced.extend(view.flow.losses);
-        Vec::new()
     }
 
     /// Losses on views that made no flow, since this was last asked.
@@ -283,7 +288,14 @@ impl Join {
         std::mem::take(&mut self.unplaced)
     }
 
-    fn on_second_view(&mut self, now: Duration, id: Id, side: Side, view: Observation) -> Vec<Joined> {
+    fn on_second_view(
+        &mut self,
+        now: Duration,
+        id: Id,
+        side: Side,
+        view: Observation,
+        flows: &mut Vec<Joined>,
+    ) {
         let entry = self.memory.get(id).expect("the memory has just found it");
         let (side_told, telling) = (side.other(), Telling::of(&view));
         let told = entry.other_start(side).map(|start| {
@@ -314,7 +326,7 @@ impl Join {
             entry.behind.take()
         });
         let revising = behind.and_then(|id| self.give_up(now, id));
-        std::iter::once(joined).chain(revising).collect()
+        flows.extend([joined].into_iter().chain(revising));
     }
 
     /// Lets the view with the first deadline go alone.
@@ -354,6 +366,23 @@ impl Join {
         if let Some(start) = self.memory.remove(id).and_then(|entry| entry.start()) {
             self.begin_after(start);
         }
+    }
+}
+
+#[cfg(test)]
+impl Join {
+    /// The flows that a view completes.
+    fn on_observation(
+        &mut self,
+        now: Duration,
+        node: &str,
+        observation: Observation,
+        speaks: impl FnOnce(&str) -> bool,
+        told: impl FnOnce(&Connection) -> Vec<Told>,
+    ) -> Vec<Joined> {
+        let mut flows = Vec::new();
+        self.observe(now, node, observation, speaks, told, &mut flows);
+        flows
     }
 }
 

@@ -12,15 +12,22 @@ use std::time::Duration;
 impl Join {
     /// The flow of the first view that revises what was told of its connection. While that is still to be told, this
     /// waits as long.
-    pub(super) fn revise(&mut self, now: Duration, side: Side, view: Observation, node: &str) -> Vec<Joined> {
+    pub(super) fn revise(
+        &mut self,
+        now: Duration,
+        side: Side,
+        view: Observation,
+        node: &str,
+        flows: &mut Vec<Joined>,
+    ) {
         let first = self.memory.revised(&view.connection).and_then(|id| self.memory.get(id));
         if let Some(Waiting { view: _, deadline }) = first.and_then(|entry| entry.waiting.as_ref()) {
             let wait = deadline.saturating_sub(now);
-            return self.wait(now, side, view, wait);
+            return self.wait(now, side, view, wait, flows);
         }
         let may_come = side::peer(side, &view.flow, node).is_some();
         let view = self.revising(view);
-        view.map(|view| self.tell_alone(now, side, view, may_come)).into_iter().collect()
+        flows.extend(view.map(|view| self.tell_alone(now, side, view, may_come)));
     }
 
     /// A view that waits is told as soon as what it revises is.

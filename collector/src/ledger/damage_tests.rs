@@ -240,7 +240,7 @@ fn a_store_that_no_run_survives_is_set_aside() {
     let data = tempfile::tempdir().unwrap();
     let flows = sound(data.path());
     fs::write(data.path().join("opening"), "ooo").unwrap();
-    let (ledger, _, metrics) = open(data.path()).unwrap();
+    let (ledger, _, metrics) = open_with(data.path(), Some(ENDS)).unwrap();
     assert_eq!((count(&ledger), metrics.damaged.get()), (0, 1));
     drop(ledger);
     let aside = fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());

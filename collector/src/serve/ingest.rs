@@ -4,12 +4,13 @@ use super::room::Room;
 use crate::{
     hub::Hub,
     intake::{Batch, GivenUp},
+    names::Names,
     nodes,
 };
 use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
 use portolan_policy::Loss;
-use portolan_proto::{Decoded, MAX_GIVEN_UP, Observation, decode, timestamp, v1};
+use portolan_proto::{Decoded, MAX_GIVEN_UP, Observation, decode_sharing, timestamp, v1};
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
@@ -84,7 +85,8 @@ impl AgentStream {
         let Some(_room) = stopping.run_until_cancelled(self.room.enter(&batch)).await else {
             return Err(Status::unavailable("the collector is stopping"));
         };
-        let batch = read(batch).inspect_err(|error| warn!(%error, "Batch refused."))?;
+        let batch =
+            read(batch, self.presence.hub.names()).inspect_err(|error| warn!(%error, "Batch refused."))?;
         self.presence.note(&batch.node)?;
         let ack = v1::Ack { boot: batch.boot.clone(), sequence: batch.sequence };
         if self.presence.hub.apply(batch).await {
@@ -132,7 +134,7 @@ impl Drop for Presence {
 }
 
 /// Reads a batch. What makes it a batch must be right; a record that is wrong costs only itself.
-fn read(wire: v1::Batch) -> Result<Batch, Status> {
+fn read(wire: v1::Batch, names: &Names) -> Result<Batch, Status> {
     // A cluster may have no name.
     for (field, name, least) in
         [("cluster", &wire.cluster, 0), ("node", &wire.node, 1), ("boot", &wire.boot, 1)]
@@ -153,7 +155,7 @@ fn read(wire: v1::Batch) -> Result<Batch, Status> {
             "field `given_up` of the batch names {named} batches; at most {MAX_GIVEN_UP} are looked for"
         )));
     }
-    let (observations, malformed) = read_observations(&wire);
+    let (observations, malformed) = read_observations(&wire, names);
     let v1::Batch { cluster, node, boot, sequence, losses, given_up, .. } = wire;
     let mut losses = read_losses(losses);
     let (named, nameless): (Vec<_>, Vec<_>) = given_up
@@ -187,9 +189,9 @@ fn read_loss(v1::Loss { cause, count, from, to }: v1::Loss, now: Timestamp) -> L
 
 /// Reads the records, and counts those that cannot be read. A batch whose records are broken altogether is taken all
 /// the same: its agent could only send it again.
-fn read_observations(wire: &v1::Batch) -> (Vec<Observation>, u64) {
+fn read_observations(wire: &v1::Batch, names: &Names) -> (Vec<Observation>, u64) {
     let v1::Batch { node, boot, sequence, .. } = wire;
-    match decode(wire) {
+    match decode_sharing(wire, names) {
         Ok(Decoded { observations, malformed, flaw }) => {
             // One line a batch: an agent of another version may get every one wrong.
             if let Some(error) = flaw {

@@ -102,12 +102,6 @@ pub(super) struct Shared<T> {
     pub(super) weight: usize,
 }
 
-impl<T> Shared<T> {
-    pub(super) fn new(value: T, weight: usize) -> Self {
-        Self { value: Arc::new(value), weight }
-    }
-}
-
 /// What a thing takes that is shared, beside what it points at.
 pub(super) const fn shared_size<T>() -> usize {
     size_of::<T>() + 2 * size_of::<usize>()

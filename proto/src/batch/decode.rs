@@ -8,6 +8,7 @@ use super::{
     relations::{Tables, kinds, relations},
     rows::Rows,
     said::{enforcers, services, sides},
+    share::{Apart, Share},
     texts::Texts,
 };
 use crate::{Observation, v1};
@@ -25,6 +26,11 @@ pub struct Decoded {
 
 /// Reads the records of a batch.
 pub fn decode(batch: &v1::Batch) -> Result<Decoded, BatchError> {
+    decode_sharing(batch, &Apart)
+}
+
+/// Reads the records of a batch, which share what they name with those of others.
+pub fn decode_sharing(batch: &v1::Batch, share: &impl Share) -> Result<Decoded, BatchError> {
     if batch.content.is_empty() {
         return of_number(batch.records, Decoded::default(), 0);
     }
@@ -44,13 +50,15 @@ pub fn decode(batch: &v1::Batch) -> Result<Decoded, BatchError> {
     let mut memory = Memory::new();
     let strings = strings.unwrap_or_default();
     let texts = Texts::read(&strings)?;
-    let ends = ends(&wire_ends.unwrap_or_default(), &label_sets.unwrap_or_default(), &texts, &mut memory)?;
-    let services = services(&wire_services.unwrap_or_default(), &texts, &mut memory)?;
-    let sides = sides(&wire_sides.unwrap_or_default(), &policies.unwrap_or_default(), &texts, &mut memory)?;
-    let enforcers = enforcers(&wire_enforcers.unwrap_or_default(), &texts, &mut memory)?;
+    let ends =
+        ends(&wire_ends.unwrap_or_default(), &label_sets.unwrap_or_default(), &texts, share, &mut memory)?;
+    let services = services(&wire_services.unwrap_or_default(), &texts, share, &mut memory)?;
+    let sides =
+        sides(&wire_sides.unwrap_or_default(), &policies.unwrap_or_default(), &texts, share, &mut memory)?;
+    let enforcers = enforcers(&wire_enforcers.unwrap_or_default(), &texts, share, &mut memory)?;
     let tables = Tables { ends, services, sides };
     let relations = relations(&wire_relations.unwrap_or_default(), &tables, &mut memory)?;
-    let kinds = kinds(&wire_kinds.unwrap_or_default(), &texts, &enforcers, &mut memory)?;
+    let kinds = kinds(&wire_kinds.unwrap_or_default(), &texts, share, &enforcers, &mut memory)?;
     let rows = rows.unwrap_or_default();
     let decoded = Rows::new(&rows)?.read(&relations, &kinds, &mut memory);
     of_number(batch.records, decoded, rows.relations.len())

@@ -3,11 +3,12 @@
 use super::{
     BatchError, Flaw,
     column::{Column, Entries, Entry, Memory, Shared, addresses, each, offsets, shared_size},
+    share::{Labels, Share},
     texts::Texts,
 };
 use crate::v1;
 use portolan_policy::{PodEnd, Who, Workload};
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 const NAMESPACE: &str = "its namespace is no text of the batch";
 const NAME: &str = "its name is no text of the batch";
@@ -15,14 +16,12 @@ const NODE: &str = "its node is no text of the batch";
 const WORKLOAD: &str = "its workload is no text of the batch";
 const LABELS: &str = "its labels are not in the batch";
 
-/// A set of labels, which all flows share that name a pod with it.
-type Labels = Arc<BTreeMap<String, String>>;
-
 fn label_sets(
     wire: &v1::LabelSets,
     texts: &Texts<'_>,
+    share: &impl Share,
     memory: &mut Memory,
-) -> Result<Entries<Labels>, BatchError> {
+) -> Result<Entries<Arc<Labels>>, BatchError> {
     let v1::LabelSets { sizes, keys, values } = wire;
     offsets("label_sets.values", sizes, values.len())?;
     let offsets = offsets("label_sets.keys", sizes, keys.len())?;
@@ -31,10 +30,10 @@ fn label_sets(
         let (keys, values) = (&keys[from..to], &values[from..to]);
         let weight = |reference: &u32| size_of::<String>() + texts.length(*reference);
         let weights = keys.iter().chain(values).map(weight);
-        entry.take(memory, weights.fold(0, usize::saturating_add))?;
+        let weight = entry.take(memory, weights.fold(0, usize::saturating_add))?;
         let text = |reference: &u32| texts.any(entry, *reference, "a label is no text of the batch");
         let pairs = keys.iter().zip(values).map(|(key, value)| Ok((text(key)?, text(value)?)));
-        pairs.collect::<Result<_, _>>().map(Arc::new)
+        pairs.collect::<Result<_, _>>().map(|labels| share.labels(labels, weight))
     })
 }
 
@@ -43,6 +42,7 @@ pub(super) fn ends(
     wire: &v1::Ends,
     wire_label_sets: &v1::LabelSets,
     texts: &Texts<'_>,
+    share: &impl Share,
     memory: &mut Memory,
 ) -> Result<Entries<Shared<Who>>, BatchError> {
     let count = wire.kinds.len();
@@ -55,10 +55,10 @@ pub(super) fn ends(
         workload_kinds: Column::new("ends.workload_kinds", &wire.workload_kinds, count)?,
         workload_names: Column::new("ends.workload_names", &wire.workload_names, count)?,
         label_sets: Column::new("ends.label_sets", &wire.label_sets, count)?,
-        labels: label_sets(wire_label_sets, texts, memory)?,
+        labels: label_sets(wire_label_sets, texts, share, memory)?,
         texts,
     };
-    each("ends", count, memory, |entry, memory| columns.read(entry, memory))
+    each("ends", count, memory, |entry, memory| columns.read(entry, share, memory))
 }
 
 struct Columns<'a> {
@@ -70,12 +70,12 @@ struct Columns<'a> {
     workload_kinds: Column<'a, u32>,
     workload_names: Column<'a, u32>,
     label_sets: Column<'a, u32>,
-    labels: Entries<Labels>,
+    labels: Entries<Arc<Labels>>,
     texts: &'a Texts<'a>,
 }
 
 impl Columns<'_> {
-    fn read(&self, entry: Entry, memory: &mut Memory) -> Result<Shared<Who>, Flaw> {
+    fn read(&self, entry: Entry, share: &impl Share, memory: &mut Memory) -> Result<Shared<Who>, Flaw> {
         let weight = entry.take(memory, self.weight(entry.index))?;
         let ip = self.ips[entry.index];
         let who = match v1::EndKind::try_from(self.kinds[entry.index]).unwrap_or_default() {
@@ -93,7 +93,7 @@ impl Columns<'_> {
             v1::EndKind::External => Who::External { ip },
             v1::EndKind::Unspecified => return Err(entry.flaw("its kind is unknown")),
         };
-        Ok(Shared::new(who, weight))
+        Ok(Shared { value: share.who(who, weight), weight })
     }
 
     fn pod(&self, entry: Entry) -> Result<PodEnd, Flaw> {

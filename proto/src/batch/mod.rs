@@ -18,13 +18,15 @@ mod names;
 mod relations;
 mod rows;
 mod said;
+mod share;
 mod table;
 mod texts;
 mod view;
 
-pub use decode::{Decoded, decode};
+pub use decode::{Decoded, decode, decode_sharing};
 pub use encode::{Header, encode};
 pub use error::{BatchError, Flaw};
+pub use share::{Apart, Labels, Share};
 pub use view::View;
 
 /// The longest content of a batch that is read, before compression. Agents end a batch long before.

@@ -3,6 +3,7 @@
 use super::{
     BatchError, Flaw,
     column::{Column, Entries, Entry, Memory, Shared, each},
+    share::Share,
     texts::{Texts, some_word, word},
 };
 use crate::{Witness, v1};
@@ -99,6 +100,7 @@ pub(super) struct Kind<'a> {
 pub(super) fn kinds<'a>(
     wire: &v1::Kinds,
     texts: &Texts<'_>,
+    share: &impl Share,
     all_enforcers: &'a Entries<Shared<Enforcer>>,
     memory: &mut Memory,
 ) -> Result<Entries<Kind<'a>>, BatchError> {
@@ -113,6 +115,9 @@ pub(super) fn kinds<'a>(
     let locations = Column::new("kinds.drop_locations", &wire.drop_locations, count)?;
     let enforcers = Column::new("kinds.enforcers", &wire.enforcers, count)?;
     let source_ports = Column::new("kinds.source_ports", &wire.source_ports, count)?;
+    let text = |entry, reference, problem| {
+        Ok(texts.borrowed(entry, reference, problem)?.map(|text| share.text(text)))
+    };
     each("kinds", count, memory, |entry, memory| {
         let at = entry.index;
         let texts_weight = texts.length(reasons.at(at)) + texts.length(locations.at(at));
@@ -126,8 +131,8 @@ pub(super) fn kinds<'a>(
             inferred: inferred.at(at),
             witness: witness(entry, witnesses.at(at))?,
             passed_netfilter: known(entry, passed.at(at))?,
-            drop_reason: texts.some(entry, reasons.at(at), DROP_REASON)?.map(Into::into),
-            drop_location: texts.some(entry, locations.at(at), DROP_LOCATION)?.map(Into::into),
+            drop_reason: text(entry, reasons.at(at), DROP_REASON)?,
+            drop_location: text(entry, locations.at(at), DROP_LOCATION)?,
             enforced_by: rule.map(|rule| &rule.value),
             has_source_port: source_ports.at(at),
             weight: rule.map_or(0, |rule| rule.weight).saturating_add(texts_weight),

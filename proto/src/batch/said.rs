@@ -3,10 +3,12 @@
 use super::{
     BatchError,
     column::{Column, Entries, Memory, Shared, addresses, each, offsets, shared_size},
+    share::Share,
     texts::{Texts, word},
 };
 use crate::v1;
 use portolan_policy::{Enforcer, PolicyRef, ServiceRef, SideDecision};
+use std::sync::Arc;
 
 const NAMESPACE: &str = "its namespace is no text of the batch";
 const NAME: &str = "its name is no text of the batch";
@@ -15,6 +17,7 @@ const NAME: &str = "its name is no text of the batch";
 pub(super) fn services(
     wire: &v1::Services,
     texts: &Texts<'_>,
+    share: &impl Share,
     memory: &mut Memory,
 ) -> Result<Entries<Shared<ServiceRef>>, BatchError> {
     let count = wire.names.len();
@@ -32,7 +35,7 @@ pub(super) fn services(
             ip: ips[entry.index],
             port: u16::try_from(port).map_err(|_| entry.flaw("its port is none"))?,
         };
-        Ok(Shared::new(value, weight))
+        Ok(Shared { value: share.service(value, weight), weight })
     })
 }
 
@@ -56,7 +59,7 @@ fn policies(
             name: texts.filled(entry, name, NAME)?,
             rule: rule.map_err(|_| entry.flaw("its rule is out of range"))?,
         };
-        Ok(Shared::new(value, weight))
+        Ok(Shared { value: Arc::new(value), weight })
     })
 }
 
@@ -65,6 +68,7 @@ pub(super) fn sides(
     wire: &v1::Sides,
     wire_policies: &v1::Policies,
     texts: &Texts<'_>,
+    share: &impl Share,
     memory: &mut Memory,
 ) -> Result<Entries<Shared<SideDecision>>, BatchError> {
     let count = wire.verdicts.len();
@@ -89,7 +93,7 @@ pub(super) fn sides(
                 .collect::<Result<_, _>>()?,
             reason: texts.some(entry, reasons.at(entry.index), "its reason is no text of the batch")?,
         };
-        Ok(Shared::new(value, weight))
+        Ok(Shared { value: share.side(value, weight), weight })
     })
 }
 
@@ -97,6 +101,7 @@ pub(super) fn sides(
 pub(super) fn enforcers(
     wire: &v1::Enforcers,
     texts: &Texts<'_>,
+    share: &impl Share,
     memory: &mut Memory,
 ) -> Result<Entries<Shared<Enforcer>>, BatchError> {
     let count = wire.verdicts.len();
@@ -120,6 +125,6 @@ pub(super) fn enforcers(
             comment: texts.some(entry, comment, "its comment is no text of the batch")?,
             verdict: word(entry, wire.verdicts[at], "its verdict is unknown")?,
         };
-        Ok(Shared::new(value, weight))
+        Ok(Shared { value: share.enforcer(value, weight), weight })
     })
 }

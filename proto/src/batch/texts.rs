@@ -29,6 +29,16 @@ impl<'a> Texts<'a> {
         self.get(reference).map_or(0, str::len)
     }
 
+    /// A text that need not be there, as it stands in the batch.
+    pub(super) fn borrowed(
+        &self,
+        entry: Entry,
+        reference: u32,
+        problem: &'static str,
+    ) -> Result<Option<&'a str>, Flaw> {
+        (reference != 0).then(|| self.get(reference).ok_or_else(|| entry.flaw(problem))).transpose()
+    }
+
     /// A text that must be there, and may be empty.
     pub(super) fn any(&self, entry: Entry, reference: u32, problem: &'static str) -> Result<String, Flaw> {
         self.get(reference).map(str::to_owned).ok_or_else(|| entry.flaw(problem))
@@ -47,7 +57,7 @@ impl<'a> Texts<'a> {
         reference: u32,
         problem: &'static str,
     ) -> Result<Option<String>, Flaw> {
-        (reference != 0).then(|| self.any(entry, reference, problem)).transpose()
+        Ok(self.borrowed(entry, reference, problem)?.map(str::to_owned))
     }
 }
 

@@ -4,13 +4,13 @@
 //! version │ length │ zstd( tables: names, ends, decisions … │ columns: a number for each flow )
 //! ```
 
-mod alike;
 mod decode;
 mod encode;
 mod make;
 mod names;
 #[cfg(test)]
 mod pick_tests;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -55,17 +55,18 @@ impl<'a> From<&'a Arc<Made>> for Row<'a> {
     }
 }
 
-/// A block before compression: what flows share comes first, and may be all that is read.
+/// A block before compression, with names that it owns or that it borrows: what flows share comes first, and may be all
+/// that is read.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Content {
-    shared: Shared,
+struct Content<Name> {
+    shared: Shared<Name>,
     flows: Flows,
 }
 
 /// What flows share, each thing once.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Shared {
-    names: Vec<String>,
+struct Shared<Name = String> {
+    names: Vec<Name>,
     ends: Vec<EndRow>,
     services: Vec<ServiceRow>,
     sides: Vec<SideRow>,

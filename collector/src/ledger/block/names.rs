@@ -12,6 +12,7 @@ pub(super) type Index = u32;
 #[derive(Debug)]
 pub(super) struct Table<T> {
     things: Vec<T>,
+    /// The things are for anyone to choose: the hash is drawn at random.
     places: HashMap<T, Index, RandomState>,
 }
 
@@ -35,16 +36,6 @@ impl<T: Clone + Eq + Hash> Table<T> {
 
     pub(super) fn into_things(self) -> Vec<T> {
         self.things
-    }
-}
-
-impl Table<String> {
-    /// The place of a name, without a copy where it is known.
-    pub(super) fn name(&mut self, name: &str) -> Index {
-        match self.places.get(name) {
-            Some(place) => *place,
-            None => self.place(name.to_owned()),
-        }
     }
 }
 

@@ -85,7 +85,7 @@ impl Netlink {
         let failed = |error| DevicesError::Dump { what: "addresses", error };
         let found = self.handle.address().get().execute().try_collect::<Vec<_>>().await.map_err(failed)?;
         let addresses = found.iter().filter_map(|message| own_address(&message.attributes));
-        Ok(addresses.filter(|ip| !ip.is_loopback() && !is_link_local(ip)).collect())
+        Ok(addresses.filter(|ip| !ip.is_loopback() && !is_nobodys(ip)).collect())
     }
 
     /// The routes of the network namespace.
@@ -182,8 +182,8 @@ impl Devices {
             }
             RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
                 let ip = own_address(&address.attributes);
-                // Every new interface has a link-local address, and none of them counts.
-                ip.is_none_or(|ip| !is_link_local(&ip)).then_some(DeviceChange::Addresses)
+                // Every new interface has such an address.
+                ip.is_none_or(|ip| !is_nobodys(&ip)).then_some(DeviceChange::Addresses)
             }
             _ => None,
         }
@@ -212,12 +212,10 @@ fn own_address(attributes: &[AddressAttribute]) -> Option<IpAddr> {
     })
 }
 
-/// Link-local addresses are the same on every node: they name nobody.
-fn is_link_local(ip: &IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    }
+/// The link-local addresses of IPv6 are made from hardware addresses, which may be the same on every node and in every
+/// pod: they name nobody. Those of IPv4 are given on purpose: to the pods' gateway, to a node's own name server.
+const fn is_nobodys(ip: &IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 /// A unicast route; one without destination is the default route.

@@ -1,7 +1,8 @@
 //! Pods that hang on their node in other ways than most, and the addresses that a node has there.
 
-use crate::support::{Agent, SECOND, flow_of, pair, told};
-use portolan_lab::Lab;
+use crate::support::{Agent, SECOND, flow_of, one_to_one, pair, pod, resident, told};
+use portolan_lab::enforce::{Backend, Target};
+use portolan_lab::{Direction, Lab, Mechanism, PodSpec, Protocol, Seen};
 use portolan_policy::{Outcome, SideVerdict, Verdict, Who};
 use std::net::IpAddr;
 
@@ -48,4 +49,77 @@ fn node(who: &Who) -> &str {
         Who::Node { node, .. } => node,
         other => panic!("no node: {other:?}"),
     }
+}
+
+#[test]
+fn what_a_node_rejects_between_two_bridges_no_pod_has_said() {
+    let mut lab = Lab::new("two-bridges").unwrap();
+    lab.bridged_node("n1").unwrap();
+    for app in ["web", "client"] {
+        lab.pod(PodSpec::new(&format!("shop/{app}")).node("n1").label("app", app)).unwrap();
+    }
+    let (web, client) = (lab.pod_info("shop/web").unwrap(), veth(&lab, "shop/client"));
+    let bridge = master(&lab, &client);
+    lab.ip_batch(
+        "n1",
+        &format!(
+            "link add other type bridge mcast_snooping 0\nlink set other up\n\
+             link add here type veth peer name there\nlink set here master {bridge}\n\
+             link set there master other\nlink set here up\nlink set there up\nlink set {client} master other\n"
+        ),
+    )
+    .unwrap();
+    let reject = Mechanism::Iptables(Backend::Nft, Target::Reject);
+    let reset = Mechanism::Iptables(Backend::Nft, Target::TcpReset);
+    lab.enforce(reject, Direction::Ingress, "shop/web", &[(Protocol::Udp, 54)]).unwrap();
+    lab.enforce(reset, Direction::Ingress, "shop/web", &[(Protocol::Tcp, 81)]).unwrap();
+    let _server = lab.serve_tcp("shop/web", 80).unwrap();
+    let mut agent = Agent::start(&lab, "n1");
+    agent.wait_for_log(&format!("device=\"{client}\""));
+    let through = lab.connect_tcp("shop/client", web.v4(), 80, SECOND * 2).unwrap();
+    let rejected = [
+        lab.send_udp("shop/client", web.v4(), 54, SECOND).unwrap(),
+        lab.connect_tcp("shop/client", web.v4(), 81, SECOND).unwrap(),
+    ];
+    let log = agent.log();
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+    assert_eq!(told(flow_of(&flows, &through)), (Outcome::Established, Verdict::Allowed));
+    for attempt in rejected {
+        assert_eq!(attempt.result, Seen::Refused);
+        let flow = flow_of(&flows, &attempt);
+        assert_eq!((told(flow), flow.tries), ((Outcome::Rejected, Verdict::Blocked), 1), "{flow:#?}");
+        assert_eq!(flow.drop_reason.as_deref(), Some("NETFILTER_DROP"));
+        assert_eq!(pod(&flow.destination), "shop/web");
+    }
+    assert!(!log.contains("device=\"here\"") && !log.contains("device=\"there\""), "{log}");
+}
+
+/// The bridge that an interface is a port of.
+fn master(lab: &Lab, device: &str) -> String {
+    let words = lab.run("n1", "ip", &["-o", "link", "show", "dev", device]).unwrap();
+    let mut words = words.split_whitespace().skip_while(|word| *word != "master");
+    words.nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn an_end_is_a_pods_from_the_moment_that_the_other_moves_into_the_pod() {
+    let lab = pair("moved");
+    let resident = resident(&lab, "shop/web");
+    let pair = |node: &str, pod: &str| {
+        lab.ip_batch("n1", &format!("link add {node} type veth peer name {pod}\nlink set {node} up\n"))
+            .unwrap();
+    };
+    pair("early", "in0");
+    let mut agent = Agent::start(&lab, "n1");
+    pair("late", "in1");
+    pair("stays", "in2");
+    let moved = format!("link set in0 netns {0}\nlink set in1 netns {0}\n", resident.id());
+    let before = agent.log();
+    assert!(!before.contains("device=\"early\""), "{before}");
+    lab.ip_batch("n1", &moved).unwrap();
+    agent.wait_for_log("device=\"early\"");
+    agent.wait_for_log("device=\"late\"");
+    let log = agent.log();
+    assert!(!log.contains("device=\"stays\""), "{log}");
 }

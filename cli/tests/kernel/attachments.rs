@@ -1,13 +1,53 @@
-//! Pods that hang on their node in other ways than most, and the addresses that a node has there.
+//! Pods that hang on their node in other ways than most: behind one device, behind two bridges, by a pair of
+//! interfaces that was made elsewhere; and the addresses that a node has there.
 
 use crate::support::{Agent, SECOND, flow_of, one_to_one, pair, pod, resident, told};
 use portolan_lab::enforce::{Backend, Target};
-use portolan_lab::{Direction, Lab, Mechanism, PodSpec, Protocol, Seen};
+use portolan_lab::{Direction, Lab, Mechanism, PodSpec, Process, Protocol, Seen};
 use portolan_policy::{Outcome, SideVerdict, Verdict, Who};
 use std::net::IpAddr;
 
 fn veth(lab: &Lab, pod: &str) -> String {
     lab.pod_info(pod).unwrap().veth.unwrap()
+}
+
+/// Gives two pods an interface each on top of one device, which is a third pod's, and a way to one another by it.
+fn behind_one_device(lab: &mut Lab) -> [Process; 2] {
+    lab.pod(PodSpec::new("shop/rack").node("n1")).unwrap();
+    let below = veth(lab, "shop/rack");
+    let ends = [("shop/web", "mac0", "shop/client"), ("shop/client", "mac1", "shop/web")];
+    ends.map(|(own, device, other)| {
+        let resident = resident(lab, own);
+        let id = resident.id();
+        let add = format!(
+            "link add link {below} name {device} type macvlan mode bridge\nlink set {device} netns {id}\n"
+        );
+        lab.ip_batch("n1", &add).unwrap();
+        let of = |name: &str| lab.pod_info(name).unwrap().v4();
+        let route = format!("link set {device} up\nroute add {} dev {device} src {}\n", of(other), of(own));
+        lab.ip_batch(own, &route).unwrap();
+        resident
+    })
+}
+
+#[test]
+fn conversations_between_pods_behind_one_device_are_established_when_they_are_answered() {
+    let mut lab = pair("one-device");
+    let _residents = behind_one_device(&mut lab);
+    let web = lab.pod_info("shop/web").unwrap().v4();
+    let _servers = (lab.serve_udp("shop/web", 5353).unwrap(), lab.serve_tcp("shop/web", 8080).unwrap());
+    let agent = Agent::start(&lab, "n1");
+    let attempts = [
+        lab.send_udp("shop/client", web, 5353, SECOND).unwrap(),
+        lab.ping("shop/client", web, 1, SECOND).unwrap(),
+        lab.connect_tcp("shop/client", web, 8080, SECOND).unwrap(),
+    ];
+    let flows = agent.stop();
+    one_to_one(&lab, &flows);
+    for attempt in attempts {
+        assert!(attempt.result.succeeded(), "{attempt:#?}");
+        assert_eq!(told(flow_of(&flows, &attempt)), (Outcome::Established, Verdict::Allowed));
+    }
 }
 
 const NOBODY_MAY: &str = r"

@@ -13,8 +13,9 @@ const MANIFESTS: &str = r#"
 {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
  "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}}
 "#;
-/// A network namespace of its own with one interface, and root without capabilities but the named ones.
-const NODE: &str = "ip link add cali1 type veth peer name peer1 && ip link set cali1 up && ip link set peer1 up && \
+/// A network namespace of its own with one interface, which a route makes a pod's, and root without capabilities but
+/// the named ones.
+const NODE: &str = "ip tuntap add cali1 mode tap && ip link set cali1 up && ip route add 10.244.0.2 dev cali1 && \
                     exec setpriv --inh-caps=-all --bounding-set=\"$1\" \"$2\" agent --manifests - --node-name n1 --output -";
 const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -2,8 +2,9 @@
 //! and go: told by the kernel over netlink, never polled.
 
 use super::{
-    links::{Link, Standing, host_route},
+    links::Link,
     listener::{Heard, Listener},
+    waiting::Waiting,
 };
 use crate::whereabouts::Route;
 use futures::TryStreamExt as _;
@@ -17,7 +18,7 @@ use rtnetlink::{
     },
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, VecDeque},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 use tracing::warn;
@@ -85,7 +86,7 @@ impl Netlink {
         let failed = |error| DevicesError::Dump { what: "addresses", error };
         let found = self.handle.address().get().execute().try_collect::<Vec<_>>().await.map_err(failed)?;
         let addresses = found.iter().filter_map(|message| own_address(&message.attributes));
-        Ok(addresses.filter(|ip| !ip.is_loopback() && !is_link_local(ip)).collect())
+        Ok(addresses.filter(|ip| !ip.is_loopback() && !is_nobodys(ip)).collect())
     }
 
     /// The routes of the network namespace.
@@ -111,15 +112,16 @@ impl Netlink {
 pub struct Devices {
     netlink: Netlink,
     listener: Listener,
-    /// Those that become a pod's with a route.
-    unrouted: BTreeMap<u32, String>,
+    waiting: Waiting,
+    /// Changes that came together with the last one that was told.
+    changes: VecDeque<DeviceChange>,
 }
 
 impl Devices {
     /// Opens the socket; what changes from now on will be told.
     pub fn open(netlink: Netlink) -> Result<Self, DevicesError> {
         let listener = Listener::open().map_err(DevicesError::Open)?;
-        Ok(Self { netlink, listener, unrouted: BTreeMap::new() })
+        Ok(Self { netlink, listener, waiting: Waiting::default(), changes: VecDeque::new() })
     }
 
     /// Where to ask for what is there now.
@@ -129,26 +131,31 @@ impl Devices {
 
     /// The pod interfaces that are there now.
     pub async fn pod_interfaces(&mut self) -> Result<Vec<(u32, String)>, DevicesError> {
-        let (pods, others): (Vec<Link>, Vec<Link>) =
-            self.netlink.links().await?.into_iter().partition(|link| link.standing == Standing::Pod);
-        let mut found: Vec<_> = pods.into_iter().map(|link| (link.ifindex, link.name)).collect();
-        self.unrouted = others.into_iter().map(|link| (link.ifindex, link.name)).collect();
-        if !self.unrouted.is_empty() {
-            for route in self.netlink.all_routes().await? {
-                found.extend(self.routed(&route));
-            }
+        self.waiting = Waiting::default();
+        let links = self.netlink.links().await?;
+        let mut changes: Vec<_> = links.into_iter().flat_map(|link| self.waiting.noticed(link)).collect();
+        if self.waiting.is_for_routes() {
+            changes.extend(
+                self.netlink.all_routes().await?.iter().filter_map(|route| self.waiting.routed(route)),
+            );
         }
-        Ok(found)
+        let found = changes.into_iter().filter_map(|change| match change {
+            DeviceChange::Up { ifindex, name } => Some((ifindex, name)),
+            _ => None,
+        });
+        Ok(found.collect())
     }
 
     /// Waits for the next change; `None` when the socket is gone.
     pub async fn next(&mut self) -> Option<DeviceChange> {
         loop {
+            if let Some(change) = self.changes.pop_front() {
+                return Some(change);
+            }
             match self.listener.next().await {
                 Ok(Heard::Change(message)) => {
-                    if let Some(change) = self.change(&message) {
-                        return Some(change);
-                    }
+                    let changes = self.changes_by(&message);
+                    self.changes.extend(changes);
                 }
                 Ok(Heard::Overrun) => return Some(DeviceChange::Overrun),
                 Err(error) => {
@@ -159,42 +166,24 @@ impl Devices {
         }
     }
 
-    fn change(&mut self, message: &RouteNetlinkMessage) -> Option<DeviceChange> {
+    fn changes_by(&mut self, message: &RouteNetlinkMessage) -> Vec<DeviceChange> {
         match message {
             RouteNetlinkMessage::NewLink(link) => {
-                let Link { ifindex, name, standing } = Link::read(link)?;
-                if standing == Standing::PodIfRouted {
-                    self.unrouted.insert(ifindex, name);
-                    return None;
-                }
-                Some(DeviceChange::Up { ifindex, name })
+                Link::read(link).map(|link| self.waiting.noticed(link)).unwrap_or_default()
             }
             // A port that leaves its bridge is told of in the bridge's family, and is still there.
             RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Bridge => {
-                None
+                Vec::new()
             }
-            RouteNetlinkMessage::DelLink(link) => {
-                self.unrouted.remove(&link.header.index);
-                Some(DeviceChange::Gone { ifindex: link.header.index })
-            }
-            RouteNetlinkMessage::NewRoute(route) => {
-                self.routed(route).map(|(ifindex, name)| DeviceChange::Up { ifindex, name })
-            }
+            RouteNetlinkMessage::DelLink(link) => self.waiting.gone(link),
+            RouteNetlinkMessage::NewRoute(route) => self.waiting.routed(route).into_iter().collect(),
             RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
                 let ip = own_address(&address.attributes);
-                // Every new interface has a link-local address, and none of them counts.
-                ip.is_none_or(|ip| !is_link_local(&ip)).then_some(DeviceChange::Addresses)
+                // Every new interface has such an address.
+                if ip.is_some_and(|ip| is_nobodys(&ip)) { Vec::new() } else { vec![DeviceChange::Addresses] }
             }
-            _ => None,
+            _ => Vec::new(),
         }
-    }
-
-    /// The device that a route makes a pod's.
-    fn routed(&mut self, route: &RouteMessage) -> Option<(u32, String)> {
-        if self.unrouted.is_empty() {
-            return None;
-        }
-        self.unrouted.remove_entry(&host_route(route)?)
     }
 }
 
@@ -212,12 +201,10 @@ fn own_address(attributes: &[AddressAttribute]) -> Option<IpAddr> {
     })
 }
 
-/// Link-local addresses are the same on every node: they name nobody.
-fn is_link_local(ip: &IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    }
+/// The link-local addresses of IPv6 are made from hardware addresses, which may be the same on every node and in every
+/// pod: they name nobody. Those of IPv4 are given on purpose: to the pods' gateway, to a node's own name server.
+const fn is_nobodys(ip: &IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 /// A unicast route; one without destination is the default route.

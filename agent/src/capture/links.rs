@@ -16,6 +16,11 @@ pub(super) enum Standing {
     Pod,
     /// A pod's, if a route to a single address leads straight to it.
     PodIfRouted,
+    /// One end of a pair whose other end is here too: what crosses it stays in this network namespace.
+    Inner {
+        /// The other end.
+        peer: u32,
+    },
 }
 
 /// An interface that is or may be a pod's.
@@ -45,7 +50,9 @@ impl Link {
             _ => None,
         })?;
         let standing = match kind {
-            InfoKind::Veth | InfoKind::Netkit => Standing::Pod,
+            InfoKind::Veth | InfoKind::Netkit => {
+                peer_here(&message.attributes).map_or(Standing::Pod, |peer| Standing::Inner { peer })
+            }
             InfoKind::Tun if is_ethernet && is_port => Standing::Pod,
             InfoKind::Tun if is_ethernet => Standing::PodIfRouted,
             _ => return None,
@@ -56,6 +63,22 @@ impl Link {
         })?;
         Some(Self { ifindex: message.header.index, name, standing })
     }
+}
+
+/// The other end of a pair, where it is in this network namespace: the kernel names the namespace of one that is
+/// not. An end that has no other yet, or none any more, has the index 0 for it.
+fn peer_here(attributes: &[LinkAttribute]) -> Option<u32> {
+    let is_elsewhere = attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::LinkNetNsId(_)));
+    let peer = attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Link(peer) => Some(*peer),
+        _ => None,
+    });
+    peer.filter(|peer| *peer != 0 && !is_elsewhere)
+}
+
+/// Whether an interface that is told to be gone lives on in another network namespace.
+pub(super) fn has_moved(message: &LinkMessage) -> bool {
+    message.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::NewNetnsId(_)))
 }
 
 /// The interface that a route to a single address leads straight to.
@@ -108,6 +131,22 @@ mod tests {
     fn kinds_that_have_a_pod_at_their_other_end_are_pods() {
         for kind in [InfoKind::Veth, InfoKind::Netkit] {
             assert_eq!(standing(&link(kind, LinkLayerType::Ether, None)), Some(Standing::Pod));
+        }
+    }
+
+    #[test]
+    fn a_pair_with_both_ends_here_has_no_pod_at_either() {
+        for kind in [InfoKind::Veth, InfoKind::Netkit] {
+            let with = |more: &[LinkAttribute]| {
+                let mut message = link(kind.clone(), LinkLayerType::Ether, None);
+                message.attributes.extend_from_slice(more);
+                standing(&message)
+            };
+            assert_eq!(with(&[LinkAttribute::Link(8)]), Some(Standing::Inner { peer: 8 }));
+            let elsewhere = [LinkAttribute::Link(8), LinkAttribute::LinkNetNsId(0)];
+            assert_eq!(with(&elsewhere), Some(Standing::Pod));
+            assert_eq!(with(&elsewhere[1..]), Some(Standing::Pod), "its index there is the same");
+            assert_eq!(with(&[LinkAttribute::Link(0)]), Some(Standing::Pod), "it has no other end yet");
         }
     }
 

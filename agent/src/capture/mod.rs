@@ -10,6 +10,7 @@ mod listener;
 mod losses;
 mod probes;
 mod reader;
+mod waiting;
 mod watcher;
 mod worker;
 

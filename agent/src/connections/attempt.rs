@@ -181,12 +181,22 @@ impl Attempt {
     /// Nanoseconds from the opening packet to its answer, at the initiator's device where that is
     /// on this node.
     pub fn latency(&self) -> Option<Nanos> {
-        match (self.left, self.answer_received, self.arrived, self.answer_sent) {
+        let taken = self.answer_received.or_else(|| self.answer_from_same_device());
+        match (self.left, taken, self.arrived, self.answer_sent) {
             (Some(opened), Some(answered), ..) | (_, _, Some(opened), Some(answered)) => {
                 Some(answered.at.saturating_sub(opened.at))
             }
             _ => None,
         }
+    }
+
+    /// The answer that came out of the device which the opening came out of: both ends are behind it. Of a
+    /// conversation a device tells one packet each way, and that was this one: what becomes of it on its way back,
+    /// which may not even lead by the node, only a drop would tell.
+    pub(super) fn answer_from_same_device(&self) -> Option<Seen> {
+        let has_one_tuple = self.original.protocol != Protocol::Tcp && self.effective() == self.original;
+        let is_there = |answer: &Seen| self.left.is_some_and(|left| left.ifindex == answer.ifindex);
+        self.answer_sent.filter(|answer| has_one_tuple && is_there(answer))
     }
 
     /// Whether any evidence says that the destination answered.

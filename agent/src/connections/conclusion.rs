@@ -141,8 +141,9 @@ impl Weighed<'_> {
         if attempt.completed || (attempt.is_through() && locality.source) {
             return true;
         }
+        let would_be_seen_coming = attempt.left.is_some() && attempt.answer_from_same_device().is_none();
         let lost_on_the_way =
-            locality.source && attempt.left.is_some() || drop.is_some_and(|drop| drop.of_answer);
+            locality.source && would_be_seen_coming || drop.is_some_and(|drop| drop.of_answer);
         attempt.is_answered() && !lost_on_the_way
     }
 

@@ -1,6 +1,6 @@
 //! Devices of every kind that come, go, change their name, and carry programs of others too.
 
-use crate::support::{Agent, SECOND, eventually, flow_of, has_tcx, one_to_one, pair, told};
+use crate::support::{Agent, SECOND, eventually, flow_of, has_tcx, one_to_one, pair, resident, told};
 use nix::sys::signal::Signal;
 use portolan_agent::{
     capture::{AttachMode, Probes, Wishes},
@@ -274,6 +274,8 @@ fn churn(name: &str, attach: &str, pairs: usize) {
     let lab = pair(name);
     let web = lab.pod_info("shop/web").unwrap().v4();
     let _server = lab.serve_tcp("shop/web", 8080).unwrap();
+    let resident = resident(&lab, "shop/web");
+    let behind = resident.id();
     let agent = Agent::start_with(&lab, "n1", &["--attach", attach]);
     lab.connect_tcp("shop/client", web, 8080, SECOND).unwrap();
     let (descriptors, memory) = (agent.descriptors(), agent.memory());
@@ -288,9 +290,9 @@ fn churn(name: &str, attach: &str, pairs: usize) {
         });
         for first in (0..pairs).step_by(AT_ONCE) {
             let numbers = first..pairs.min(first + AT_ONCE);
-            let add = numbers
-                .clone()
-                .map(|n| format!("link add c{n} type veth peer name p{n}\nlink set c{n} up\n"));
+            let add = numbers.clone().map(|n| {
+                format!("link add c{n} type veth peer name p{n} netns {behind}\nlink set c{n} up\n")
+            });
             lab.ip_batch("n1", &add.collect::<String>()).unwrap();
             let delete = numbers.map(|n| format!("link del c{n}\n"));
             lab.ip_batch("n1", &delete.collect::<String>()).unwrap();

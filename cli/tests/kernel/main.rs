@@ -5,6 +5,7 @@
 mod accounts;
 mod alone;
 mod answers;
+mod attachments;
 mod bad_input;
 mod demo;
 mod devices;

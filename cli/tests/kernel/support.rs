@@ -37,6 +37,13 @@ pub(crate) fn pair(name: &str) -> Lab {
     lab
 }
 
+/// A process that stands for a pod's network namespace where one is named by a process.
+pub(crate) fn resident(lab: &Lab, pod: &str) -> Process {
+    let mut command = Command::new("sleep");
+    command.arg("infinity");
+    lab.spawn_in_pod(pod, command).unwrap()
+}
+
 /// The lab's objects in a file, for an agent without an API server.
 pub(crate) struct Manifests(PathBuf);
 

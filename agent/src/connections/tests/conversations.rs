@@ -55,6 +55,26 @@ fn one_that_never_showed_at_the_device_of_its_pod_has_no_reply() {
 }
 
 #[test]
+fn behind_one_device_an_answer_that_came_out_of_it_is_the_answer() {
+    let mut scene = Scene::new();
+    scene.sees([dns().first().left(CLIENT), dns().answer().left(CLIENT)]);
+    let attempt = scene.waits(11_000).only();
+    assert_eq!(outcome(&attempt, BOTH), Outcome::Established);
+    assert_eq!(attempt.latency(), Some(ms(1)));
+    scene.sees([
+        dns().first().left(CLIENT),
+        dns().answer().left(CLIENT),
+        dns().answer().dropped(NETFILTER_DROP),
+    ]);
+    let attempt = scene.waits(11_000).only();
+    assert_eq!(outcome(&attempt, BOTH), Outcome::Dropped, "the node was to hand it back");
+    scene.sees([dns().first().left(CLIENT), dns().first().reached(SERVER), dns().answer().left(SERVER)]);
+    let attempt = scene.waits(11_000).only();
+    assert_eq!(outcome(&attempt, BOTH), Outcome::Delivered, "it was to come by another device");
+    scene.assert_forgets_everything();
+}
+
+#[test]
 fn the_kernels_counters_keep_it_open_and_are_its_traffic() {
     let mut scene = Scene::new();
     scene.sees(exchange(dns())).until(8000);

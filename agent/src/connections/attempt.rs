@@ -1,6 +1,9 @@
 //! One attempt and the evidence about it.
 
-use super::evidence::{DropSeen, Drops, Place, Seen, UnreachableSeen};
+use super::{
+    evidence::{DropSeen, Drops, Place, Seen, UnreachableSeen},
+    unwanted::Unwanted,
+};
 use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, Translation, What};
 use portolan_policy::{Outcome, Protocol};
 use smallvec::SmallVec;
@@ -67,6 +70,8 @@ pub struct Attempt {
     pub(super) answers_arrived: u32,
     /// Answers that were dropped behind the initiator's device.
     pub(super) answers_dropped_behind: u32,
+    /// An answer came to the initiator's host, which had no use for it.
+    pub(super) answer_unwanted: bool,
     /// The initiator sent a reset.
     pub(super) aborted: bool,
     pub(super) finished: [bool; 2],
@@ -113,6 +118,7 @@ impl Attempt {
             answers_dropped: 0,
             answers_arrived: 0,
             answers_dropped_behind: 0,
+            answer_unwanted: false,
             aborted: false,
             finished: [false; 2],
             socket_closed: false,
@@ -160,7 +166,8 @@ impl Attempt {
 
     /// Whether there is something to tell: it was not told yet, or as one that did not get through, and did.
     pub(super) fn is_news(&self) -> bool {
-        let got_through = self.is_answered() && !self.is_answer_lost() && !self.is_reset();
+        let comes_too_late = self.gave_up && !self.is_through();
+        let got_through = self.is_answered() && !self.is_answer_lost() && !self.is_reset() && !comes_too_late;
         !self.told || (!self.told_as_answered && got_through)
     }
 
@@ -191,12 +198,15 @@ impl Attempt {
 
     /// Whether any evidence says that the destination answered.
     pub(super) const fn is_answered(&self) -> bool {
-        self.answer_sent.is_some() || self.answer_received.is_some() || self.completed
+        self.answer_sent.is_some() || self.answer_received.is_some() || self.answer_unwanted || self.completed
     }
 
     /// Whether it got through, as far as the initiator is concerned.
     pub(super) fn is_through(&self) -> bool {
-        self.completed || self.answers_arrived > self.answers_dropped_behind || self.has_taken_answers()
+        self.completed
+            || self.answer_unwanted
+            || self.answers_arrived > self.answers_dropped_behind
+            || self.has_taken_answers()
     }
 
     /// Of a conversation, only the first answer is told, and what became of it is no word about the rest.
@@ -302,6 +312,21 @@ impl Attempt {
             }
         };
         place.get_or_insert(seen(sighting));
+    }
+
+    /// Whether an answer that the kernel says it dropped had come to the initiator: behind its device, or in the
+    /// node where that has none.
+    pub(super) fn is_answer_come(&self, drop: &Drop, in_node: bool, unwanted: &Unwanted) -> bool {
+        match self.left {
+            Some(left) => !in_node && left.ifindex == drop.ifindex && unwanted.in_pod(drop.reason),
+            None => in_node && unwanted.in_node(drop.reason),
+        }
+    }
+
+    /// Takes in an answer that came to the initiator's host. Whoever has given up takes it no more.
+    pub(super) fn answer_come(&mut self, drop: &Drop) {
+        self.evidence(drop.at, drop.translation);
+        self.answer_unwanted |= !self.gave_up;
     }
 
     /// Takes in a drop that belongs to this attempt.

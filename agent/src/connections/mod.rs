@@ -14,6 +14,7 @@ mod deadline;
 mod due;
 mod evidence;
 mod register;
+mod standing;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -300,7 +300,9 @@ impl Connections {
             return self.enqueue(id);
         }
         let got_its_answer = attempt.is_answered() && !attempt.is_answer_lost();
-        if attempt.original.protocol == Protocol::Tcp && got_its_answer && !attempt.is_answer_refused() {
+        let has_ended =
+            attempt.original.protocol == Protocol::Tcp && got_its_answer && !attempt.is_answer_refused();
+        if has_ended && !attempt.was_sent_again() {
             over.extend(self.attempts.remove(id));
             return;
         }

@@ -23,15 +23,15 @@ impl Unwanted {
         Self { by_sockets: numbers(&BY_SOCKETS), by_address: numbers(&BY_ADDRESS) }
     }
 
-    /// Whether what a node frees for this reason had come to the node itself.
-    pub(super) fn in_node(&self, reason: u32) -> bool {
+    /// Whether what is freed for this reason had come to its end, wherever that is: sockets are asked last.
+    pub(super) fn by_sockets(&self, reason: u32) -> bool {
         self.by_sockets.contains(&reason)
     }
 
-    /// Whether what is freed behind a pod's device for this reason had come to the pod. What has no
-    /// route in a node may be another's; nobody routes in a pod.
+    /// Whether what is freed in a pod for this reason had come to its end. What has no route in a node may be
+    /// another's; nobody routes in a pod.
     pub(super) fn in_pod(&self, reason: u32) -> bool {
-        self.in_node(reason) || self.by_address.contains(&reason)
+        self.by_sockets(reason) || self.by_address.contains(&reason)
     }
 }
 
@@ -40,10 +40,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_that_has_no_route_for_what_is_anothers_does_not_take_it() {
+    fn what_has_no_route_has_come_to_its_end_in_a_pod_alone() {
         let named = [(3, "NO_SOCKET"), (8, "NETFILTER_DROP"), (9, "IP_INADDRERRORS")];
         let unwanted = Unwanted::of(&Reasons::new(named.map(|(number, name)| (number, name.to_owned())), []));
-        let told = [3, 8, 9, 0].map(|reason| (unwanted.in_node(reason), unwanted.in_pod(reason)));
+        let told = [3, 8, 9, 0].map(|reason| (unwanted.by_sockets(reason), unwanted.in_pod(reason)));
         assert_eq!(told, [(true, true), (false, false), (false, true), (false, false)]);
     }
 }

@@ -108,6 +108,21 @@ fn answers_that_the_initiator_has_no_use_for() {
             established,
         ),
         (
+            "an answer that comes by another interface of the pod",
+            [&asked(dns())[..], &[dns().answer().left(SERVER), dns().answer().dropped_behind(7, NO_SOCKET)]]
+                .concat(),
+            established,
+        ),
+        (
+            "an answer that ends in the gateway, which translated and has forgotten",
+            vec![
+                dns().first().left(CLIENT),
+                dns().first().reached(UPLINK),
+                dns().answer().dropped_behind(UPLINK, NO_SOCKET),
+            ],
+            ["dropped by NO_SOCKET, reached", "delivered", "dropped by NO_SOCKET, reached"],
+        ),
+        (
             "an answer without room in its socket",
             [&asked(dns())[..], &answered(dns()), &freed(dns(), RCVBUFF)].concat(),
             established,

@@ -14,7 +14,7 @@ use crate::{
     },
     cluster::{self, News},
     config::{AgentError, Config, Output, Source},
-    connections::Connections,
+    connections::{Connections, Unwanted},
     kernel::{KernelTypes, Layout, Places},
     memory,
     metrics::{ByKind, Metrics},
@@ -89,7 +89,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let (let_go, gone) = std::sync::mpsc::sync_channel(COMMAND_QUEUE);
     let (captured, attempts) = handover(ATTEMPT_QUEUE);
     let ledger = Ledger::new(&metrics);
-    let connections = Connections::new(netns, limits);
+    let connections = Connections::new(netns, limits, Unwanted::of(&reasons));
     let worker = Worker::new(reader, connections, gone, captured, ledger.clone(), &metrics);
     let capture = spawn("capture", &stop, |stop| worker.run(stop))?;
     let mut attacher = Attacher {

@@ -18,7 +18,7 @@ use nix::time::{ClockId, clock_gettime};
 use portolan_agent::{
     attribute::Attributor,
     clock::{Clock, monotonic},
-    connections::{Attempt, Connections, ConversationCounters, Counters, Limits},
+    connections::{Attempt, Connections, ConversationCounters, Counters, Limits, Unwanted},
     event::{Event, FiveTuple},
     kernel::Places,
     reasons::Reasons,
@@ -158,7 +158,7 @@ impl Bench {
 
     /// The way of the agent, as far as `stage`.
     async fn pass(&self, stage: Stage) -> anyhow::Result<Passed> {
-        let mut connections = Connections::new(NODE_NETNS, Limits::default());
+        let mut connections = Connections::new(NODE_NETNS, Limits::default(), Unwanted::of(&self.reasons));
         let mut attributor =
             Attributor::new(Some(cluster::own_node()), self.reasons.clone(), Places::default());
         let (mut passed, mut over, mut counters) = (Passed::default(), Vec::new(), Conversations);

@@ -1,6 +1,9 @@
 //! One attempt and the evidence about it.
 
-use super::evidence::{DropSeen, Drops, Place, Seen, UnreachableSeen};
+use super::{
+    evidence::{DropSeen, Drops, Place, Seen, UnreachableSeen},
+    unwanted::Unwanted,
+};
 use crate::event::{Crossing, Drop, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, Translation, What};
 use portolan_policy::{Outcome, Protocol};
 use smallvec::SmallVec;
@@ -67,6 +70,8 @@ pub struct Attempt {
     pub(super) answers_arrived: u32,
     /// Answers that were dropped behind the initiator's device.
     pub(super) answers_dropped_behind: u32,
+    /// An answer came to the initiator's host, which had no use for it.
+    pub(super) answer_unwanted: bool,
     /// The initiator sent a reset.
     pub(super) aborted: bool,
     pub(super) finished: [bool; 2],
@@ -113,6 +118,7 @@ impl Attempt {
             answers_dropped: 0,
             answers_arrived: 0,
             answers_dropped_behind: 0,
+            answer_unwanted: false,
             aborted: false,
             finished: [false; 2],
             socket_closed: false,
@@ -158,17 +164,6 @@ impl Attempt {
         self.original.protocol != Protocol::Tcp && 2 * dropped < self.packets_seen
     }
 
-    /// Whether there is something to tell: it was not told yet, or as one that did not get through, and did.
-    pub(super) fn is_news(&self) -> bool {
-        let got_through = self.is_answered() && !self.is_answer_lost() && !self.is_reset();
-        !self.told || (!self.told_as_answered && got_through)
-    }
-
-    /// Whether it was dropped, as far as is known without the kernel's reasons.
-    pub(super) fn is_dropped(&self) -> bool {
-        self.drops.is_any() && !self.got_through_mostly()
-    }
-
     /// Packets and payload bytes, both directions, by the best account there is.
     pub fn traffic(&self) -> (u64, u64) {
         match self.accounts {
@@ -197,48 +192,6 @@ impl Attempt {
         let has_one_tuple = self.original.protocol != Protocol::Tcp && self.effective() == self.original;
         let is_there = |answer: &Seen| self.left.is_some_and(|left| left.ifindex == answer.ifindex);
         self.answer_sent.filter(|answer| has_one_tuple && is_there(answer))
-    }
-
-    /// Whether any evidence says that the destination answered.
-    pub(super) const fn is_answered(&self) -> bool {
-        self.answer_sent.is_some() || self.answer_received.is_some() || self.completed
-    }
-
-    /// Whether it got through, as far as the initiator is concerned.
-    pub(super) fn is_through(&self) -> bool {
-        self.completed || self.answers_arrived > self.answers_dropped_behind || self.has_taken_answers()
-    }
-
-    /// Of a conversation, only the first answer is told, and what became of it is no word about the rest.
-    fn has_taken_answers(&self) -> bool {
-        self.answer_received.is_some() && self.got_through_mostly()
-    }
-
-    /// Whether the only answer that is known was dropped on its way.
-    pub(super) fn is_answer_lost(&self) -> bool {
-        let is_of_answer = |drop: Option<DropSeen>| drop.is_some_and(|drop| drop.of_answer);
-        let Drops { node, source_pod, destination_pod } = self.drops;
-        !self.is_through() && [node, source_pod, destination_pod].into_iter().any(is_of_answer)
-    }
-
-    /// Whether the initiator may not have taken a reset for its own, or has never seen it: it goes on trying then.
-    pub(super) const fn may_be_tried_again(&self) -> bool {
-        !self.socket_closed && ((self.reset_received && !self.is_answered()) || self.is_reset_lost())
-    }
-
-    /// Whether the destination turned it away and the initiator, whose device is here, has not heard of it.
-    pub(super) const fn is_reset_lost(&self) -> bool {
-        self.reset_sent && !self.reset_received && self.left.is_some()
-    }
-
-    /// Whether the initiator itself refused the answer: it was none to what it had sent, and it goes on trying.
-    pub(super) const fn is_answer_refused(&self) -> bool {
-        self.aborted && !self.completed && !self.socket_closed
-    }
-
-    /// Whether one side has finished and the other has not.
-    pub(super) const fn is_half_closed(&self) -> bool {
-        self.finished[0] != self.finished[1]
     }
 
     /// Takes in a packet that belongs to this attempt. Whether it is an opening or an answer of a
@@ -297,8 +250,8 @@ impl Attempt {
             Crossing::FromDevice => (&mut self.tries_left, &mut self.left),
             Crossing::ToDevice => (&mut self.tries_arrived, &mut self.arrived),
         };
-        *tries += 1;
-        place.get_or_insert(seen(sighting));
+        // A bridge that does not know where to floods: each of its devices sees each try.
+        *tries += u32::from(place.get_or_insert(seen(sighting)).ifindex == sighting.ifindex);
     }
 
     fn answered(&mut self, sighting: &Sighting) {
@@ -312,6 +265,25 @@ impl Attempt {
             }
         };
         place.get_or_insert(seen(sighting));
+    }
+
+    /// Whether an answer that the kernel says it dropped had come to the initiator: behind its device, or in the
+    /// node where that has none.
+    pub(super) fn is_answer_come(&self, drop: &Drop, in_node: bool, unwanted: &Unwanted) -> bool {
+        let is = |seen: Option<Seen>| seen.is_some_and(|seen| seen.ifindex == drop.ifindex);
+        match (self.left.is_some(), in_node) {
+            (true, false) if is(self.left) => unwanted.in_pod(drop.reason),
+            // It may have come by another interface of the pod.
+            (true, false) => !is(self.arrived) && unwanted.by_sockets(drop.reason),
+            (false, true) => unwanted.by_sockets(drop.reason),
+            (true, true) | (false, false) => false,
+        }
+    }
+
+    /// Takes in an answer that came to the initiator's host. Whoever has given up takes it no more.
+    pub(super) fn answer_come(&mut self, drop: &Drop) {
+        self.evidence(drop.at, drop.translation);
+        self.answer_unwanted |= !self.gave_up;
     }
 
     /// Takes in a drop that belongs to this attempt.
@@ -365,22 +337,6 @@ impl Attempt {
         }
         let (packets, bytes) = self.accounts.unwrap_or_default();
         self.accounts = Some((packets.max(end.packets), bytes.max(end.bytes)));
-    }
-
-    /// Whether the initiator gave up without a word from anybody.
-    pub(super) const fn is_abandoned(&self) -> bool {
-        self.gave_up && !self.is_reset()
-    }
-
-    /// Whether it was turned away by a reset.
-    pub(super) const fn is_reset(&self) -> bool {
-        self.reset_sent || self.reset_received
-    }
-
-    /// Whether nothing more is to be expected of a TCP connection. A socket closes after it has seen
-    /// both ends finish, or when it waits no longer: its peer may be gone without a word.
-    pub(super) const fn is_over(&self) -> bool {
-        self.is_reset() || self.socket_closed || (self.finished[0] && self.finished[1])
     }
 }
 

@@ -138,7 +138,7 @@ impl Weighed<'_> {
     /// one was sent must do.
     fn is_established(&self) -> bool {
         let Self { attempt, locality, drop } = self;
-        if attempt.completed || (attempt.is_through() && locality.source) {
+        if attempt.completed || attempt.answer_unwanted || (attempt.is_through() && locality.source) {
             return true;
         }
         let would_be_seen_coming = attempt.left.is_some() && attempt.answer_from_same_device().is_none();

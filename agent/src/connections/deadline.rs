@@ -15,6 +15,7 @@ pub struct Limits {
     /// A dropped datagram may still get through on a later try: this long.
     pub dropped: Duration,
     /// A dropped opening of TCP likewise, for as long as its socket tries: it does so after one second and after three.
+    /// As long, what came to nothing that is known may still be dropped: a router looks for its neighbour for three.
     pub retried: Duration,
     /// An opening without an answer is reported after this long.
     pub no_reply: Duration,
@@ -22,8 +23,8 @@ pub struct Limits {
     /// same opening are not taken for new ones. A connection of which one side has finished is given
     /// as long for the other.
     pub memory: Duration,
-    /// An opening that its initiator gave up may still be dropped or answered for this long: a router
-    /// looks for its neighbour some seconds before it drops what waits.
+    /// An opening that its initiator gave up may still be dropped or answered for this long, and so may one
+    /// of many of a connection that has ended: a queue holds it, or a router that looks for its neighbour.
     pub stragglers: Duration,
     /// Attempts that may be open at once.
     pub attempts: usize,
@@ -49,7 +50,9 @@ impl Limits {
     pub(super) fn due(&self, attempt: &Attempt) -> Option<Nanos> {
         let is_tcp = attempt.original.protocol == Protocol::Tcp;
         match (attempt.reported, is_tcp) {
-            (true, true) if attempt.is_abandoned() => Some(after(attempt.last, self.stragglers)),
+            (true, true) if attempt.is_abandoned() || attempt.may_leave_stragglers() => {
+                Some(after(attempt.last, self.stragglers))
+            }
             (true, true)
                 if attempt.is_over() && !attempt.may_be_tried_again() && !attempt.is_answer_refused() =>
             {
@@ -66,6 +69,8 @@ impl Limits {
     fn connection(&self, attempt: &Attempt) -> Option<Nanos> {
         if attempt.is_reset_lost() && !attempt.socket_closed {
             Some(after(attempt.started, self.retried))
+        } else if attempt.is_given_up_unheard() {
+            Some(after(attempt.started, self.retried).max(after(attempt.last, self.linger)))
         } else if attempt.is_over() {
             Some(after(attempt.last, self.linger))
         } else if attempt.is_answer_lost() {

@@ -14,9 +14,11 @@ mod deadline;
 mod due;
 mod evidence;
 mod register;
+mod standing;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unwanted;
 
 pub use attempt::Attempt;
 pub use conclusion::{Conclusion, Locality, conclude};
@@ -24,3 +26,4 @@ pub use conversations::{ConversationCounters, Counters};
 pub use deadline::Limits;
 pub use evidence::{DropSeen, Drops, Place};
 pub use table::Connections;
+pub use unwanted::Unwanted;

@@ -6,6 +6,7 @@ use super::{
     deadline::{Limits, after},
     due::Calendar,
     register::{Found, Id, Register},
+    unwanted::Unwanted,
 };
 use crate::event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, What};
 use portolan_policy::Protocol;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub struct Connections {
     limits: Limits,
     node_netns: u32,
+    unwanted: Unwanted,
     opened: u64,
     attempts: Register,
     /// Attempts by the time to look at them, in the order of their opening.
@@ -29,11 +31,13 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// An empty table for the node with this network namespace.
-    pub fn new(node_netns: u32, limits: Limits) -> Self {
+    /// An empty table for the node with this network namespace; its kernel says with these numbers what had come
+    /// to its end.
+    pub fn new(node_netns: u32, limits: Limits, unwanted: Unwanted) -> Self {
         Self {
             limits,
             node_netns,
+            unwanted,
             opened: 0,
             attempts: Register::default(),
             due: Calendar::new(),
@@ -168,7 +172,11 @@ impl Connections {
             return;
         }
         let Some(attempt) = self.attempts.get_mut(id) else { return };
-        attempt.drop_seen(drop, forward, in_node);
+        if !forward && attempt.is_answer_come(drop, in_node, &self.unwanted) {
+            attempt.answer_come(drop);
+        } else {
+            attempt.drop_seen(drop, forward, in_node);
+        }
         self.attempts.name(id, drop.tuple, drop.translation, forward);
         self.look_again(id);
     }
@@ -292,7 +300,9 @@ impl Connections {
             return self.enqueue(id);
         }
         let got_its_answer = attempt.is_answered() && !attempt.is_answer_lost();
-        if attempt.original.protocol == Protocol::Tcp && got_its_answer && !attempt.is_answer_refused() {
+        let has_ended =
+            attempt.original.protocol == Protocol::Tcp && got_its_answer && !attempt.is_answer_refused();
+        if has_ended && !attempt.was_sent_again() {
             over.extend(self.attempts.remove(id));
             return;
         }

@@ -4,7 +4,7 @@
 use crate::support::{Agent, SECOND, pair, told};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
 use portolan_lab::enforce::Route;
-use portolan_lab::{Direction, Mechanism, Protocol, Seen};
+use portolan_lab::{Direction, Lab, Mechanism, PodSpec, Protocol, Seen};
 use portolan_policy::{Outcome, Verdict};
 use std::{net::IpAddr, os::fd::OwnedFd};
 
@@ -66,6 +66,51 @@ fn a_router_that_says_no_to_a_later_try_has_rejected_the_attempt() {
     let port = attempt.local.map(|local| local.port());
     let flow = flows.iter().find(|flow| flow.source.port() == port && flow.tries > 1).unwrap();
     assert_eq!(told(flow), (Outcome::Rejected, Verdict::Blocked), "{flow:#?}");
+}
+
+#[test]
+fn an_opening_that_its_router_drops_after_its_client_has_gone_is_dropped() {
+    let lab = pair("late-drop");
+    let web = lab.pod_info("shop/web").unwrap();
+    let agent = Agent::start(&lab, "n1");
+    // The node asks for its neighbour three times, a second apart.
+    lab.run("shop/web", "ip", &["addr", "flush", "dev", "eth0"]).unwrap();
+    lab.run("n1", "ip", &["neigh", "flush", "dev", &web.veth.unwrap()]).unwrap();
+    std::thread::scope(|scope| {
+        for address in &web.addresses {
+            scope.spawn(|| lab.connect_tcp("shop/client", *address, 8080, SECOND).unwrap());
+        }
+    });
+    agent.wait_for_flows(web.addresses.len());
+    let flows = agent.stop();
+    assert_eq!(flows.len(), web.addresses.len(), "{flows:#?}");
+    for flow in &flows {
+        assert_eq!(told(flow), (Outcome::Dropped, Verdict::Blocked), "{flow:#?}");
+        assert_eq!(flow.drop_location.as_deref(), Some("neighbour"), "{flow:#?}");
+    }
+}
+
+#[test]
+fn an_opening_that_a_bridge_floods_is_one_try() {
+    let mut lab = Lab::new("flooded").unwrap();
+    lab.bridged_node("n1").unwrap();
+    for pod in ["web", "client", "other", "another"] {
+        lab.pod(PodSpec::new(&format!("shop/{pod}")).node("n1")).unwrap();
+    }
+    // It forgets at once which pod is behind which port.
+    lab.run("n1", "ip", &["link", "set", "cni0", "type", "bridge", "ageing_time", "0"]).unwrap();
+    let _server = lab.serve_tcp("shop/web", 8080).unwrap();
+    let agent = Agent::start(&lab, "n1");
+    let addresses = lab.pod_info("shop/web").unwrap().addresses;
+    for address in &addresses {
+        assert!(lab.connect_tcp("shop/client", *address, 8080, SECOND).unwrap().result.succeeded());
+    }
+    let flows = agent.stop();
+    assert_eq!(flows.len(), addresses.len(), "{flows:#?}");
+    for flow in &flows {
+        assert_eq!(told(flow), (Outcome::Established, Verdict::Allowed), "{flow:#?}");
+        assert_eq!(flow.tries, 1, "{flow:#?}");
+    }
 }
 
 /// A socket that gets a copy of all that crosses the devices of its namespace, and has room for hardly any.

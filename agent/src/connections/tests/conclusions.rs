@@ -2,7 +2,7 @@
 
 use super::{
     scene::*,
-    talk::{Talk, tcp, udp},
+    talk::{Talk, ping, tcp, udp},
 };
 use crate::{connections::Conclusion, event::Event};
 
@@ -84,6 +84,105 @@ fn answers() {
             "no answer was seen, and yet a socket was open",
             [&through(web())[..], &[web().server_closes(4, 40)]].concat(),
             ["established, reached", "established, reached", "established, reached"],
+        ),
+    ]);
+}
+
+#[test]
+fn answers_that_the_initiator_has_no_use_for() {
+    let echo = || ping("10.0.0.2", "10.0.0.3", 7);
+    let asked = |talk: Talk| [talk.first().left(CLIENT), talk.first().reached(SERVER)];
+    let answered = |talk: Talk| [talk.answer().left(SERVER), talk.answer().reached(CLIENT)];
+    let answers = [web().syn_ack().left(SERVER), web().syn_ack().reached(CLIENT)];
+    let freed = |talk: Talk, reason| [talk.answer().dropped_behind(CLIENT, reason)];
+    let established = ["established, reached"; 3];
+    assert_cases(vec![
+        (
+            "an echo reply to a raw socket, which has its copy",
+            [&asked(echo())[..], &answered(echo()), &freed(echo(), NO_SOCKET)].concat(),
+            established,
+        ),
+        (
+            "an answer to a socket that has closed",
+            [&asked(dns())[..], &answered(dns()), &freed(dns(), NO_SOCKET)].concat(),
+            established,
+        ),
+        (
+            "an answer that comes by another interface of the pod",
+            [&asked(dns())[..], &[dns().answer().left(SERVER), dns().answer().dropped_behind(7, NO_SOCKET)]]
+                .concat(),
+            established,
+        ),
+        (
+            "an answer that ends in the gateway, which translated and has forgotten",
+            vec![
+                dns().first().left(CLIENT),
+                dns().first().reached(UPLINK),
+                dns().answer().dropped_behind(UPLINK, NO_SOCKET),
+            ],
+            ["dropped by NO_SOCKET, reached", "delivered", "dropped by NO_SOCKET, reached"],
+        ),
+        (
+            "an answer without room in its socket",
+            [&asked(dns())[..], &answered(dns()), &freed(dns(), RCVBUFF)].concat(),
+            established,
+        ),
+        (
+            "an answer to a stack in user space",
+            [&asked(dns())[..], &answered(dns()), &freed(dns(), ADDRESS_ERROR)].concat(),
+            established,
+        ),
+        (
+            "an answer that a filter drops there all the same",
+            [&asked(dns())[..], &answered(dns()), &freed(dns(), SOCKET_FILTER)].concat(),
+            ["dropped by SOCKET_FILTER, reached", "dropped by SOCKET_FILTER", "established, reached"],
+        ),
+        (
+            "a SYN-ACK to a scanner, whose kernel resets it",
+            [
+                &through(web())[..],
+                &answers,
+                &[web().syn_ack().dropped_behind(CLIENT, NO_SOCKET), web().reset().left(CLIENT)],
+            ]
+            .concat(),
+            established,
+        ),
+        (
+            "a SYN-ACK to a client that has timed out",
+            [
+                &through(web())[..],
+                &[web().syn_ack().left(SERVER), web().client_gives_up()],
+                &[web().syn_ack().reached(CLIENT), web().syn_ack().dropped_behind(CLIENT, NO_SOCKET)],
+            ]
+            .concat(),
+            ["no-reply, reached", "no-reply", "established, reached"],
+        ),
+        (
+            "an echo reply to a raw socket of the node",
+            vec![
+                echo().first().reached(SERVER),
+                echo().answer().left(SERVER),
+                echo().answer().dropped(NO_SOCKET),
+            ],
+            established,
+        ),
+        (
+            "an answer that the node cannot forward",
+            vec![
+                dns().first().reached(SERVER),
+                dns().answer().left(SERVER),
+                dns().answer().dropped(NO_ROUTE),
+            ],
+            [
+                "dropped by IP_INNOROUTES, reached",
+                "dropped by IP_INNOROUTES",
+                "dropped by IP_INNOROUTES, reached",
+            ],
+        ),
+        (
+            "a pod's answer that ends at the node, where its translation is forgotten",
+            [&asked(dns())[..], &[dns().answer().left(SERVER), dns().answer().dropped(NO_SOCKET)]].concat(),
+            ["dropped by NO_SOCKET, reached", "dropped by NO_SOCKET", "dropped by NO_SOCKET, reached"],
         ),
     ]);
 }

@@ -256,7 +256,7 @@ fn an_answer_after_the_report_is_told_when_the_connection_ends() {
 #[test]
 fn a_client_that_gives_up_ends_the_wait() {
     let mut scene = Scene::new();
-    scene.sees([web().syn(1).left(CLIENT)]).until(1000).sees([web().client_gives_up()]);
+    scene.sees([web().syn(1).left(CLIENT)]).until(2000).sees([web().client_gives_up()]);
     let attempt = scene.waits(200).only();
     assert_eq!(outcome(&attempt, SOURCE), Outcome::NoReply);
     assert_eq!(attempt.traffic(), (1, 0));

@@ -7,5 +7,6 @@ mod conversations;
 mod interleaving;
 mod life;
 pub(crate) mod scene;
+mod stragglers;
 pub(crate) mod talk;
 mod translation;

@@ -2,7 +2,8 @@
 
 use crate::{
     connections::{
-        Attempt, Conclusion, Connections, ConversationCounters, Counters, Limits, Locality, conclude,
+        Attempt, Conclusion, Connections, ConversationCounters, Counters, Limits, Locality, Unwanted,
+        conclude,
     },
     event::{Drop, Event, FiveTuple, Nanos, Sighting, SocketEnd, SocketOpen, What},
     reasons::Reasons,
@@ -25,6 +26,7 @@ pub(crate) const LISTEN_OVERFLOW: u32 = 40;
 pub(crate) const CGROUP_EGRESS: u32 = 55;
 pub(crate) const NEIGH_FAILED: u32 = 58;
 pub(crate) const NO_ROUTE: u32 = 88;
+pub(crate) const ADDRESS_ERROR: u32 = 89;
 
 /// Both ends are pods of this node.
 pub(crate) const BOTH: Locality = Locality { source: true, destination: true };
@@ -67,6 +69,7 @@ pub(crate) fn reasons() -> Reasons {
         (CGROUP_EGRESS, "BPF_CGROUP_EGRESS"),
         (NEIGH_FAILED, "NEIGH_FAILED"),
         (NO_ROUTE, "IP_INNOROUTES"),
+        (ADDRESS_ERROR, "IP_INADDRERRORS"),
     ];
     Reasons::new(named.map(|(number, name)| (number, format!("SKB_DROP_REASON_{name}"))), [])
 }
@@ -135,7 +138,7 @@ impl Scene {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let table = Connections::new(NODE_NETNS, limits);
+        let table = Connections::new(NODE_NETNS, limits, Unwanted::of(&reasons()));
         Self { table, kernel: Kernel::default(), now_ms: 0, over: Vec::new() }
     }
 

@@ -177,7 +177,7 @@ fn a_drop_that_comes_after_its_client_gave_up_is_no_attempt_of_its_own() {
     let mut scene = Scene::new();
     scene.at(1, web.syn(1).left(CLIENT));
     scene.at(1000, web.client_gives_up());
-    let attempt = scene.until(1500).only();
+    let attempt = scene.until(1700).only();
     assert_eq!(outcome(&attempt, BOTH), Outcome::NoReply);
     scene.at(3100, web.syn(1).dropped(NETFILTER_DROP));
     assert!(scene.until(4000).reported().is_empty(), "the router found no neighbour long after");

@@ -141,8 +141,17 @@ impl Bench {
     /// Until no view waits.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        while self.collector.status().await?.pending_joins > 0 {
-            anyhow::ensure!(begun.elapsed() < DEADLINE, "views wait for ever");
+        loop {
+            let v1::GetStatusResponse { pending_joins, flows_total, .. } = self.collector.status().await?;
+            // A view that waits no more is a flow as soon as that is durable.
+            if pending_joins == 0 && flows_total >= self.sent.attempts {
+                break;
+            }
+            anyhow::ensure!(
+                begun.elapsed() < DEADLINE,
+                "{pending_joins} views wait for ever, {flows_total} of {} flows are made",
+                self.sent.attempts
+            );
             tokio::time::sleep(ASK).await;
         }
         Ok(())

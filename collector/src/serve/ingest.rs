@@ -10,7 +10,7 @@ use crate::{
 use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
 use portolan_policy::Loss;
-use portolan_proto::{Decoded, MAX_GIVEN_UP, Observation, decode_sharing, timestamp, v1};
+use portolan_proto::{Decoded, MAX_CONTENT, MAX_GIVEN_UP, Observation, decode_sharing, timestamp, v1};
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
@@ -202,7 +202,13 @@ fn read_observations(wire: &v1::Batch, names: &Names) -> (Vec<Observation>, u64)
         }
         Err(error) => {
             warn!(node, boot, sequence, records = wire.records, %error, "Records of a batch are lost, it is broken.");
-            (Vec::new(), wire.attempts.max(wire.records.into()).max(1))
+            (Vec::new(), broken_records(wire))
         }
     }
+}
+
+/// How many records are lost with a broken batch. It says so itself, but a record takes a byte at least.
+fn broken_records(wire: &v1::Batch) -> u64 {
+    let room = if wire.content.is_empty() { 0 } else { MAX_CONTENT.min(wire.content_length as usize) };
+    u64::from(wire.records).min(room as u64).max(1)
 }

@@ -113,6 +113,37 @@ async fn a_batch_whose_records_are_broken_is_counted_and_done_with() {
     collector.stop().await;
 }
 
+#[tokio::test]
+async fn a_broken_batch_counts_for_no_more_records_than_it_has_room_for() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    let sound = agent.batch(vec![outward(1)]);
+    let broken = v1::Batch { records: u32::MAX, attempts: u64::MAX, ..sound };
+    let room = u64::from(broken.content_length);
+    agent.send(broken).await.unwrap();
+    let malformed = collector.status().await.nodes[0].malformed;
+    assert!((1..=room).contains(&malformed), "{malformed} of at most {room}");
+    let empty = v1::Batch { records: u32::MAX, content: Vec::new(), ..agent.batch(Vec::new()) };
+    agent.send(empty).await.unwrap();
+    assert_eq!(collector.status().await.nodes[0].malformed, malformed + 1);
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_figures_are_of_rows_that_it_lacks_is_counted() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    let mut batch = agent.batch(vec![outward(1), outward(2)]);
+    spoil(&mut batch, |content| {
+        let rows = content.rows.as_mut().unwrap();
+        (rows.numbered, rows.tcp_isns) = (vec![u32::MAX], vec![7]);
+    });
+    agent.send(batch).await.unwrap();
+    let status = collector.status().await;
+    assert_eq!((status.nodes[0].malformed, status.nodes[0].observations), (2, 0));
+    collector.stop().await;
+}
+
 /// Changes what a batch holds.
 fn spoil(batch: &mut v1::Batch, change: impl FnOnce(&mut v1::BatchContent)) {
     let bytes = zstd::bulk::decompress(&batch.content, batch.content_length as usize).unwrap();

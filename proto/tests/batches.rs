@@ -233,6 +233,7 @@ fn a_batch_that_cannot_be_taken_apart_is_refused_with_what_is_wrong() {
 
 #[test]
 fn a_value_for_a_row_that_is_not_there_is_never_dropped_in_silence() {
+    type Spoil<'a> = &'a dyn Fn(&mut v1::Rows);
     let of_socket = || Some(v1::Addresses { octets: vec![10, 0, 0, 1], ..v1::Addresses::default() });
     // There are 12 rows.
     for (distance, is_there) in [(0, false), (1, true), (12, true), (13, false), (u32::MAX, false)] {
@@ -246,7 +247,7 @@ fn a_value_for_a_row_that_is_not_there_is_never_dropped_in_silence() {
             (rows.spread, rows.spread_sizes) = (vec![distance], vec![1]);
             (rows.spread_steps, rows.spread_counts) = (vec![5], vec![2]);
         };
-        let cases: [(&str, &dyn Fn(&mut v1::Rows)); 3] =
+        let cases: [(&str, Spoil<'_>); 3] =
             [("rows.numbered", &numbered), ("rows.translated", &translated), ("rows.spread", &spread)];
         for (column, spoil) in cases {
             let answer = decode(&changed(|content| spoil(content.rows.as_mut().unwrap())));

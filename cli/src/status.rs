@@ -4,7 +4,7 @@ use crate::{
     client::CollectorAddress,
     failure::Failure,
     output::{Form, Output},
-    render::{size, span, table},
+    render::{clean, size, span, table},
 };
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -246,7 +246,7 @@ impl Report {
         let ledger = ledger.as_ref().map_or_else(|| "unknown".to_owned(), Ledger::text);
         let graph = graph.as_ref().map_or_else(|| "unknown".to_owned(), Graph::text);
         let summary = [
-            ("collector", format!("version {version}, up {}", span(*uptime_seconds))),
+            ("collector", format!("version {}, up {}", clean(version), span(*uptime_seconds))),
             ("flows", format!("{} made, {} kept, {} given up", flows.total, flows.kept, flows.evicted)),
             ("ledger", ledger),
             ("graph", graph),
@@ -313,7 +313,8 @@ impl Node {
         let Self { name, clock_ahead_seconds: ahead, .. } = self;
         (*ahead > 0).then(|| {
             format!(
-                "\nThe clock of {name} is {} ahead of the collector's: one of them is wrong.",
+                "\nThe clock of {} is {} ahead of the collector's: one of them is wrong.",
+                clean(name),
                 span(*ahead)
             )
         })
@@ -321,9 +322,10 @@ impl Node {
 
     fn row(&self, now: Timestamp) -> [String; 7] {
         let ago = now.duration_since(self.last_batch).as_secs().max(0);
-        let lost: Vec<_> = self.losses.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+        let lost = self.losses.iter().map(|(cause, count)| format!("{} {count}", clean(cause)));
+        let lost: Vec<_> = lost.collect();
         [
-            self.name.clone(),
+            clean(&self.name),
             if self.live { "live" } else { "silent" }.to_owned(),
             format!("{} ago", span(ago)),
             self.sequence.to_string(),
@@ -343,4 +345,29 @@ fn verdict(wire: v1::VerdictCount) -> (String, u64) {
 
 fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_from_the_network_cannot_move_the_cursor_of_a_terminal() {
+        let hostile = "a\nb\u{1b}[31m\u{9b}".to_owned();
+        let node = v1::NodeStatus {
+            cluster: hostile.clone(),
+            node: hostile.clone(),
+            boot: hostile.clone(),
+            last_batch: Some(portolan_proto::timestamp_to_proto(Timestamp::UNIX_EPOCH)),
+            losses: vec![v1::LossCount { cause: hostile.clone(), count: 5 }],
+            clock_ahead: Some(prost_types::Duration { seconds: 90, nanos: 0 }),
+            ..v1::NodeStatus::default()
+        };
+        let wire =
+            v1::GetStatusResponse { version: hostile, nodes: vec![node], ..v1::GetStatusResponse::default() };
+        let text = Report::new(wire).unwrap().text(Timestamp::UNIX_EPOCH);
+        assert!(!text.chars().any(|letter| letter.is_control() && letter != '\n'), "{text:?}");
+        let row = text.lines().find(|line| line.contains("silent")).unwrap();
+        assert!(row.starts_with("a\u{fffd}b") && row.ends_with(" 5"), "{row:?}");
+    }
 }

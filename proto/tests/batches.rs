@@ -232,6 +232,40 @@ fn a_batch_that_cannot_be_taken_apart_is_refused_with_what_is_wrong() {
 }
 
 #[test]
+fn a_value_for_a_row_that_is_not_there_is_never_dropped_in_silence() {
+    type Spoil<'a> = &'a dyn Fn(&mut v1::Rows);
+    let of_socket = || Some(v1::Addresses { octets: vec![10, 0, 0, 1], ..v1::Addresses::default() });
+    // There are 12 rows.
+    for (distance, is_there) in [(0, false), (1, true), (12, true), (13, false), (u32::MAX, false)] {
+        let numbered = |rows: &mut v1::Rows| (rows.numbered, rows.tcp_isns) = (vec![distance], vec![7]);
+        let translated = |rows: &mut v1::Rows| {
+            rows.translated = vec![distance];
+            (rows.translated_sources, rows.translated_destinations) = (of_socket(), of_socket());
+            (rows.translated_source_ports, rows.translated_destination_ports) = (vec![1], vec![2]);
+        };
+        let spread = |rows: &mut v1::Rows| {
+            (rows.spread, rows.spread_sizes) = (vec![distance], vec![1]);
+            (rows.spread_steps, rows.spread_counts) = (vec![5], vec![2]);
+        };
+        let cases: [(&str, Spoil<'_>); 3] =
+            [("rows.numbered", &numbered), ("rows.translated", &translated), ("rows.spread", &spread)];
+        for (column, spoil) in cases {
+            let answer = decode(&changed(|content| spoil(content.rows.as_mut().unwrap())));
+            if is_there {
+                assert_eq!(answer.unwrap().malformed, 0, "{column}, {distance}");
+            } else {
+                assert_eq!(answer, Err(BatchError::Distance { column, rows: 12 }), "{distance}");
+            }
+        }
+    }
+    let beyond = changed(|content| {
+        let rows = content.rows.as_mut().unwrap();
+        (rows.numbered, rows.tcp_isns) = (vec![6, 7], vec![1, 2]);
+    });
+    assert_eq!(decode(&beyond), Err(BatchError::Distance { column: "rows.numbered", rows: 12 }));
+}
+
+#[test]
 fn a_few_bytes_that_stand_for_very_much_are_not_followed() {
     let long = "l".repeat(MAX_CONTENT / 4);
     let wire = changed(|content| {

@@ -106,13 +106,13 @@ fn export(folder: &Path, ledger: &Ledger) -> Exporter<Ledger> {
     Exporter::new(ledger.clone(), config(folder), Counters::default())
 }
 
-/// All files by their names, with what they say and the ordinals of their rows.
+/// All files that `*/*.parquet` finds, of readers that take hidden ones too, with what they say and the ordinals of their rows.
 fn read(folder: &Path) -> Vec<(Covers, Vec<u64>)> {
     let mut files = Vec::new();
     for date in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
     {
         let whole = fs::read_dir(date).unwrap().map(|entry| entry.unwrap().path());
-        files.extend(whole.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.')));
+        files.extend(whole.filter(|path| path.extension().is_some_and(|end| end == "parquet")));
     }
     let mut files: Vec<_> = files.iter().map(|path| read_file(path)).collect();
     files.sort_by_key(|(covers, _)| covers.first);
@@ -295,7 +295,7 @@ fn what_a_killed_run_was_writing_is_removed_and_what_it_named_stays() {
     ledger.make(5);
     settle(&mut exporter, now(1));
     drop(exporter);
-    let writing = folder.path().join(".writing.parquet");
+    let writing = folder.path().join(".writing");
     assert!(writing.exists());
     let mut exporter = export(folder.path(), &ledger);
     ledger.forget_before(10);
@@ -373,7 +373,7 @@ fn old_files_are_removed_by_the_time_of_the_newest_flow_or_by_now() {
         names.sort();
         names
     };
-    assert_eq!(dates(), [".writing.parquet", "date=2026-01-04", "date=2026-01-05"]);
+    assert_eq!(dates(), [".writing", "date=2026-01-04", "date=2026-01-05"]);
     assert_eq!(exporter.counters.removed.get(), 2);
     settle(&mut exporter, days(9));
     settle(&mut exporter, days(19));

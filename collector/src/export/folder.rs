@@ -1,10 +1,12 @@
 //! The folder of an export. A file appears only whole, and what is there says what has been exported.
 //!
 //! ```text
-//! .writing.parquet                        the file that is being written; gone after a kill
-//! date=2026-01-31/flows-….parquet         whole files
-//! date=2026-01-31/.damaged-flows-….parquet  the newest file, if it was found damaged
+//! .writing                                 the file that is being written; gone after a kill
+//! date=2026-01-31/flows-….parquet          whole files
+//! date=2026-01-31/flows-….parquet.damaged  the newest file, if it was found damaged
 //! ```
+//!
+//! Only whole files end in `.parquet`: what readers ask for by that may take hidden files too.
 
 use super::{
     name::{FileName, is_date},
@@ -21,8 +23,8 @@ use std::{
 };
 use tracing::warn;
 
-const WRITING: &str = ".writing.parquet";
-const DAMAGED: &str = ".damaged-";
+const WRITING: &str = ".writing";
+const DAMAGED: &str = ".damaged";
 
 /// Why the export cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -213,7 +215,7 @@ fn names(folder: &Path) -> Result<Vec<String>, ExportError> {
 
 fn set_aside(name: FileName, path: &Path, error: &ParquetError) -> Result<(), ExportError> {
     warn!(file = %path.display(), %error, "Exported file damaged, set aside; its flows are exported again.");
-    let aside = path.with_file_name(format!("{DAMAGED}{}", name.file()));
+    let aside = path.with_file_name(format!("{}{DAMAGED}", name.file()));
     fs::rename(path, &aside).map_err(failed("set aside", path))
 }
 

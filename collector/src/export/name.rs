@@ -60,6 +60,7 @@ mod tests {
     fn what_others_have_put_there_is_not_ours() {
         let names = [
             "flows-20260131T101500Z-00000000000000012345.parquet.tmp",
+            "flows-20260131T101500Z-00000000000000012345.parquet.damaged",
             ".flows-20260131T101500Z-00000000000000012345.parquet",
             "flows-20260131T101500Z-12345.parquet",
             "flows-20261331T101500Z-00000000000000012345.parquet",

@@ -10,7 +10,7 @@ use crate::{
 use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
 use portolan_policy::Loss;
-use portolan_proto::{Decoded, MAX_GIVEN_UP, Observation, decode_sharing, timestamp, v1};
+use portolan_proto::{Decoded, MAX_CONTENT, MAX_GIVEN_UP, Observation, decode_sharing, timestamp, v1};
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
@@ -176,15 +176,16 @@ fn read_losses(losses: Vec<v1::Loss>) -> Vec<Loss> {
     losses.into_iter().map(|loss| read_loss(loss, Timestamp::now())).collect()
 }
 
-/// The cause of a loss whose own is longer than a name.
+/// The cause of a loss whose own is no name: empty, which no reader takes, or too long.
 const UNNAMED: &str = "unnamed";
 
 /// Reads a loss. Whatever else is wrong with it, what was lost must be counted: a time that cannot be
-/// read is that of its arrival.
+/// read is that of its arrival, and the earlier one is the first.
 fn read_loss(v1::Loss { cause, count, from, to }: v1::Loss, now: Timestamp) -> Loss {
     let time = |field, value: Option<_>| value.and_then(|value| timestamp(value, field).ok()).unwrap_or(now);
-    let cause = if cause.len() > MAX_NAME { UNNAMED.to_owned() } else { cause };
-    Loss { cause, count, from: time("from", from), to: time("to", to) }
+    let cause = if (1..=MAX_NAME).contains(&cause.len()) { cause } else { UNNAMED.to_owned() };
+    let (from, to) = (time("from", from), time("to", to));
+    Loss { cause, count, from: from.min(to), to: from.max(to) }
 }
 
 /// Reads the records, and counts those that cannot be read. A batch whose records are broken altogether is taken all
@@ -201,7 +202,13 @@ fn read_observations(wire: &v1::Batch, names: &Names) -> (Vec<Observation>, u64)
         }
         Err(error) => {
             warn!(node, boot, sequence, records = wire.records, %error, "Records of a batch are lost, it is broken.");
-            (Vec::new(), wire.attempts.max(wire.records.into()).max(1))
+            (Vec::new(), broken_records(wire))
         }
     }
+}
+
+/// How many records are lost with a broken batch. It says so itself, but a record takes a byte at least.
+fn broken_records(wire: &v1::Batch) -> u64 {
+    let room = if wire.content.is_empty() { 0 } else { MAX_CONTENT.min(wire.content_length as usize) };
+    u64::from(wire.records).min(room as u64).max(1)
 }

@@ -30,6 +30,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use tonic_health::server::HealthReporter;
+use tonic_reflection::server::Builder as Reflection;
 use tracing::{info, warn};
 
 /// A batch is at most so long on the wire.
@@ -177,11 +178,8 @@ async fn serve_grpc(hub: Arc<Hub>, listener: TcpListener, stopping: Cancellation
         .send_compressed(zstd);
     let flows = FlowsServer::new(FlowsService::new(Arc::clone(&hub))).send_compressed(zstd);
     let graph = GraphServer::new(GraphService::new(hub.graph(), hub.stall())).send_compressed(zstd);
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(portolan_proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(Error::Reflection)?;
+    let reflection = described().build_v1().map_err(Error::Reflection)?;
+    let older_reflection = described().build_v1alpha().map_err(Error::Reflection)?;
     let (reporter, health) = tonic_health::server::health_reporter();
     set_healthy(&reporter).await;
     Server::builder()
@@ -189,6 +187,7 @@ async fn serve_grpc(hub: Arc<Hub>, listener: TcpListener, stopping: Cancellation
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(health)
         .add_service(reflection)
+        .add_service(older_reflection)
         .add_service(ingest)
         .add_service(flows)
         .add_service(graph)
@@ -199,6 +198,13 @@ async fn serve_grpc(hub: Arc<Hub>, listener: TcpListener, stopping: Cancellation
         )
         .await
         .map_err(Error::Grpc)
+}
+
+/// What is told of the services, to clients that ask in the words of today or in those before.
+fn described() -> Reflection<'static> {
+    Reflection::configure()
+        .register_encoded_file_descriptor_set(portolan_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
 async fn set_healthy(reporter: &HealthReporter) {

@@ -80,6 +80,22 @@ async fn reflection_lists_every_service() {
 }
 
 #[tokio::test]
+async fn older_clients_have_reflection_too() {
+    use tonic_reflection::pb::v1alpha::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let collector = Collector::start(Config::default()).await;
+    let mut client = ServerReflectionClient::new(collector.channel().await);
+    let ask = MessageRequest::FileContainingSymbol("portolan.v1.Flows".to_owned());
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(ask) };
+    let mut answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{answer:?}");
+    collector.stop().await;
+}
+
+#[tokio::test]
 async fn an_address_in_use_is_an_error_that_names_it() {
     let collector = Collector::start(Config::default()).await;
     let any = "127.0.0.1:0".parse().unwrap();

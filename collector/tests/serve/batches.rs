@@ -113,6 +113,37 @@ async fn a_batch_whose_records_are_broken_is_counted_and_done_with() {
     collector.stop().await;
 }
 
+#[tokio::test]
+async fn a_broken_batch_counts_for_no_more_records_than_it_has_room_for() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    let sound = agent.batch(vec![outward(1)]);
+    let broken = v1::Batch { records: u32::MAX, attempts: u64::MAX, ..sound };
+    let room = u64::from(broken.content_length);
+    agent.send(broken).await.unwrap();
+    let malformed = collector.status().await.nodes[0].malformed;
+    assert!((1..=room).contains(&malformed), "{malformed} of at most {room}");
+    let empty = v1::Batch { records: u32::MAX, content: Vec::new(), ..agent.batch(Vec::new()) };
+    agent.send(empty).await.unwrap();
+    assert_eq!(collector.status().await.nodes[0].malformed, malformed + 1);
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_figures_are_of_rows_that_it_lacks_is_counted() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
+    let mut batch = agent.batch(vec![outward(1), outward(2)]);
+    spoil(&mut batch, |content| {
+        let rows = content.rows.as_mut().unwrap();
+        (rows.numbered, rows.tcp_isns) = (vec![u32::MAX], vec![7]);
+    });
+    agent.send(batch).await.unwrap();
+    let status = collector.status().await;
+    assert_eq!((status.nodes[0].malformed, status.nodes[0].observations), (2, 0));
+    collector.stop().await;
+}
+
 /// Changes what a batch holds.
 fn spoil(batch: &mut v1::Batch, change: impl FnOnce(&mut v1::BatchContent)) {
     let bytes = zstd::bulk::decompress(&batch.content, batch.content_length as usize).unwrap();
@@ -169,12 +200,28 @@ async fn a_batch_that_was_given_up_is_applied_or_lost_and_never_both() {
 async fn a_loss_whose_cause_is_no_name_counts_all_the_same() {
     let collector = Collector::start(Config::default()).await;
     let mut agent = collector.agent("n1").await;
+    for (port, cause) in [(1, String::new()), (2, "long".repeat(100))] {
+        let mut batch = agent.batch(vec![outward(port)]);
+        batch.losses.push(v1::Loss { cause, count: 7, from: None, to: None });
+        agent.send(batch).await.unwrap();
+    }
+    // A flow that cannot be understood would end this.
+    let flows = collector.observe(last(100)).await.unwrap().flows().await;
+    let told: Vec<_> = flows.iter().map(|flow| (flow.lost, flow.losses[0].cause.as_str())).collect();
+    assert_eq!(told, [(7, "unnamed"), (7, "unnamed")]);
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_loss_that_ends_before_it_begins_is_turned_around() {
+    let collector = Collector::start(Config::default()).await;
+    let mut agent = collector.agent("n1").await;
     let mut batch = agent.batch(vec![outward(1)]);
-    let cause = "long".repeat(100);
-    batch.losses.push(v1::Loss { cause, count: 7, from: None, to: None });
+    let lost = |from, to| Loss { cause: "ring-full".to_owned(), count: 7, from: at(from), to: at(to) };
+    batch.losses.push(lost(20, 10).into());
     agent.send(batch).await.unwrap();
     let flows = collector.observe(last(100)).await.unwrap().flows().await;
-    assert_eq!((flows[0].lost, flows[0].losses[0].cause.as_str()), (7, "unnamed"));
+    assert_eq!(flows[0].losses, [lost(10, 20)]);
     collector.stop().await;
 }
 

@@ -34,6 +34,14 @@ pub enum BatchError {
         /// How many it needs.
         wanted: usize,
     },
+    /// A column tells of a row that is not there.
+    #[error("column `{column}` has a distance that leads to none of the {rows} rows")]
+    Distance {
+        /// The table and the column.
+        column: &'static str,
+        /// How many rows there are.
+        rows: usize,
+    },
     /// A few bytes that stand for very much.
     #[error("what the batch stands for takes more than {} bytes of memory", super::MAX_MEMORY)]
     TooMuch,

@@ -55,9 +55,19 @@ impl<'a> Rows<'a> {
             latencies: Column::new("rows.latencies", &wire.latencies, count)?,
             retransmits: Column::new("rows.retransmits", &wire.retransmits, count)?,
             srtts: Column::new("rows.srtts", &wire.srtts, count)?,
-            numbered: Sparse::new("rows.tcp_isns", &wire.numbered, wire.tcp_isns.clone())?,
-            translated: Sparse::new("rows.translated_sources", &wire.translated, translated(wire)?)?,
-            spread: Sparse::new("rows.spread_sizes", &wire.spread, spread(wire)?)?,
+            numbered: Sparse::new(
+                ["rows.numbered", "rows.tcp_isns"],
+                &wire.numbered,
+                wire.tcp_isns.clone(),
+                count,
+            )?,
+            translated: Sparse::new(
+                ["rows.translated", "rows.translated_sources"],
+                &wire.translated,
+                translated(wire)?,
+                count,
+            )?,
+            spread: Sparse::new(["rows.spread", "rows.spread_sizes"], &wire.spread, spread(wire)?, count)?,
         })
     }
 
@@ -253,9 +263,23 @@ struct Sparse<'a, T> {
 }
 
 impl<'a, T> Sparse<'a, T> {
-    fn new(column: &'static str, distances: &'a [u32], values: Vec<T>) -> Result<Self, BatchError> {
+    /// One wrong distance would give the values behind it to other rows.
+    fn new(
+        [column, of_values]: [&'static str; 2],
+        distances: &'a [u32],
+        values: Vec<T>,
+        rows: usize,
+    ) -> Result<Self, BatchError> {
         if distances.len() != values.len() {
-            return Err(BatchError::Column { column, found: values.len(), wanted: distances.len() });
+            return Err(BatchError::Column {
+                column: of_values,
+                found: values.len(),
+                wanted: distances.len(),
+            });
+        }
+        let last: u64 = distances.iter().copied().map(u64::from).sum();
+        if distances.contains(&0) || last > rows as u64 {
+            return Err(BatchError::Distance { column, rows });
         }
         let mut distances = distances.iter();
         let next = distances.next().copied().unwrap_or(0);

@@ -215,7 +215,7 @@ impl Metrics {
         for Made { flow, .. } in flows.iter().map(AsRef::as_ref) {
             let (flows, attempts) = &mut counts[flow.verdict as usize];
             *flows += 1;
-            *attempts += flow.attempts;
+            *attempts = flow.attempts.saturating_add(*attempts);
         }
         for verdict in Verdict::ALL {
             let labels = VerdictLabels { verdict: verdict.as_str() };

@@ -4,7 +4,7 @@
 use super::{
     links::Link,
     listener::{Heard, Listener},
-    waiting::Waiting,
+    waiting::{Waiting, standing},
 };
 use crate::whereabouts::Route;
 use futures::TryStreamExt as _;
@@ -139,11 +139,7 @@ impl Devices {
                 self.netlink.all_routes().await?.iter().filter_map(|route| self.waiting.routed(route)),
             );
         }
-        let found = changes.into_iter().filter_map(|change| match change {
-            DeviceChange::Up { ifindex, name } => Some((ifindex, name)),
-            _ => None,
-        });
-        Ok(found.collect())
+        Ok(standing(changes).into_iter().collect())
     }
 
     /// Waits for the next change; `None` when the socket is gone.

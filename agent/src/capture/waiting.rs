@@ -28,6 +28,7 @@ impl Waiting {
     pub(super) fn noticed(&mut self, link: Link) -> Vec<DeviceChange> {
         let Link { ifindex, name, standing } = link;
         self.inner.remove(&ifindex);
+        self.unrouted.remove(&ifindex);
         match standing {
             Standing::Pod => vec![DeviceChange::Up { ifindex, name }],
             Standing::PodIfRouted => {
@@ -70,6 +71,19 @@ impl Waiting {
     }
 }
 
+/// The interfaces that are a pod's after all these changes.
+pub(super) fn standing(changes: impl IntoIterator<Item = DeviceChange>) -> BTreeMap<u32, String> {
+    let mut standing = BTreeMap::new();
+    for change in changes {
+        match change {
+            DeviceChange::Up { ifindex, name } => drop(standing.insert(ifindex, name)),
+            DeviceChange::Gone { ifindex } => drop(standing.remove(&ifindex)),
+            DeviceChange::Addresses | DeviceChange::Overrun => {}
+        }
+    }
+    standing
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +118,23 @@ mod tests {
         let changes = waiting.noticed(link(A, Standing::Inner { peer: B }));
         assert_eq!(changes, [DeviceChange::Gone { ifindex: A }, DeviceChange::Gone { ifindex: B }]);
         waiting
+    }
+
+    #[test]
+    fn of_a_list_neither_end_of_a_pair_here_is_a_pods() {
+        let mut waiting = Waiting::default();
+        let links = [link(3, Standing::Pod), link(B, Standing::Pod), link(A, Standing::Inner { peer: B })];
+        let changes: Vec<_> = links.into_iter().flat_map(|link| waiting.noticed(link)).collect();
+        assert_eq!(standing(changes), BTreeMap::from([(3, "v3".to_owned())]));
+    }
+
+    #[test]
+    fn an_interface_that_is_a_pods_waits_for_no_route() {
+        let mut waiting = Waiting::default();
+        assert_eq!(waiting.noticed(link(A, Standing::PodIfRouted)), []);
+        assert!(waiting.is_for_routes());
+        assert_eq!(waiting.noticed(link(A, Standing::Pod)), [up(A)]);
+        assert!(!waiting.is_for_routes());
     }
 
     #[test]

@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_mins(1);
 /// So often is a bucket tried to be made of parts that cannot all be read.
 const TRIES: u32 = 10;
 
-/// Flows that are taken in at a time at start.
+/// Flows that are taken in at a time by a graph that is behind, if no more come meanwhile.
 const GROUP: usize = 4096;
 
 /// The writer's side of a graph.
@@ -56,6 +56,8 @@ pub(crate) struct Keeper {
     tries: u32,
     /// The flows of the ledger that are to be taken in before new ones.
     behind: Option<Tail>,
+    /// Flows that have come since some were taken in.
+    meanwhile: usize,
     crowds: Crowds,
 }
 
@@ -74,6 +76,7 @@ impl Keeper {
             roll_after: Duration::ZERO,
             tries: 0,
             behind: None,
+            meanwhile: 0,
             crowds: Crowds::default(),
         }
     }
@@ -101,8 +104,10 @@ impl Keeper {
 
     /// Takes in some of the flows that the ledger has and the graph does not.
     fn catch_up(&mut self, tail: &mut Tail, now: Timestamp) -> Result<(), StoreError> {
-        let mut flows = Vec::with_capacity(GROUP);
-        while flows.len() < GROUP
+        // More than what has come meanwhile, or it would never end.
+        let most = GROUP.max(2 * std::mem::take(&mut self.meanwhile));
+        let mut flows = Vec::with_capacity(most);
+        while flows.len() < most
             && let Some(step) = tail.next()?
         {
             match step {
@@ -118,11 +123,11 @@ impl Keeper {
     /// Takes in some flows, where there are any to be taken in.
     fn follow_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let Some(mut tail) = self.behind.take() else { return Ok(()) };
+        tail.go_on();
         self.catch_up(&mut tail, now)?;
         let behind = self.graph.shared().behind();
         self.graph.reader.counters.behind.set(behind as i64);
         if behind > 0 {
-            tail.go_on();
             self.behind = Some(tail);
         } else {
             info!("Graph has caught up.");
@@ -136,8 +141,9 @@ impl Keeper {
     }
 
     /// Adds flows that are durable, or leaves them for the time when those before them are in.
-    pub(crate) fn add(&self, flows: &[Arc<Made>], now: Timestamp) {
+    pub(crate) fn add(&mut self, flows: &[Arc<Made>], now: Timestamp) {
         if self.is_behind() {
+            self.meanwhile += flows.len();
             let ordinals = flows.iter().map(|made| made.ordinal + 1);
             ordinals.max().into_iter().for_each(|ordinal| self.graph.shared().keeps(ordinal));
         } else {

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use std::{collections::HashMap, fmt, sync::Arc};
 
 /// So many are known again; then all are met anew.
-const MOST: usize = 1 << 18;
+const MOST: usize = 1 << 16;
 
 /// What was met. It is held, so that nothing else can come to be kept where it is.
 pub(super) struct Met<T>(HashMap<usize, (Arc<T>, Place), RandomState>);

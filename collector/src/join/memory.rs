@@ -90,6 +90,8 @@ pub(crate) struct Id {
 pub(crate) struct Waiting {
     /// The view.
     pub(crate) view: Arc<Observation>,
+    /// Whose it is.
+    pub(crate) side: Side,
     /// When it goes alone.
     pub(crate) deadline: Duration,
 }

@@ -120,7 +120,7 @@ impl Join {
         let deadline = now + self.limits.patience;
         let mut entry = Entry::heard(side, &connection);
         let telling = Telling::of(&view);
-        entry.waiting = Some(Waiting { view, deadline });
+        entry.waiting = Some(Waiting { view, side, deadline });
         let id = self.memory.insert_as(number, entry, &connection, telling);
         self.deadlines.insert((deadline, number), id);
         if telling == Telling::Again {
@@ -265,7 +265,7 @@ impl Join {
         let (connection, telling) = (view.connection, Telling::of(&view));
         let (view, deadline) = (Arc::new(view), now + wait);
         let mut entry = Entry::heard(side, &connection);
-        entry.waiting = Some(Waiting { view: Arc::clone(&view), deadline });
+        entry.waiting = Some(Waiting { view: Arc::clone(&view), side, deadline });
         let id = self.memory.insert(entry, &connection, telling);
         self.deadlines.insert((deadline, id.number), id);
         if telling == Telling::Again {
@@ -302,12 +302,13 @@ impl Join {
             let connection = Connection { start, ..view.connection };
             Told { connection, side: side_told, telling }
         });
+        let is_told = entry.waiting.is_none();
         entry.hear(side, view.connection.start);
         // Of two that revise the first one is told, be it in a while.
         let waiting = if telling == Telling::First { entry.waiting.take() } else { None };
-        let Some(Waiting { view: first, deadline }) = waiting else {
+        let Some(Waiting { view: first, side: _, deadline }) = waiting else {
             self.counters.late.inc();
-            if let Some(told) = told {
+            if let Some(told) = told.filter(|_| is_told) {
                 self.changes.untell(told);
             }
             return self.without_flow(view);
@@ -338,10 +339,10 @@ impl Join {
     /// Lets a view that waits go alone.
     fn give_up(&mut self, now: Duration, id: Id) -> Option<Joined> {
         let entry = self.memory.get(id)?;
-        let Waiting { view, deadline } = entry.waiting.take()?;
+        let Waiting { view, side, deadline } = entry.waiting.take()?;
         self.deadlines.remove(&(deadline, id.number));
         entry.told = Some(view.flow.outcome);
-        let side = entry.side();
+        let is_heard_alone = entry.side() == side;
         self.changes.resolve(id.number);
         self.remember(now, id);
         let mut view = Arc::unwrap_or_clone(view);
@@ -349,7 +350,9 @@ impl Join {
         if telling == Telling::Again {
             view = self.revising(view)?;
         }
-        self.changes.tell(Told { connection, side, telling });
+        if is_heard_alone {
+            self.changes.tell(Told { connection, side, telling });
+        }
         Some(merge::alone(view, side))
     }
 

@@ -21,7 +21,7 @@ impl Join {
         flows: &mut Vec<Joined>,
     ) {
         let first = self.memory.revised(&view.connection).and_then(|id| self.memory.get(id));
-        if let Some(Waiting { view: _, deadline }) = first.and_then(|entry| entry.waiting.as_ref()) {
+        if let Some(Waiting { deadline, .. }) = first.and_then(|entry| entry.waiting.as_ref()) {
             let wait = deadline.saturating_sub(now);
             return self.wait(now, side, view, wait, flows);
         }

@@ -101,6 +101,18 @@ fn one_that_waits_is_found_by_a_restart_with_what_it_revises() {
 }
 
 #[test]
+fn one_that_waits_is_told_by_its_side_and_known_to_have_come_from_both() {
+    let dropped = near(Dropped);
+    let mut join = join();
+    let views = [dropped.clone(), again(&dropped), again(&far(NoReply))];
+    let expected = [(Dropped, None, Reporter::Source), (Established, Some(Dropped), Reporter::Source)];
+    assert_eq!(told(&mut join, &views), expected);
+    let changes = join.take_changes();
+    let first = Told { connection: dropped.connection, side: Side::Source, telling: Telling::First };
+    assert_eq!((changes.told, changes.untold), (vec![first], vec![]), "nobody else can tell it again");
+}
+
+#[test]
 fn what_was_told_right_because_the_other_side_knew_is_not_told_again() {
     let dropped = far(Dropped);
     for views in [[dropped.clone(), near(Established)], [near(Established), dropped.clone()]] {

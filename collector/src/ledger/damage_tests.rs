@@ -276,6 +276,7 @@ fn only_the_last_stores_that_were_set_aside_are_left() {
 /// A program that opens any store and lives, and one that does not.
 const LIVES: &str = "/bin/true";
 const ENDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/ends-by-abort.sh");
+const IS_KILLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/ends-by-kill.sh");
 
 /// How many stores are set aside when so many runs have ended while they opened the store.
 fn set_aside(data: &Path, runs: usize, opener: Option<&str>) -> u64 {
@@ -292,6 +293,7 @@ fn a_store_is_blamed_for_runs_that_ended_only_if_it_ends_who_opens_it() {
     let cases = [
         (2, Some(ENDS), 0),
         (9, Some(LIVES), 0),
+        (9, Some(IS_KILLED), 0),
         (9, None, 0),
         (9, Some("/no/such/program"), 0),
         (3, Some(ENDS), 1),

@@ -33,18 +33,22 @@ impl Extent {
     /// Of one block.
     pub(super) fn of(number: u64, facts: &Facts, now: Timestamp) -> Self {
         let Facts { segment: _, first, last, least, greatest, flows, bytes } = *facts;
-        let future = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
         Self {
             numbers: (number, number),
             first,
             last,
-            sound: (last <= future).then_some(last),
+            sound: (last <= future(now)).then_some(last),
             least,
             greatest,
             blocks: 1,
             flows: flows.into(),
             bytes: bytes.into(),
         }
+    }
+
+    /// When its last flow began that is not from the future.
+    pub(super) fn last_sound(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.last <= future(now) { Some(self.last) } else { self.sound }
     }
 
     /// With another block.
@@ -61,4 +65,9 @@ impl Extent {
             bytes: self.bytes + other.bytes,
         }
     }
+}
+
+/// What is later than this is wrong.
+fn future(now: Timestamp) -> Timestamp {
+    now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
 }

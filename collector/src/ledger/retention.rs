@@ -24,7 +24,7 @@ impl Retention {
         let oldest = newest.min(now).saturating_sub(self.age).unwrap_or(Timestamp::MIN);
         let mut bytes = catalog.bytes;
         let mut drop = Vec::new();
-        for ((segment, extent), last) in catalog.segments.iter().zip(lasts(catalog)) {
+        for ((segment, extent), last) in catalog.segments.iter().zip(lasts(catalog, now)) {
             if *segment < current && (bytes > self.bytes || last < oldest) {
                 bytes -= extent.bytes;
                 drop.push(*segment);
@@ -36,14 +36,14 @@ impl Retention {
 
 /// When the last flow of each segment began. Flows from the future say nothing of a segment's age: one with such
 /// flows alone is as old as the next.
-fn lasts(catalog: &Catalog) -> Vec<Timestamp> {
+fn lasts(catalog: &Catalog, now: Timestamp) -> Vec<Timestamp> {
     let mut next = Timestamp::MAX;
     let mut lasts: Vec<_> = catalog
         .segments
         .values()
         .rev()
         .map(|extent| {
-            next = extent.sound.unwrap_or(next);
+            next = extent.last_sound(now).unwrap_or(next);
             next
         })
         .collect();
@@ -124,6 +124,7 @@ mod tests {
             alone.add(number, facts, at(2 * HOUR));
         }
         assert_eq!(retention.too_much(&alone, 2, at(2 * HOUR)), [0, 1], "as old as the next");
+        assert_eq!(retention.too_much(&alone, 2, at(9001 * HOUR)), [1], "until that time has come");
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn addresses_beyond_the_bound_are_one_party_and_every_attempt_counts() {
 
 #[test]
 fn edges_beyond_the_bound_are_one_edge_for_each_way_to_end() {
-    let rig = small(100_000, 500);
+    let mut rig = small(100_000, 500);
     rig.pour((0..5000).map(scan));
     rig.pour((0..2000).map(|port| scan(1).destination_port(port)));
     let answer = rig.ask(None, None);

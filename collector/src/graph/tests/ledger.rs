@@ -78,17 +78,35 @@ proptest! {
     }
 }
 
-#[test]
-fn a_graph_that_begins_anew_says_how_far_it_is_and_takes_new_flows_in_their_turn() {
-    let data = tempfile::tempdir().unwrap();
-    let (mut process, mut naive) = (Process::start(data.path()), Naive::default());
+/// A process that starts beside 9000 flows, with a graph whose state is damaged.
+fn begin_anew(data: &Path, naive: &mut Naive) -> Process {
+    let mut process = Process::start(data);
     for _ in 0..3 {
-        process.make(&[1; 3000], &mut naive);
+        process.make(&[1; 3000], naive);
     }
     process.keeper.checkpoint().unwrap();
     process.ledger.store().commit(vec![Change::Put(Space::Graph, b"v".to_vec(), vec![0xff; 3])]).unwrap();
     drop(process);
-    let mut process = Process::start(data.path());
+    Process::start(data)
+}
+
+#[test]
+fn a_graph_that_is_behind_catches_up_with_whoever_makes_more_flows_than_it_takes_in_at_once() {
+    let (data, mut naive) = (tempfile::tempdir().unwrap(), Naive::default());
+    let mut process = begin_anew(data.path(), &mut naive);
+    let steps = (0..12).take_while(|_| {
+        process.make(&[2; 6000], &mut naive);
+        process.keeper.step(Now { uptime: Duration::ZERO, wall: at(0) }).unwrap();
+        process.keeper.is_behind()
+    });
+    assert!(steps.count() < 4);
+    process.compare(&naive);
+}
+
+#[test]
+fn a_graph_that_begins_anew_says_how_far_it_is_and_takes_new_flows_in_their_turn() {
+    let (data, mut naive) = (tempfile::tempdir().unwrap(), Naive::default());
+    let mut process = begin_anew(data.path(), &mut naive);
     let scope = |process: &Process| process.keeper.graph().ask(&Question::default(), at(0)).unwrap().scope;
     assert_eq!(scope(&process).behind, 9000);
     process.make(&[5; 10], &mut naive);

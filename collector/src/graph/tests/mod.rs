@@ -111,7 +111,7 @@ impl Rig {
     }
 
     /// Adds flows that nobody needs to remember.
-    fn pour(&self, flows: impl Iterator<Item = Flow>) {
+    fn pour(&mut self, flows: impl Iterator<Item = Flow>) {
         let made = |(ordinal, flow)| Arc::new(Made::new(ordinal, Joined { flow, latencies: None }));
         let flows: Vec<_> = (0..).zip(flows).map(made).collect();
         self.keeper.add(&flows, self.now);

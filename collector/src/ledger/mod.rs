@@ -13,6 +13,8 @@ mod block;
 mod catalog;
 mod disk;
 mod extent;
+#[cfg(test)]
+mod failing;
 mod folder;
 mod keys;
 mod memory;
@@ -46,10 +48,10 @@ pub(crate) use memory::MemoryStore;
 pub(crate) use name::StoreName;
 pub(crate) use shelf::{Reach, Shelf, Subscription};
 pub(crate) use store::{Change, SharedStore, Space, StoreError};
-#[cfg(test)]
-pub(crate) use store::{Row, Store};
 pub(crate) use tail::{Step, Tail};
 pub use trial::{OPEN_STORE, open_store};
+#[cfg(test)]
+pub(crate) use {failing::Failing, store::Store};
 
 use crate::{
     config::Config,
